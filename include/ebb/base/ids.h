@@ -1,0 +1,52 @@
+// Strong types for the three things the system counts: nodes, cores, objects.
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+namespace ebb {
+
+/// A node of the cluster, unique for the life of the front end and never reused. The front end is node 0.
+enum class NodeId : std::uint32_t {};
+
+/// A core of one node, counted from 0. One event loop, one thread in glibc's eyes.
+enum class CoreIndex : std::uint16_t {};
+
+inline constexpr NodeId kFrontEndNode{0};
+inline constexpr NodeId kNoNode{0xffff'ffff};
+inline constexpr CoreIndex kAnyCore{0xffff};
+
+/// How many cores a node may have; larger machines use the first kMaxCores.
+inline constexpr std::size_t kMaxCores = 64;
+
+/// An object's name for the whole cluster and, unchanged, its index in every core's translation table.
+/// Valid values lie in (0, kMaxObjects); 0 is "no object". Ids below kFirstDynamicObject belong to the runtime.
+class ObjectId {
+ public:
+  constexpr ObjectId() noexcept = default;
+  constexpr explicit ObjectId(std::uint32_t index) noexcept : index_(index) {}
+  constexpr std::uint32_t index() const noexcept { return index_; }
+  constexpr bool valid() const noexcept;
+  friend constexpr auto operator<=>(ObjectId, ObjectId) noexcept = default;
+
+ private:
+  std::uint32_t index_ = 0;
+};
+
+/// Slots of a translation table: 8 bytes of address space each, memory only for the pages that are touched.
+inline constexpr std::uint32_t kMaxObjects = 1u << 24;
+inline constexpr ObjectId kFirstDynamicObject{1024};
+
+constexpr bool ObjectId::valid() const noexcept { return index_ != 0 && index_ < kMaxObjects; }
+
+constexpr std::uint32_t to_number(NodeId id) noexcept { return static_cast<std::uint32_t>(id); }
+constexpr std::uint16_t to_number(CoreIndex core) noexcept { return static_cast<std::uint16_t>(core); }
+
+}  // namespace ebb
+
+template <>
+struct std::hash<ebb::ObjectId> {
+  std::size_t operator()(ebb::ObjectId id) const noexcept { return id.index(); }
+};
