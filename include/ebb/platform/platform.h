@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
@@ -52,6 +53,12 @@ void wake(CoreIndex core) noexcept;
 /// Fills `bytes` from the system's cryptographic source (getrandom on Linux, RDRAND/virtio-rng-seeded on bare
 /// metal).
 void fill_random(std::span<std::byte> bytes);
+
+/// The bytes whoever launched this node handed to it outside its command line, where no process list shows them:
+/// on bare metal the first boot module, on Linux all that can be read from the file descriptor numbered in the
+/// environment variable EBB_SECRET_FD (closed afterwards). At most 4,096 bytes (too_large); not_found when there is
+/// none. Call once, before the cores start.
+Result<std::vector<std::byte>> launch_secret();
 
 /// Writes one line of diagnostics (without newline) where an operator of this node looks: stderr or the console.
 void write_log(std::string_view line) noexcept;
