@@ -1,0 +1,17 @@
+// What only the Linux platform offers: its configuration. Programs that also build for bare metal do not include it.
+#pragma once
+
+#include <cstdint>
+
+#include "ebb/base/ids.h"
+
+namespace ebb::platform::hosted {
+
+/// What own_address() answers from now on, in host byte order. Any thread.
+void set_own_address(std::uint32_t address) noexcept;
+
+/// enter_core() ties a thread to one CPU, and threads that it starts inherit that. A thread that starts helpers of
+/// its own (a gRPC server, libvirt's event loop) calls this first and gets back every CPU the process may use.
+void unpin_this_thread() noexcept;
+
+}  // namespace ebb::platform::hosted
