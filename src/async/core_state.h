@@ -1,0 +1,136 @@
+// What a core's loop needs beside the hot members of Core: rings from other cores, timers, contexts, sleep.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "ebb/async/core.h"
+#include "src/async/context_stack.h"
+#include "src/async/timer_wheel.h"
+
+namespace ebb::detail {
+
+/// Events on their way from one core to another: single producer, single consumer, no lock.
+class CrossCoreRing {
+ public:
+  /// Producer. False, and `event` untouched, when full.
+  bool push(Event& event) noexcept {
+    const std::size_t tail = tail_.load(std::memory_order_relaxed);
+    if (tail - known_head_ == Core::kMaxCrossCoreEvents) {
+      known_head_ = head_.load(std::memory_order_acquire);  // pairs with pop(): the slot has been emptied
+      if (tail - known_head_ == Core::kMaxCrossCoreEvents) return false;
+    }
+    slots_[tail % Core::kMaxCrossCoreEvents] = std::move(event);
+    // seq_cst: in one order with CoreState::sleeping_; see wake_if_asleep().
+    tail_.store(tail + 1, std::memory_order_seq_cst);
+    return true;
+  }
+  /// Consumer. False when empty.
+  bool pop(Event& event) noexcept {
+    const std::size_t head = head_.load(std::memory_order_relaxed);
+    if (head == tail_.load(std::memory_order_acquire)) return false;
+    event = std::move(slots_[head % Core::kMaxCrossCoreEvents]);
+    head_.store(head + 1, std::memory_order_release);
+    return true;
+  }
+  /// Consumer, on its way to sleep.
+  bool empty_in_order() const noexcept {
+    return head_.load(std::memory_order_relaxed) == tail_.load(std::memory_order_seq_cst);
+  }
+
+ private:
+  alignas(64) std::atomic<std::size_t> tail_{0};
+  std::size_t known_head_ = 0;  // the producer's last look at head_
+  alignas(64) std::atomic<std::size_t> head_{0};
+  alignas(64) Event slots_[Core::kMaxCrossCoreEvents];
+};
+
+/// Events from threads that are no cores. Static for every possible core, so that a late post() finds a closed box and
+/// not a dead object.
+struct Mailbox {
+  std::mutex mutex;
+  bool open = false;               // guarded by mutex
+  std::vector<Event> events;       // guarded by mutex
+  std::atomic<bool> any{false};    // a hint without the lock; seq_cst, in one order with CoreState::sleeping_
+};
+Mailbox& mailbox_of(CoreIndex core) noexcept;
+
+/// Everything of one core; made, used and destroyed on its thread. Others touch `inbound` and `sleeping_` only.
+class CoreState {
+ public:
+  CoreState(CoreIndex index, std::size_t core_count);
+  ~CoreState();
+  CoreState(const CoreState&) = delete;
+  CoreState& operator=(const CoreState&) = delete;
+
+  Core& core() noexcept { return core_; }
+
+  /// Runs the loop until stop. Called on the thread's own stack, which returns when the loop has ended.
+  void run();
+
+  /// Contexts. See context.h.
+  bool can_block() const noexcept;
+  void block();
+  void resume(ContextStack& context);
+  ContextStack& current_context() noexcept { return *current_; }
+
+  /// After an event was made visible in a ring or mailbox of this core, from the thread that did so.
+  void wake_if_asleep() noexcept;
+
+  /// The ring that `from` fills and this core empties. Made by its producer at the first use.
+  CrossCoreRing* inbound_from(CoreIndex from);
+
+  TimerWheel timers;
+  struct Hook {
+    HookId id;
+    std::function<void()> run;
+  };
+  std::vector<Hook> hooks;
+  std::uint32_t last_hook = 0;
+
+ private:
+  static void context_main(void* self) { static_cast<CoreState*>(self)->loop(); }
+  [[noreturn]] void loop();
+  bool run_ready();
+  bool run_inbound();
+  bool run_posted();
+  bool run_timers();
+  void run_hooks();
+  bool poll_platform();
+  void idle();
+  bool inbound_waits() const noexcept;
+  ContextStack* next_context();
+  void run_event(Event& event) noexcept;
+
+  Core core_;
+  std::size_t core_count_;
+  bool may_poll_idle_;
+  std::unique_ptr<std::atomic<CrossCoreRing*>[]> inbound_;
+  ContextStack thread_stack_;
+  ContextStack* current_ = &thread_stack_;
+  std::vector<std::unique_ptr<ContextStack>> contexts_;
+  std::vector<ContextStack*> idle_contexts_;
+  bool in_callback_ = false;  // a hook or a platform callback runs: nothing may block
+  std::vector<Event> posted_;  // taken out of the mailbox, not run yet
+  std::size_t posted_next_ = 0;
+  std::size_t turns_since_poll_ = 0;
+  alignas(64) std::atomic<bool> sleeping_{false};
+};
+
+/// Reports the exception being handled and ends the node.
+[[noreturn]] void report_uncaught(const char* where) noexcept;
+/// Reports a programming error and ends the node.
+[[noreturn]] void report_misuse(const char* text) noexcept;
+
+/// The cores that run now; all slots are nullptr outside run_cores().
+CoreState* running_core(CoreIndex core) noexcept;
+void set_running_core(CoreIndex core, CoreState* state) noexcept;
+void set_core_count(std::size_t count) noexcept;
+bool stop_requested() noexcept;
+
+}  // namespace ebb::detail

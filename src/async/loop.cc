@@ -1,0 +1,275 @@
+// The event loop itself, and the contexts it runs on.
+//
+// The loop has no stack of its own: it runs on whichever context is free, and calls events directly. An event that
+// blocks takes its context out of the loop; another context goes on with the loop from its start. When the event may
+// go on, the context that then runs the loop puts itself aside and switches back. So events that do not block
+// cost no switch, and every loop below must find the world changed after each event it has run.
+#include <xmmintrin.h>
+
+#include <algorithm>
+
+#include "src/async/core_state.h"
+
+namespace ebb::detail {
+
+namespace {
+// A device poll may cost a system call, so neither a busy nor an idle core makes one at every turn.
+constexpr std::size_t kTurnsPerPlatformPoll = 16;
+constexpr std::size_t kLooksPerPlatformPoll = 32;
+}
+
+CoreState::CoreState(CoreIndex index, std::size_t core_count)
+    : timers(platform::Clock::now()),
+      core_count_(core_count),
+      may_poll_idle_(core_count <= platform::available_cores()),
+      inbound_(std::make_unique<std::atomic<CrossCoreRing*>[]>(core_count)) {
+  core_.index_ = index;
+  core_.state_ = this;
+  core_.grow_ready();
+  current_core = &core_;
+  set_running_core(index, this);
+  Mailbox& mailbox = mailbox_of(index);
+  const std::lock_guard lock(mailbox.mutex);
+  mailbox.open = true;
+}
+
+CoreState::~CoreState() {
+  // What was not run is dropped; destructors of callables may still look at the core.
+  ReadyQueue& ready = core_.ready_;
+  while (ready.head != ready.tail) ready.slots[ready.head++ & ready.mask].reset();
+  for (std::size_t i = 0; i < core_count_; ++i) delete inbound_[i].load(std::memory_order_acquire);
+  hooks.clear();
+  posted_.clear();
+  for (Event event = timers.pop_due(); event; event = timers.pop_due()) event.reset();
+  ::operator delete(ready.slots, std::align_val_t{64});
+  ready = {};
+  set_running_core(core_.index_, nullptr);
+  current_core = nullptr;
+}
+
+void CoreState::run() {
+  if (ContextStack* first = next_context()) {
+    current_ = first;
+    thread_stack_.switch_to(*first);
+  } else {
+    report_misuse("no memory for the first event stack of a core; give the node more memory");
+  }
+}
+
+void CoreState::loop() {
+  while (!stop_requested()) {
+    // Each source in turn, a bounded batch of each; | because none may be skipped.
+    bool any = static_cast<bool>(int{run_ready()} | int{run_inbound()} | int{run_posted()} | int{run_timers()});
+    if (++turns_since_poll_ >= kTurnsPerPlatformPoll) any |= poll_platform();
+    if (any || core_.ready_.head != core_.ready_.tail) {
+      run_hooks();
+    } else {
+      idle();
+    }
+  }
+  // Back to the thread's own stack for good. Contexts that are blocked now never run again.
+  ContextStack* const self = current_;
+  current_ = &thread_stack_;
+  self->switch_to(thread_stack_);
+  __builtin_unreachable();
+}
+
+void CoreState::run_event(Event& event) noexcept {
+  try {
+    event.run();
+  } catch (...) {
+    report_uncaught("an event");
+  }
+}
+
+bool CoreState::run_ready() {
+  ReadyQueue& ready = core_.ready_;
+  if (ready.head == ready.tail) return false;
+  for (std::size_t i = 0; i < Core::kBatch && ready.head != ready.tail; ++i) {
+    // Out of the queue first: the event may make the queue grow.
+    Event event = std::move(ready.slots[ready.head & ready.mask]);
+    ++ready.head;
+    run_event(event);
+  }
+  return true;
+}
+
+bool CoreState::run_inbound() {
+  bool any = false;
+  for (std::size_t from = 0; from < core_count_; ++from) {
+    CrossCoreRing* const ring = inbound_[from].load(std::memory_order_acquire);
+    if (ring == nullptr) continue;
+    for (std::size_t i = 0; i < Core::kBatch; ++i) {
+      Event event;
+      if (!ring->pop(event)) break;
+      any = true;
+      run_event(event);
+    }
+  }
+  return any;
+}
+
+bool CoreState::run_posted() {
+  if (posted_next_ == posted_.size()) {
+    Mailbox& mailbox = mailbox_of(core_.index_);
+    if (!mailbox.any.load(std::memory_order_acquire)) return false;
+    posted_.clear();
+    posted_next_ = 0;
+    const std::lock_guard lock(mailbox.mutex);
+    mailbox.any.store(false, std::memory_order_relaxed);
+    posted_.swap(mailbox.events);
+  }
+  for (std::size_t i = 0; i < Core::kBatch && posted_next_ < posted_.size(); ++i) {
+    Event event = std::move(posted_[posted_next_++]);
+    run_event(event);
+  }
+  return true;
+}
+
+bool CoreState::run_timers() {
+  if (timers.size() == 0) return false;
+  timers.advance(platform::Clock::now());
+  bool any = false;
+  for (std::size_t i = 0; i < Core::kBatch; ++i) {
+    Event event = timers.pop_due();
+    if (!event) break;
+    any = true;
+    run_event(event);
+  }
+  return any;
+}
+
+void CoreState::run_hooks() {
+  in_callback_ = true;
+  // By index: a hook may add hooks. remove_hook() leaves an empty function, taken out here.
+  for (std::size_t i = 0; i < hooks.size(); ++i) {
+    if (!hooks[i].run) continue;
+    // A copy would allocate; moved out and back, so that a hook may add hooks or remove itself.
+    const HookId id = hooks[i].id;
+    std::function<void()> hook = std::move(hooks[i].run);
+    hooks[i].run = [] {};
+    try {
+      hook();
+    } catch (...) {
+      report_uncaught("a before_wait hook");
+    }
+    if (hooks[i].id == id && hooks[i].run) hooks[i].run = std::move(hook);
+  }
+  std::erase_if(hooks, [](const Hook& hook) { return !hook.run; });
+  in_callback_ = false;
+}
+
+bool CoreState::poll_platform() {
+  turns_since_poll_ = 0;
+  in_callback_ = true;
+  bool any = false;
+  try {
+    any = platform::poll();
+  } catch (...) {
+    report_uncaught("a platform callback");
+  }
+  in_callback_ = false;
+  return any;
+}
+
+bool CoreState::inbound_waits() const noexcept {
+  for (std::size_t from = 0; from < core_count_; ++from) {
+    const CrossCoreRing* ring = inbound_[from].load(std::memory_order_seq_cst);
+    if (ring != nullptr && !ring->empty_in_order()) return true;
+  }
+  return mailbox_of(core_.index_).any.load(std::memory_order_seq_cst);
+}
+
+void CoreState::idle() {
+  if (may_poll_idle_) {
+    const platform::Instant until = platform::Clock::now() + Core::kIdlePoll;
+    do {
+      for (std::size_t look = 0; look < kLooksPerPlatformPoll; ++look) {
+        if (inbound_waits() || stop_requested()) return;
+        _mm_pause();
+      }
+      if (poll_platform()) return run_hooks();
+      if (core_.ready_.head != core_.ready_.tail) return;
+      if (timers.next_instant() <= platform::Clock::now()) return;
+    } while (platform::Clock::now() < until);
+  }
+  // Announce, look once more, sleep: whoever makes work visible after this look sees the announcement and wakes us.
+  sleeping_.store(true, std::memory_order_seq_cst);
+  if (!inbound_waits() && !stop_requested()) {
+    in_callback_ = true;
+    platform::wait(timers.next_instant());
+    in_callback_ = false;
+  }
+  sleeping_.store(false, std::memory_order_relaxed);
+  run_hooks();
+}
+
+void CoreState::wake_if_asleep() noexcept {
+  // Only the first of several wakers pays for the wake-up.
+  if (sleeping_.load(std::memory_order_seq_cst) && sleeping_.exchange(false, std::memory_order_seq_cst)) {
+    platform::wake(core_.index_);
+  }
+}
+
+CrossCoreRing* CoreState::inbound_from(CoreIndex from) {
+  std::atomic<CrossCoreRing*>& place = inbound_[to_number(from)];
+  CrossCoreRing* ring = place.load(std::memory_order_relaxed);  // written by this very producer
+  if (ring == nullptr) {
+    ring = new CrossCoreRing;
+    place.store(ring, std::memory_order_seq_cst);
+  }
+  return ring;
+}
+
+ContextStack* CoreState::next_context() {
+  if (!idle_contexts_.empty()) {
+    ContextStack* context = idle_contexts_.back();
+    idle_contexts_.pop_back();
+    return context;
+  }
+  if (contexts_.size() == Context::kMaxContexts) return nullptr;
+  std::unique_ptr<ContextStack> context = ContextStack::create(&CoreState::context_main, this);
+  if (!context) return nullptr;
+  contexts_.push_back(std::move(context));
+  return contexts_.back().get();
+}
+
+bool CoreState::can_block() const noexcept {
+  return !in_callback_ && current_ != &thread_stack_ && (!idle_contexts_.empty() || contexts_.size() < Context::kMaxContexts);
+}
+
+void CoreState::block() {
+  ContextStack* const self = current_;
+  if (self->permit) {
+    self->permit = false;
+    return;
+  }
+  if (in_callback_ || self == &thread_stack_) {
+    report_misuse("a hook, a platform callback or code outside the loop tried to block; spawn an event that does it");
+  }
+  ContextStack* const next = next_context();
+  if (next == nullptr) {
+    report_misuse("too many events of one core are blocked, or no memory is left for another stack; test "
+                  "Context::can_block(), or bound the work that blocks");
+  }
+  self->parked = true;
+  current_ = next;
+  self->switch_to(*next);
+}
+
+void CoreState::resume(ContextStack& context) {
+  if (!context.parked) {
+    context.permit = true;
+    return;
+  }
+  context.parked = false;
+  core_.spawn([this, target = &context] {
+    ContextStack* const self = current_;
+    idle_contexts_.push_back(self);
+    current_ = target;
+    self->switch_to(*target);
+    // Here again, as the next free context: back into the loop.
+  });
+}
+
+}  // namespace ebb::detail

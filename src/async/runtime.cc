@@ -1,0 +1,135 @@
+// run_cores: the threads of a node's cores, from start to stop.
+#include "ebb/async/runtime.h"
+
+#include <atomic>
+#include <barrier>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "src/async/core_state.h"
+
+namespace ebb {
+
+namespace {
+
+constexpr std::int64_t kNotStopped = -1;
+// >= 0: the status to end with. Lock-free, so that a signal handler may set it.
+constinit std::atomic<std::int64_t> stop_status{kNotStopped};
+constinit std::atomic<bool> running{false};
+static_assert(std::atomic<std::int64_t>::is_always_lock_free);
+
+/// What the threads of one run share.
+struct Run {
+  explicit Run(std::size_t count) : started(static_cast<std::ptrdiff_t>(count)), stopped(static_cast<std::ptrdiff_t>(count)) {}
+  std::barrier<> started;  // every core has entered, or has failed to
+  std::barrier<> stopped;  // every loop has ended: nobody sends or wakes any more
+  std::mutex mutex;
+  std::string failure;  // guarded by mutex
+  std::atomic<bool> failed{false};
+
+  void fail(const std::string& text) {
+    const std::lock_guard lock(mutex);
+    if (!failed.exchange(true)) failure = text;
+  }
+};
+
+detail::Detached run_main(task<int>* main_task) {
+  int status = Core::kUncaughtStatus;
+  try {
+    status = co_await std::move(*main_task);
+  } catch (...) {
+    detail::report_uncaught("main");
+  }
+  request_stop(status);
+}
+
+void close_mailbox(CoreIndex core) {
+  detail::Mailbox& mailbox = detail::mailbox_of(core);
+  std::vector<Event> dropped;
+  const std::lock_guard lock(mailbox.mutex);
+  mailbox.open = false;
+  mailbox.any.store(false, std::memory_order_relaxed);
+  dropped.swap(mailbox.events);
+}
+
+void run_core(Run& run, CoreIndex index, std::size_t count, std::function<task<int>()>* main) {
+  const Result<void> entered = platform::enter_core(index);
+  if (!entered) run.fail("core " + std::to_string(to_number(index)) + " cannot start: " + entered.error().text());
+  std::unique_ptr<detail::CoreState> state;
+  if (entered) {
+    try {
+      state = std::make_unique<detail::CoreState>(index, count);
+    } catch (const std::bad_alloc&) {
+      run.fail("core " + std::to_string(to_number(index)) + " cannot start: no memory for its event loop");
+    }
+  }
+  run.started.arrive_and_wait();
+  {
+    task<int> main_task;
+    if (!run.failed.load()) {
+      if (main != nullptr) {
+        detail::set_core_count(count);
+        state->core().spawn([main, &main_task] {
+          main_task = (*main)();
+          run_main(&main_task);
+        });
+      }
+      state->run();
+    }
+    if (state) close_mailbox(index);
+    run.stopped.arrive_and_wait();
+    if (main != nullptr) detail::set_core_count(0);
+    // main_task's frame goes here, while its core still exists.
+  }
+  state.reset();
+  if (entered) platform::leave_core();
+}
+
+}  // namespace
+
+bool detail::stop_requested() noexcept { return stop_status.load(std::memory_order_seq_cst) != kNotStopped; }
+
+void request_stop(int status) noexcept {
+  if (!running.load(std::memory_order_acquire)) return;
+  std::int64_t expected = kNotStopped;
+  stop_status.compare_exchange_strong(expected, static_cast<std::uint32_t>(status), std::memory_order_seq_cst);
+  for (std::size_t i = 0, count = Core::count(); i < count; ++i) platform::wake(CoreIndex(static_cast<std::uint16_t>(i)));
+}
+
+int run_cores(std::size_t count, std::function<task<int>()> main) {
+  if (count == 0 || count > kMaxCores) {
+    platform::write_log("cannot start " + std::to_string(count) + " cores; ask for 1 to " + std::to_string(kMaxCores));
+    return kStartFailedStatus;
+  }
+  stop_status.store(kNotStopped);
+  running.store(true);
+  platform::available_cores();  // latched before this thread is pinned
+  Run run(count);
+  std::vector<std::thread> threads;
+  for (std::size_t i = 1; i < count; ++i) {
+    try {
+      threads.emplace_back([&run, i, count] { run_core(run, CoreIndex(static_cast<std::uint16_t>(i)), count, nullptr); });
+    } catch (const std::system_error& error) {
+      run.fail("only " + std::to_string(i) + " of " + std::to_string(count) + " cores can start: " + error.what());
+      for (std::size_t missing = i; missing < count; ++missing) {
+        run.started.arrive_and_drop();
+        run.stopped.arrive_and_drop();
+      }
+      break;
+    }
+  }
+  run_core(run, CoreIndex(0), count, &main);
+  for (std::thread& thread : threads) thread.join();
+  running.store(false);
+  if (run.failed.load()) {
+    platform::write_log(run.failure);
+    return kStartFailedStatus;
+  }
+  return static_cast<int>(static_cast<std::uint32_t>(stop_status.load()));
+}
+
+}  // namespace ebb
