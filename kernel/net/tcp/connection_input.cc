@@ -48,6 +48,13 @@ void Connection::on_segment(const TcpSegment& original) {
   if (segment.has(wire::kTcpRst)) {
     if (segment.sequence != receive_next_) return challenge();  // [RFC 5961 3.2]
     if (state_ == State::time_wait) return forget();
+    if (state_ == State::closing || state_ == State::last_ack) {
+      // Both ends have been sent: the peer has finished and forgotten, only its last acknowledgement was lost
+      // [RFC 9293 3.10.7.4, second step].
+      retire();
+      if (!notified_) notify_closed({});
+      return;
+    }
     fail(Error(Errc::node_gone, "the peer reset the connection"), false);
     return;
   }
