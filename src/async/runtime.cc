@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <barrier>
+#include <coroutine>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -37,12 +38,24 @@ struct Run {
   }
 };
 
-detail::Detached run_main(task<int>* main_task) {
-  int status = Core::kUncaughtStatus;
+/// The coroutine around main: starts at once, and its frame belongs to run_core, since main may never end.
+struct MainFrame {
+  struct promise_type {
+    MainFrame get_return_object() noexcept { return MainFrame{std::coroutine_handle<promise_type>::from_promise(*this)}; }
+    std::suspend_never initial_suspend() const noexcept { return {}; }
+    std::suspend_always final_suspend() const noexcept { return {}; }
+    void return_void() const noexcept {}
+    [[noreturn]] void unhandled_exception() const noexcept { detail::report_uncaught("main"); }
+  };
+  std::coroutine_handle<promise_type> handle;
+};
+
+MainFrame run_main(std::function<task<int>()>* main) {
+  int status = 1;
   try {
-    status = co_await std::move(*main_task);
-  } catch (...) {
-    detail::report_uncaught("main");
+    status = co_await (*main)();
+  } catch (const ErrorException& error) {
+    platform::write_log(error.what());
   }
   request_stop(status);
 }
@@ -69,21 +82,23 @@ void run_core(Run& run, CoreIndex index, std::size_t count, std::function<task<i
   }
   run.started.arrive_and_wait();
   {
-    task<int> main_task;
+    std::coroutine_handle<> main_frame = nullptr;
     if (!run.failed.load()) {
       if (main != nullptr) {
         detail::set_core_count(count);
-        state->core().spawn([main, &main_task] {
-          main_task = (*main)();
-          run_main(&main_task);
-        });
+        state->core().spawn([main, &main_frame] { main_frame = run_main(main).handle; });
       }
       state->run();
+      // A stop requested before the cores were counted has woken nobody.
+      if (main != nullptr) {
+        for (std::size_t i = 1; i < count; ++i) platform::wake(CoreIndex(static_cast<std::uint16_t>(i)));
+      }
     }
     if (state) close_mailbox(index);
     run.stopped.arrive_and_wait();
     if (main != nullptr) detail::set_core_count(0);
-    // main_task's frame goes here, while its core still exists.
+    // The frames that main was made of go while its core still exists.
+    if (main_frame) main_frame.destroy();
   }
   state.reset();
   if (entered) platform::leave_core();

@@ -11,8 +11,9 @@ namespace ebb {
 /// Runs `main` on core 0, which is the calling thread, with `count` event loops in all (1 to kMaxCores; more than
 /// platform::available_cores() is allowed and then idle cores sleep at once instead of polling). When the task ends,
 /// every loop stops, the threads are joined, and its value is returned. Work still under way on other cores is
-/// dropped: join what must finish. If a core cannot start, or an exception leaves `main`, that is reported in one
-/// line and the status is kStartFailedStatus, or Core::kUncaughtStatus. One at a time in a process; may be repeated.
+/// dropped: join what must finish. If a core cannot start, that is reported in one line and the status is
+/// kStartFailedStatus. An ErrorException that leaves `main` is printed and gives 1; any other exception ends the node
+/// with Core::kUncaughtStatus. One run at a time in a process; may be repeated.
 int run_cores(std::size_t count, std::function<task<int>()> main);
 
 inline constexpr int kStartFailedStatus = 71;

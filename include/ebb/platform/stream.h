@@ -1,5 +1,5 @@
 // Byte streams between nodes: TCP, seen from one core. A stream lives and dies on the core that made or accepted
-// it; all calls and all callbacks happen there, callbacks only from inside platform::poll().
+// it; all calls and all callbacks happen there, callbacks only from inside platform::poll() or platform::wait().
 #pragma once
 
 #include <cstddef>
