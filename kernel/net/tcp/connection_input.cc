@@ -148,7 +148,9 @@ void Connection::on_outside_window(const TcpSegment& segment) {
     if (state_ == State::closed) return;
   }
   if (state_ == State::time_wait) state_at_ = engine_.now() + engine_.config().time_wait;
-  send_acknowledgement();
+  acknowledge_now_ = true;
+  output();
+  if (acknowledge_now_) send_acknowledgement();
 }
 
 void Connection::challenge() {

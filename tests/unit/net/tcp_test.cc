@@ -66,7 +66,8 @@ TEST(Tcp, DeliversEverythingInOrderUnderLossReorderingDuplicationAndCorruption) 
     pair.client.send(up);
     ASSERT_TRUE(pair.world.run([&] {
       return !pair.server.peers.empty() && pair.accepted().received.size() >= up.size() && pair.client.received.size() >= down.size();
-    }, 3000s)) << "stalled";
+    }, 3000s)) << "stalled: up " << (pair.server.peers.empty() ? 0 : pair.accepted().received.size()) << " of " << up.size()
+               << ", down " << pair.client.received.size() << " of " << down.size() << ", client closed " << pair.client.closed;
     ASSERT_TRUE(pair.accepted().received == up);
     ASSERT_TRUE(pair.client.received == down);
     switch (seed % 3) {

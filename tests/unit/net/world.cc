@@ -104,8 +104,10 @@ void World::inject(Frame frame, const Node* sender) {
   const unsigned copies = sender != nullptr && chance(trouble.duplicate) ? 2 : 1;
   for (unsigned copy = 0; copy < copies; ++copy) {
     Frame one = frame;
-    if (sender != nullptr && chance(trouble.corrupt) && one.size() > 34)  // behind the MAC addresses
-      one[12 + random() % (one.size() - 12)] ^= static_cast<std::byte>(1 + random() % 255);
+    // ARP has no checksum: that a link's own check keeps it whole is taken for granted, as everywhere.
+    const bool ip = one.size() > 34 && one[12] == std::byte{8} && one[13] == std::byte{0};
+    if (sender != nullptr && ip && chance(trouble.corrupt))
+      one[14 + random() % (one.size() - 14)] ^= static_cast<std::byte>(1 + random() % 255);
     Duration delay = trouble.delay;
     if (chance(trouble.reorder)) delay += Duration(random() % static_cast<std::uint64_t>(trouble.max_delay.count()));
     for (auto& node : nodes_) {
