@@ -1,0 +1,81 @@
+// Cores, table, secret and address of the Linux platform.
+#include "ebb/platform/platform.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+#include <thread>
+
+#include "ebb/platform/hosted.h"
+#include "ebb/platform/stream.h"
+#include "ebb/platform/translation_table.h"
+
+namespace ebb::platform {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(Platform, GivesEachCoreAnEmptyTableOfItsOwn) {
+  auto on_a_core = [](std::uint16_t index, void* mine) {
+    ASSERT_TRUE(enter_core(CoreIndex(index)));
+    const ObjectId first(1), last(kMaxObjects - 1);
+    EXPECT_EQ(translate(first), nullptr);
+    EXPECT_EQ(translate(last), nullptr);
+    set_translation(last, mine);
+    std::this_thread::sleep_for(5ms);
+    EXPECT_EQ(translate(last), mine);
+    EXPECT_EQ(translate(first), nullptr);
+    EXPECT_EQ(enter_core(CoreIndex(5)).code(), Errc::invalid_argument);
+    leave_core();
+  };
+  int here = 0, there = 0;
+  std::thread other(on_a_core, std::uint16_t{1}, &there);
+  on_a_core(0, &here);
+  other.join();
+}
+
+TEST(Platform, WaitEndsAtItsDeadlineAndAtAWakeThatCameFirst) {
+  ASSERT_TRUE(enter_core(CoreIndex(0)));
+  while (poll()) {
+  }
+  const Instant before = Clock::now();
+  while (Clock::now() < before + 3500us) wait(before + 3500us);
+  EXPECT_LT(Clock::now() - before, 1s);
+  wake(CoreIndex(0));
+  wait(Clock::now() + 20s);
+  EXPECT_LT(Clock::now() - before, 10s);
+  leave_core();
+}
+
+TEST(Platform, HandsOverTheLaunchSecretOnce) {
+  unsetenv("EBB_SECRET_FD");
+  EXPECT_EQ(launch_secret().code(), Errc::not_found);
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  ASSERT_EQ(write(ends[1], "secret", 6), 6);
+  close(ends[1]);
+  setenv("EBB_SECRET_FD", std::to_string(ends[0]).c_str(), 1);
+  const auto secret = launch_secret();
+  ASSERT_TRUE(secret);
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(secret->data()), secret->size()), "secret");
+  EXPECT_EQ(fcntl(ends[0], F_GETFD), -1) << "the descriptor stays open";
+  EXPECT_EQ(launch_secret().code(), Errc::not_found);
+  setenv("EBB_SECRET_FD", "12x", 1);
+  EXPECT_EQ(launch_secret().code(), Errc::invalid_argument);
+  const int endless = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+  setenv("EBB_SECRET_FD", std::to_string(endless).c_str(), 1);
+  EXPECT_EQ(launch_secret().code(), Errc::too_large);
+  unsetenv("EBB_SECRET_FD");
+}
+
+TEST(Platform, TellsTheAddressItWasConfiguredWith) {
+  EXPECT_EQ(own_address(), std::nullopt);
+  hosted::set_own_address(0x7f000001);
+  EXPECT_EQ(own_address(), 0x7f000001u);
+}
+
+}  // namespace
+}  // namespace ebb::platform

@@ -1,0 +1,211 @@
+// Streams over loopback: order, back-pressure, both ways to end, and what goes wrong.
+#include "ebb/platform/stream.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "ebb/platform/platform.h"
+
+namespace ebb::platform {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr std::uint32_t kLoopback = 0x7f000001;
+
+std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
+
+/// Keeps all it is told; `react` may act on data.
+struct Recorder : StreamHandler {
+  bool connected = false;
+  int writable = 0;
+  std::string data;
+  std::optional<Result<void>> closed;
+  std::function<void(std::string_view)> react;
+  void on_connected() override { connected = true; }
+  void on_data(std::span<const std::byte> bytes) override {
+    EXPECT_FALSE(closed.has_value());
+    EXPECT_LE(bytes.size(), 65'536u);
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    data += text;
+    if (react) react(text);
+  }
+  void on_writable() override { ++writable; }
+  void on_closed(Result<void> reason) override { closed = std::move(reason); }
+};
+
+class Streams : public testing::Test {
+ protected:
+  void SetUp() override { ASSERT_TRUE(enter_core(CoreIndex(0))); }
+  void TearDown() override {
+    client_.reset();
+    server_.reset();
+    listener_.reset();
+    while (poll()) {
+    }
+    leave_core();
+  }
+  /// Lets callbacks run until `done` or ten seconds are over.
+  static bool until(const std::function<bool()>& done) {
+    const Instant end = Clock::now() + 10s;
+    while (!done() && Clock::now() < end) {
+      if (!poll()) wait(Clock::now() + 1ms);
+    }
+    return done();
+  }
+  static void settle() {
+    const Instant end = Clock::now() + 30ms;
+    while (Clock::now() < end) {
+      if (!poll()) wait(Clock::now() + 1ms);
+    }
+  }
+  void open() {
+    auto listening = listen({kLoopback, 0}, [this](std::unique_ptr<Stream> stream) {
+      server_ = std::move(stream);
+      server_->set_handler(at_server_);
+    });
+    ASSERT_TRUE(listening) << listening.error().to_string();
+    listener_ = std::move(*listening);
+    auto connecting = connect(listener_->local(), at_client_);
+    ASSERT_TRUE(connecting);
+    client_ = std::move(*connecting);
+    EXPECT_EQ(client_->send(bytes_of("early")), 0u);
+    ASSERT_TRUE(until([this] { return at_client_.connected && server_ != nullptr; }));
+  }
+  Recorder at_client_, at_server_;
+  std::unique_ptr<Listener> listener_;
+  std::unique_ptr<Stream> client_, server_;
+};
+
+TEST_F(Streams, EchoInOrder) {
+  open();
+  at_server_.react = [this](std::string_view text) { server_->send(bytes_of(text)); };
+  EXPECT_EQ(client_->send(bytes_of("one ")), 4u);
+  EXPECT_EQ(client_->send(bytes_of("two")), 3u);
+  EXPECT_TRUE(until([this] { return at_client_.data == "one two"; })) << at_client_.data;
+  EXPECT_EQ(client_->remote(), listener_->local());
+  EXPECT_EQ(server_->remote(), client_->local());
+}
+
+TEST_F(Streams, DeliverEverythingBeforeAnOrderlyEndAndStillCarryTheAnswer) {
+  open();
+  at_server_.react = [this](std::string_view) { server_->send(bytes_of("answer")); };
+  client_->send(bytes_of("question"));
+  client_->close();
+  EXPECT_EQ(client_->send(bytes_of("more")), 0u);
+  ASSERT_TRUE(until([this] { return at_client_.closed && at_server_.closed; }));
+  EXPECT_EQ(at_server_.data, "question");
+  EXPECT_EQ(at_client_.data, "answer");
+  EXPECT_TRUE(at_server_.closed->has_value());
+  EXPECT_TRUE(at_client_.closed->has_value());
+}
+
+TEST_F(Streams, TakeAPrefixWhenFullAndTellWhenThereIsRoom) {
+  open();
+  server_->set_reading(false);
+  const std::string block(256 * 1024, 'x');
+  std::size_t taken = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const std::size_t part = client_->send(bytes_of(block));
+    taken += part;
+    if (part == block.size()) continue;
+    settle();
+    if (client_->send(bytes_of("y")) == 0) break;
+    ++taken;
+  }
+  ASSERT_LT(taken, 1000 * block.size()) << "nothing held the sender back";
+  EXPECT_EQ(at_server_.data.size(), 0u) << "data came while reading was off";
+  EXPECT_FALSE(at_server_.closed.has_value());
+  const int before = at_client_.writable;
+  server_->set_reading(true);
+  ASSERT_TRUE(until([&] { return at_server_.data.size() == taken; })) << at_server_.data.size() << " of " << taken;
+  EXPECT_EQ(at_client_.writable, before + 1);
+  EXPECT_EQ(client_->send(bytes_of("z")), 1u);
+  EXPECT_TRUE(until([&] { return at_server_.data.back() == 'z'; }));
+}
+
+TEST_F(Streams, SendWhatIsQueuedBeforeClosing) {
+  open();
+  server_->set_reading(false);
+  const std::string block(8 * 1024 * 1024, 'q');
+  const std::size_t taken = client_->send(bytes_of(block));
+  EXPECT_LT(taken, block.size());
+  client_->close();
+  server_->set_reading(true);
+  ASSERT_TRUE(until([&] { return at_server_.closed.has_value(); }));
+  EXPECT_EQ(at_server_.data.size(), taken);
+  EXPECT_TRUE(at_server_.closed->has_value());
+}
+
+TEST_F(Streams, ReportAResetAsNodeGone) {
+  open();
+  server_.reset();
+  ASSERT_TRUE(until([this] { return at_client_.closed.has_value(); }));
+  EXPECT_EQ(at_client_.closed->code(), Errc::node_gone);
+  EXPECT_EQ(client_->send(bytes_of("x")), 0u);
+  EXPECT_FALSE(at_server_.closed.has_value()) << "a callback came after the stream was destroyed";
+}
+
+TEST_F(Streams, MayBeDestroyedInsideTheirOwnCallback) {
+  open();
+  at_server_.react = [this](std::string_view) { server_.reset(); };
+  client_->send(bytes_of("die"));
+  ASSERT_TRUE(until([this] { return at_client_.closed.has_value(); }));
+  EXPECT_EQ(server_, nullptr);
+}
+
+TEST_F(Streams, ReportARefusedConnectionAsUnavailable) {
+  Endpoint nobody;
+  {
+    auto listening = listen({kLoopback, 0}, [](std::unique_ptr<Stream>) {});
+    ASSERT_TRUE(listening);
+    nobody = (*listening)->local();
+  }
+  auto connecting = connect(nobody, at_client_);
+  ASSERT_TRUE(connecting);
+  ASSERT_TRUE(until([this] { return at_client_.closed.has_value(); }));
+  EXPECT_EQ(at_client_.closed->code(), Errc::unavailable);
+  EXPECT_FALSE(at_client_.connected);
+  EXPECT_EQ(connect({kLoopback, 0}, at_client_).code(), Errc::invalid_argument);
+}
+
+TEST_F(Streams, AreRefusedByAnAcceptorThatDropsThem) {
+  auto listening = listen({kLoopback, 0}, [](std::unique_ptr<Stream>) {});
+  ASSERT_TRUE(listening);
+  auto connecting = connect((*listening)->local(), at_client_);
+  ASSERT_TRUE(connecting);
+  ASSERT_TRUE(until([this] { return at_client_.closed.has_value(); }));
+  // The reset may overtake the news of the connection.
+  EXPECT_EQ(at_client_.closed->code(), at_client_.connected ? Errc::node_gone : Errc::unavailable);
+}
+
+TEST_F(Streams, ShareAPortWithinTheProcessButWithNoOtherProgram) {
+  auto first = listen({kLoopback, 0}, [](std::unique_ptr<Stream>) {});
+  ASSERT_TRUE(first);
+  EXPECT_TRUE(listen((*first)->local(), [](std::unique_ptr<Stream>) {})) << "a second core of the node";
+
+  // The other program is a plain socket, once without and once with SO_REUSEPORT.
+  for (const int share : {0, 1}) {
+    const int other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(other, SOL_SOCKET, SO_REUSEPORT, &share, sizeof share);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(kLoopback);
+    ASSERT_EQ(bind(other, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    ASSERT_EQ(::listen(other, 1), 0);
+    socklen_t size = sizeof address;
+    getsockname(other, reinterpret_cast<sockaddr*>(&address), &size);
+    EXPECT_EQ(listen({kLoopback, ntohs(address.sin_port)}, [](std::unique_ptr<Stream>) {}).code(), Errc::address_in_use);
+    ::close(other);
+  }
+  EXPECT_EQ(listen({0x08080808, 4000}, [](std::unique_ptr<Stream>) {}).code(), Errc::invalid_argument);
+}
+
+}  // namespace
+}  // namespace ebb::platform
