@@ -105,7 +105,7 @@ void DhcpClient::receive(wire::Bytes bytes) {
   if (reply->type == DhcpType::nak) {
     if (phase_ == Phase::requesting) {
       phase_ = Phase::selecting;  // after a pause, should a server refuse what it offers for ever
-      next_ = internet_.now() + jittered(retry_);
+      next_ = internet_.now() + jittered(std::min(kFirstRetry * (1u << std::min(++refusals_, 8u)), kMaxRetry));
     } else {
       lose_lease();
     }
@@ -124,6 +124,7 @@ void DhcpClient::take_lease(const wire::DhcpReply& ack) {
   if ((config.address >> 28) >= 14 || (config.address >> 24) == 127 || (config.address >> 24) == 0) return;
   if (ack.server != 0) server_ = ack.server;
   phase_ = Phase::bound;
+  refusals_ = 0;
   retry_ = kFirstRetry;
   tries_ = 0;
   constexpr std::uint32_t kForever = 0xffff'ffff;  // [RFC 2131 3.3]

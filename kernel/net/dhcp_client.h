@@ -50,6 +50,7 @@ class DhcpClient {
   std::uint32_t offered_ = 0;
   std::uint32_t server_ = 0;
   unsigned tries_ = 0;
+  unsigned refusals_ = 0;  // NAKs since the last lease: each doubles the pause
   Duration retry_ = kFirstRetry;
   Instant began_{};
   Instant requested_{};  // the lease counts from when it was asked for [RFC 2131 4.4.1]
