@@ -1,0 +1,74 @@
+// The same jobs as others do them, linked into the Linux program beside ours so that one run gives the ratios.
+#include <benchmark/benchmark.h>
+
+#include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+
+namespace {
+
+constexpr int kBatch = 1000;
+void BM_Peer_AsioPostAndRun(benchmark::State& state) {
+  boost::asio::io_context io(1);
+  std::uint64_t ran = 0;
+  for (auto _ : state) {
+    for (int i = 0; i < kBatch; ++i) boost::asio::post(io, [&ran] { ++ran; });
+    io.run();
+    io.restart();
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(ran));
+}
+BENCHMARK(BM_Peer_AsioPostAndRun);
+
+// Both sides poll, as ours do.
+void BM_Peer_AsioCrossThreadRoundTrip(benchmark::State& state) {
+  boost::asio::io_context here, there;
+  const auto keep_here = boost::asio::make_work_guard(here);
+  const auto keep_there = boost::asio::make_work_guard(there);
+  std::atomic<bool> stop{false};
+  std::thread other([&] {
+    while (!stop.load(std::memory_order_relaxed)) there.poll();
+  });
+  for (auto _ : state) {
+    bool back = false;
+    boost::asio::post(there, [&] { boost::asio::post(here, [&] { back = true; }); });
+    while (!back) here.poll();
+  }
+  stop = true;
+  other.join();
+}
+BENCHMARK(BM_Peer_AsioCrossThreadRoundTrip)->UseRealTime();
+
+void BM_Peer_CondvarThreadRoundTrip(benchmark::State& state) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  int turn = 0;  // 0: ours, 1: theirs, 2: stop
+  std::thread other([&] {
+    std::unique_lock lock(mutex);
+    for (;;) {
+      changed.wait(lock, [&] { return turn != 0; });
+      if (turn == 2) return;
+      turn = 0;
+      changed.notify_one();
+    }
+  });
+  {
+    std::unique_lock lock(mutex);
+    for (auto _ : state) {
+      turn = 1;
+      changed.notify_one();
+      changed.wait(lock, [&] { return turn == 0; });
+    }
+    turn = 2;
+    changed.notify_one();
+  }
+  other.join();
+}
+BENCHMARK(BM_Peer_CondvarThreadRoundTrip)->UseRealTime();
+
+}  // namespace
