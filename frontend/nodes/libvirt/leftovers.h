@@ -1,0 +1,16 @@
+// Domains of front ends that died while libvirtd was not there to notice.
+#pragma once
+
+#include <cstddef>
+
+#include "frontend/nodes/libvirt/libvirt_connection.h"
+
+namespace ebb::frontend::nodes {
+
+/// Domains that carry our tag, whoever owns them.
+std::size_t count_our_domains(virConnectPtr connection);
+
+/// Destroys domains whose front end no longer runs and removes its key files; the number of domains destroyed.
+std::size_t reap_leftovers(virConnectPtr connection);
+
+}  // namespace ebb::frontend::nodes

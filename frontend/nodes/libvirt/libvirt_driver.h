@@ -1,0 +1,22 @@
+// Nodes as transient libvirt domains that end with this process.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "frontend/nodes/driver.h"
+
+namespace ebb::frontend::nodes {
+
+struct LibvirtSettings {
+  std::string uri = "qemu:///system";
+  std::string network = "multilibos";
+  std::string bridge = "mlbos0";
+  std::uint32_t address = 0x0a58'0001;  ///< of the front end on the bridge (10.88.0.1), host byte order
+};
+
+/// Connects, reaps what dead front ends left, ensures the network. Blocks for at most about 15 s. The driver removes
+/// the network at its end if it made it and no one uses it. `observer` must outlive the driver.
+Result<std::unique_ptr<Driver>> make_libvirt_driver(const LibvirtSettings& settings, DriverObserver& observer);
+
+}  // namespace ebb::frontend::nodes

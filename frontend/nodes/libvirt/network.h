@@ -1,0 +1,27 @@
+// The libvirt network that front end and nodes share.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "frontend/nodes/libvirt/libvirt_connection.h"
+
+namespace ebb::frontend::nodes {
+
+struct NetworkSettings {
+  std::string name = "multilibos";
+  std::string bridge = "mlbos0";
+  std::uint32_t address = 0x0a58'0001;  ///< 10.88.0.1, the front end's; host byte order; the subnet is its /24
+};
+
+/// The network's XML: isolated bridge with DHCP, no spanning tree (its ports would stay silent for seconds).
+std::string network_xml(const NetworkSettings& settings);
+
+/// Makes the network unless it runs. True if this call made it. address_in_use if the subnet belongs to another
+/// interface of this host.
+Result<bool> ensure_network(virConnectPtr connection, const NetworkSettings& settings);
+
+/// Removes the network if no domain of ours is left. Does nothing when it is not there.
+Result<void> remove_network_if_unused(virConnectPtr connection, const NetworkSettings& settings);
+
+}  // namespace ebb::frontend::nodes

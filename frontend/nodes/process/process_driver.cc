@@ -1,0 +1,277 @@
+// Forks, watches and reaps nodes that are plain Linux processes.
+#include "frontend/nodes/process/process_driver.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <condition_variable>
+#include <cstring>
+#include <future>
+#include <map>
+#include <mutex>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "frontend/nodes/line_splitter.h"
+
+namespace ebb::frontend::nodes {
+namespace {
+
+constexpr auto kStopLimit = std::chrono::seconds(5);
+
+/// A file descriptor that closes itself.
+class Descriptor {
+ public:
+  explicit Descriptor(int number = -1) noexcept : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  ~Descriptor() {
+    if (number_ >= 0) ::close(number_);
+  }
+  int number() const noexcept { return number_; }
+
+ private:
+  int number_;
+};
+
+struct Pipe {
+  Descriptor read;
+  Descriptor write;
+};
+
+Result<Pipe> make_pipe() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) {
+    return Error(Errc::resource_exhausted, std::string("cannot make a pipe for a node: ") + std::strerror(errno));
+  }
+  return Pipe{Descriptor(ends[0]), Descriptor(ends[1])};
+}
+
+std::vector<char*> pointers(std::vector<std::string>& strings) {
+  std::vector<char*> result;
+  for (auto& text : strings) result.push_back(text.data());
+  result.push_back(nullptr);
+  return result;
+}
+
+std::vector<std::string> child_arguments(const NodeSpec& spec) {
+  std::vector<std::string> arguments{spec.image.string(), "--ebb-role=node"};
+  std::istringstream words(node_arguments(spec));
+  for (std::string word; words >> word;) arguments.push_back(word);
+  return arguments;
+}
+
+std::vector<std::string> child_environment(int secret) {
+  std::vector<std::string> variables;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (std::strncmp(*entry, "EBB_SECRET_FD=", 14) != 0) variables.emplace_back(*entry);
+  }
+  variables.push_back("EBB_SECRET_FD=" + std::to_string(secret));
+  return variables;
+}
+
+/// After fork in a program with threads: system calls only.
+[[noreturn]] void become_node(pid_t parent, const char* path, char** arguments, char** environment, int console,
+                              int secret) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(1);
+  ::setpgid(0, 0);  // Ctrl-C is for the front end, which stops its nodes in order
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::dup2(console, STDOUT_FILENO);
+  ::dup2(console, STDERR_FILENO);
+  const int null = ::open("/dev/null", O_RDONLY);
+  if (null >= 0) ::dup2(null, STDIN_FILENO);
+  ::fcntl(secret, F_SETFD, 0);
+  ::execve(path, arguments, environment);
+  static constexpr char kFailed[] = "cannot execute the node's program\n";
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kFailed, sizeof kFailed - 1);
+  ::_exit(127);
+}
+
+std::string describe(int status) {
+  if (WIFSIGNALED(status)) return "killed by signal " + std::to_string(WTERMSIG(status));
+  return "exit status " + std::to_string(WEXITSTATUS(status));
+}
+
+class ProcessDriver final : public Driver {
+ public:
+  explicit ProcessDriver(DriverObserver& observer) : observer_(observer) {}
+
+  ~ProcessDriver() override {
+    std::unique_lock lock(mutex_);
+    for (auto& [id, child] : children_) {
+      if (!child.reaped) ::kill(child.pid, SIGKILL);
+    }
+    auto children = std::move(children_);
+    children_.clear();
+    changed_.wait(lock, [this] { return running_ == 0; });
+    lock.unlock();
+    for (auto& [id, child] : children) child.thread.join();
+  }
+
+  std::string_view name() const noexcept override { return "process"; }
+
+  Result<void> check(const NodeSpec& spec, std::size_t count) override {
+    if (::access(spec.image.c_str(), R_OK | X_OK) != 0) {
+      return Error(Errc::not_found, "cannot execute the program '" + spec.image.string() + "': " +
+                                        std::strerror(errno));
+    }
+    if (count > kMaxNodes) {
+      return Error(Errc::resource_exhausted, "at most " + std::to_string(kMaxNodes) + " nodes can run at a time");
+    }
+    return {};
+  }
+
+  Result<void> start(const NodeSpec& spec) override {
+    if (auto checked = check(spec, 1); !checked) return checked;
+    std::unique_lock lock(mutex_);
+    forget_ended();
+    if (children_.contains(spec.id)) {
+      return Error(Errc::invalid_argument, "node " + std::to_string(to_number(spec.id)) + " runs already");
+    }
+    if (children_.size() >= kMaxNodes) {
+      return Error(Errc::resource_exhausted, "at most " + std::to_string(kMaxNodes) + " nodes can run at a time");
+    }
+    // The thread that forks must live as long as the child: the kernel ties PR_SET_PDEATHSIG to it.
+    std::promise<Result<pid_t>> launched;
+    auto outcome = launched.get_future();
+    ++running_;
+    std::thread thread(&ProcessDriver::run, this, spec, std::move(launched));
+    Result<pid_t> pid = outcome.get();
+    if (!pid) {
+      --running_;
+      lock.unlock();
+      thread.join();
+      return std::move(pid).error();
+    }
+    children_.emplace(spec.id, Child{*pid, false, false, std::move(thread)});
+    return {};
+  }
+
+  Result<void> stop(NodeId node) override {
+    std::unique_lock lock(mutex_);
+    auto found = children_.find(node);
+    if (found == children_.end()) {
+      return Error(Errc::not_found, "node " + std::to_string(to_number(node)) + " does not run");
+    }
+    if (!found->second.reaped) ::kill(found->second.pid, SIGKILL);
+    const bool ended = changed_.wait_for(lock, kStopLimit, [&] {
+      auto child = children_.find(node);
+      return child == children_.end() || child->second.ended;
+    });
+    if (!ended) {
+      return Error(Errc::unavailable, "node " + std::to_string(to_number(node)) + " does not end although killed");
+    }
+    forget_ended();
+    return {};
+  }
+
+ private:
+  struct Child {
+    pid_t pid;
+    bool reaped;  // its process id is free again: never signal it
+    bool ended;   // reported; its thread takes the mutex no more, so it can be joined under it
+    std::thread thread;
+  };
+
+  /// Joins the threads of nodes that have ended. Called with the mutex held.
+  void forget_ended() {
+    for (auto child = children_.begin(); child != children_.end();) {
+      if (child->second.ended) {
+        child->second.thread.join();
+        child = children_.erase(child);
+      } else {
+        ++child;
+      }
+    }
+  }
+
+  static Result<pid_t> launch(const NodeSpec& spec, Descriptor& console) {
+    auto output = make_pipe();
+    if (!output) return std::move(output).error();
+    auto secret = make_pipe();
+    if (!secret) return std::move(secret).error();
+    // A pipe holds 4 KiB and more, so this cannot block.
+    if (::write(secret->write.number(), spec.key.data(), spec.key.size()) != static_cast<ssize_t>(spec.key.size())) {
+      return Error(Errc::internal, "a new pipe does not take the cluster key");
+    }
+    auto arguments = child_arguments(spec);
+    auto environment = child_environment(secret->read.number());
+    auto argument_pointers = pointers(arguments);
+    auto environment_pointers = pointers(environment);
+    const pid_t parent = ::getpid();
+    const pid_t pid = ::fork();
+    if (pid < 0) return Error(Errc::resource_exhausted, std::string("cannot fork a node: ") + std::strerror(errno));
+    if (pid == 0) {
+      become_node(parent, spec.image.c_str(), argument_pointers.data(), environment_pointers.data(),
+                  output->write.number(), secret->read.number());
+    }
+    console = std::move(output->read);
+    return pid;
+  }
+
+  void run(NodeSpec spec, std::promise<Result<pid_t>> launched) {
+    sigset_t all;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
+    Descriptor console;
+    Result<pid_t> pid = launch(spec, console);
+    launched.set_value(pid);
+    if (!pid) return;
+    LineSplitter lines;
+    auto emit = [&](std::string_view line) { observer_.on_console_line(spec.id, line); };
+    std::array<char, 4096> buffer;
+    for (;;) {
+      const ssize_t count = ::read(console.number(), buffer.data(), buffer.size());
+      if (count > 0) lines.feed({buffer.data(), static_cast<std::size_t>(count)}, emit);
+      if (count == 0 || (count < 0 && errno != EINTR)) break;
+    }
+    lines.finish(emit);
+    int status = 0;
+    // Waits without reaping: until `reaped` is set the process id stays taken, so stop() never signals a stranger.
+    siginfo_t info;
+    while (::waitid(P_PID, static_cast<id_t>(*pid), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+    }
+    {
+      std::lock_guard lock(mutex_);
+      if (auto child = children_.find(spec.id); child != children_.end()) child->second.reaped = true;
+      while (::waitpid(*pid, &status, 0) < 0 && errno == EINTR) {
+      }
+    }
+    observer_.on_ended(spec.id, describe(status));
+    {
+      std::lock_guard lock(mutex_);
+      if (auto child = children_.find(spec.id); child != children_.end()) child->second.ended = true;
+      --running_;
+      changed_.notify_all();
+    }
+  }
+
+  DriverObserver& observer_;
+  std::mutex mutex_;
+  std::condition_variable changed_;  // a child ended
+  std::map<NodeId, Child> children_;
+  std::size_t running_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Driver> make_process_driver(DriverObserver& observer) {
+  return std::make_unique<ProcessDriver>(observer);
+}
+
+}  // namespace ebb::frontend::nodes
