@@ -13,6 +13,7 @@ namespace kernel::net::wire {
 class Checksum {
  public:
   void add(std::span<const std::byte> bytes) noexcept {
+    if (bytes.empty()) return;
     std::uint64_t piece = 0;
     std::size_t at = 0;
     // Four bytes at a time in host order: the sum of words is the same in either byte order, up to a final swap

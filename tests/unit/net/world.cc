@@ -215,7 +215,7 @@ Frame tcp_frame(const Node& to, std::uint32_t source, std::uint16_t source_port,
   wire::TcpHeader tcp{source_port, destination_port, sequence, acknowledgement, 0x50, flags, std::uint16_t{0xffff},
                       std::uint16_t{0}, std::uint16_t{0}};
   wire::write(bytes.subspan(34), tcp);
-  std::memcpy(frame.data() + 54, payload.data(), payload.size());
+  std::copy_n(std::as_bytes(std::span(payload)).begin(), payload.size(), frame.begin() + 54);
   wire::Checksum sum = wire::pseudo_header(source, to.address(), 6, frame.size() - 34);
   sum.add(bytes.subspan(34));
   tcp.checksum = sum.value();
