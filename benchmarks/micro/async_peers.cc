@@ -1,5 +1,6 @@
 // The same jobs as others do them, linked into the Linux program beside ours so that one run gives the ratios.
 #include <benchmark/benchmark.h>
+#include <sched.h>
 
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
@@ -25,13 +26,33 @@ void BM_Peer_AsioPostAndRun(benchmark::State& state) {
 }
 BENCHMARK(BM_Peer_AsioPostAndRun);
 
+// Ties the calling thread to one CPU, as our cores are: two polling threads on one CPU would measure the scheduler.
+class PinnedTo {
+ public:
+  explicit PinnedTo(int cpu) {
+    sched_getaffinity(0, sizeof before_, &before_);
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    sched_setaffinity(0, sizeof one, &one);
+  }
+  ~PinnedTo() { sched_setaffinity(0, sizeof before_, &before_); }
+  PinnedTo(const PinnedTo&) = delete;
+  PinnedTo& operator=(const PinnedTo&) = delete;
+
+ private:
+  cpu_set_t before_{};
+};
+
 // Both sides poll, as ours do.
 void BM_Peer_AsioCrossThreadRoundTrip(benchmark::State& state) {
   boost::asio::io_context here, there;
   const auto keep_here = boost::asio::make_work_guard(here);
   const auto keep_there = boost::asio::make_work_guard(there);
   std::atomic<bool> stop{false};
+  const PinnedTo first(0);
   std::thread other([&] {
+    const PinnedTo second(1);
     while (!stop.load(std::memory_order_relaxed)) there.poll();
   });
   for (auto _ : state) {
