@@ -128,6 +128,7 @@ void play(std::span<const std::byte> bytes) {
       if (peer->closed > 1) std::abort();
   }
   world.filter = nullptr;
+  server.listener.reset();  // or a connection still half open would come up when nobody is left to close it
   client.stream.reset();
   for (auto& peer : server.peers) peer->stream.reset();
   world.run_for(400s);
