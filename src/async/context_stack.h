@@ -37,10 +37,10 @@ class ContextStack final : public Context {
   void* argument_ = nullptr;
   alignas(8) std::byte exception_state_[kExceptionStateBytes]{};
   // For the sanitizers; unused otherwise.
-  void* fake_stack_ = nullptr;
-  void* thread_sanitizer_fiber_ = nullptr;
-  const void* stack_bottom_ = nullptr;
-  std::size_t stack_bytes_ = 0;
+  [[maybe_unused]] void* fake_stack_ = nullptr;
+  [[maybe_unused]] void* thread_sanitizer_fiber_ = nullptr;
+  [[maybe_unused]] const void* stack_bottom_ = nullptr;
+  [[maybe_unused]] std::size_t stack_bytes_ = 0;
 };
 
 }  // namespace ebb::detail
