@@ -1,6 +1,7 @@
 // Translates between the protocol buffers of cluster.proto and ClusterControl.
 #include "frontend/service/server.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
@@ -149,6 +150,8 @@ class GrpcServer final : public Server {
   }
 
   Result<void> start(const std::vector<std::string>& addresses) {
+    // gRPC prints what it also returns; one line of ours is enough.
+    gpr_set_log_function([](gpr_log_func_args*) {});
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;

@@ -244,4 +244,14 @@ Result<std::unique_ptr<Driver>> make_libvirt_driver(const LibvirtSettings& setti
       std::make_unique<LibvirtDriver>(settings, std::move(*connection), *made, observer));
 }
 
+Result<std::size_t> clean_libvirt_host(const LibvirtSettings& settings) {
+  auto connection = connect_to_libvirt(settings.uri);
+  if (!connection) return std::move(connection).error();
+  const std::size_t reaped = reap_leftovers(connection->get());
+  auto removed =
+      remove_network_if_unused(connection->get(), {settings.network, settings.bridge, settings.address});
+  if (!removed) return std::move(removed).error();
+  return reaped;
+}
+
 }  // namespace ebb::frontend::nodes

@@ -19,4 +19,8 @@ struct LibvirtSettings {
 /// the network at its end if it made it and no one uses it. `observer` must outlive the driver.
 Result<std::unique_ptr<Driver>> make_libvirt_driver(const LibvirtSettings& settings, DriverObserver& observer);
 
+/// Destroys the domains and key files of dead front ends, and the network if no node uses it; the number of domains
+/// destroyed. Blocks.
+Result<std::size_t> clean_libvirt_host(const LibvirtSettings& settings);
+
 }  // namespace ebb::frontend::nodes

@@ -1,0 +1,121 @@
+// A gRPC client of the front end, and how its answers look.
+#include "frontend/cli/client.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "frontend/service/runtime_folder.h"
+#include "multilibos/v1/cluster.grpc.pb.h"
+
+namespace ebb::frontend::cli {
+namespace {
+
+namespace proto = ::multilibos::v1;
+
+constexpr auto kAnswerLimit = std::chrono::seconds(10);
+
+std::unique_ptr<proto::Cluster::Stub> connect(const std::string& address) {
+  return proto::Cluster::NewStub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
+}
+
+Result<void> to_result(const grpc::Status& status, const std::string& address) {
+  if (status.ok()) return {};
+  if (status.error_code() == grpc::StatusCode::UNAVAILABLE || status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+    return Error(Errc::unavailable, "the front end at " + address + " does not answer; does its program still run?");
+  }
+  return Error(Errc::internal, "the front end at " + address + " says: " + status.error_message());
+}
+
+nlohmann::json to_json(const proto::Node& node) {
+  return {{"id", node.id()}, {"driver", node.driver()}, {"cores", node.cores()}, {"endpoint", node.endpoint()},
+          {"launch_seconds", node.launch_seconds()}, {"join_seconds", node.join_seconds()}};
+}
+
+}  // namespace
+
+Result<std::string> choose_front_end(const std::string& wanted) {
+  if (!wanted.empty()) return wanted.starts_with('/') ? "unix:" + wanted : wanted;
+  const auto running = service::running_front_ends();
+  if (running.size() == 1) return "unix:" + running.front().string();
+  if (running.empty()) {
+    return Error(Errc::not_found, "no front end of yours runs on this machine; start one, or name it with --frontend");
+  }
+  std::string text = "several front ends run, choose one with --frontend:";
+  for (const auto& socket : running) text += " unix:" + socket.string();
+  return Error(Errc::invalid_argument, text);
+}
+
+Result<void> print_nodes(const std::string& address, bool json) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kAnswerLimit);
+  proto::ListNodesResponse response;
+  auto called = to_result(connect(address)->ListNodes(&context, {}, &response), address);
+  if (!called) return called;
+  if (json) {
+    auto nodes = nlohmann::json::array();
+    for (const auto& node : response.nodes()) nodes.push_back(to_json(node));
+    std::puts(nlohmann::json{{"nodes", nodes}, {"epoch", response.epoch()}}.dump().c_str());
+    return {};
+  }
+  std::printf("%5s  %-9s %5s  %-21s %9s %9s\n", "NODE", "DRIVER", "CORES", "ENDPOINT", "LAUNCH s", "JOIN s");
+  for (const auto& node : response.nodes()) {
+    std::printf("%5u  %-9s %5u  %-21s %9.3f %9.3f\n", node.id(), node.driver().c_str(), node.cores(),
+                node.endpoint().c_str(), node.launch_seconds(), node.join_seconds());
+  }
+  return {};
+}
+
+Result<void> print_objects(const std::string& address, bool json) {
+  const auto stub = connect(address);
+  auto all = nlohmann::json::array();
+  if (!json) std::printf("%9s  %5s  %-32s %s\n", "OBJECT", "HOME", "INTERFACE", "NAME");
+  proto::ListObjectsRequest request;
+  for (bool more = true; more;) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kAnswerLimit);
+    proto::ListObjectsResponse response;
+    auto called = to_result(stub->ListObjects(&context, request, &response), address);
+    if (!called) return called;
+    for (const auto& object : response.objects()) {
+      request.set_after_id(object.id());
+      if (json) {
+        all.push_back({{"id", object.id()}, {"interface", object.interface()}, {"name", object.name()},
+                       {"home", object.home()}});
+      } else {
+        std::printf("%9u  %5u  %-32s %s\n", object.id(), object.home(), object.interface().c_str(),
+                    object.name().c_str());
+      }
+    }
+    more = response.more() && response.objects_size() > 0;
+  }
+  if (json) std::puts(nlohmann::json{{"objects", all}}.dump().c_str());
+  return {};
+}
+
+Result<void> watch(const std::string& address, bool json) {
+  grpc::ClientContext context;
+  const auto stub = connect(address);
+  const auto reader = stub->WatchMembership(&context, {});
+  bool heard = false;
+  for (proto::MembershipEvent event; reader->Read(&event); heard = true) {
+    const bool joined = event.kind() == proto::MembershipEvent::KIND_JOINED;
+    if (json) {
+      std::puts(nlohmann::json{{"event", joined ? "joined" : "gone"}, {"node", to_json(event.node())},
+                               {"reason", event.reason()}, {"epoch", event.epoch()}}.dump().c_str());
+    } else {
+      std::printf("epoch %llu: node %u %s%s%s\n", static_cast<unsigned long long>(event.epoch()), event.node().id(),
+                  joined ? "joined" : "is gone", event.reason().empty() ? "" : ": ", event.reason().c_str());
+    }
+    std::fflush(stdout);
+  }
+  const grpc::Status status = reader->Finish();
+  // A front end that ends after it was heard is an ordinary end of watching.
+  if (heard && status.error_code() == grpc::StatusCode::UNAVAILABLE) return {};
+  return to_result(status, address);
+}
+
+}  // namespace ebb::frontend::cli

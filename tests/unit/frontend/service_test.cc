@@ -1,0 +1,137 @@
+// The gRPC service over a real socket, with a cluster made of values.
+#include "frontend/service/server.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "multilibos/v1/cluster.grpc.pb.h"
+
+namespace ebb::frontend::service {
+namespace {
+
+namespace proto = ::multilibos::v1;
+
+class FakeCluster final : public ClusterControl {
+ public:
+  Result<Membership> membership() override {
+    return Membership{{{kFrontEndNode, "frontend", 2, "127.0.0.1:7001", 0, 0}}, 1};
+  }
+  Result<std::vector<NodeInfo>> add_nodes(std::uint32_t count) override {
+    if (count > 2) return Error(Errc::resource_exhausted, "no memory");
+    std::vector<NodeInfo> nodes(count);
+    for (std::uint32_t i = 0; i < count; ++i) nodes[i].id = NodeId{i + 1};
+    return nodes;
+  }
+  Result<void> remove_node(NodeId node) override {
+    return Error(Errc::not_found, "no node " + std::to_string(to_number(node)));
+  }
+  Result<std::vector<ObjectInfo>> objects(ObjectId after, std::uint32_t limit) override {
+    std::vector<ObjectInfo> found;
+    for (std::uint32_t id = std::max(after.index() + 1, 1024u); id < 1029 && found.size() < limit; ++id) {
+      found.push_back({ObjectId(id), "demo.Counter/1", "", kFrontEndNode});
+    }
+    return found;
+  }
+};
+
+class ServiceTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto started = start_server({address_}, cluster_, feed_);
+    ASSERT_TRUE(started) << started.error().to_string();
+    server_ = std::move(*started);
+    stub_ = proto::Cluster::NewStub(grpc::CreateChannel(address_, grpc::InsecureChannelCredentials()));
+    context_.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+  }
+  void TearDown() override { std::filesystem::remove(address_.substr(5)); }
+
+  const std::string address_ = "unix:" + testing::TempDir() + "service-" + std::to_string(::getpid()) + ".sock";
+  FakeCluster cluster_;
+  MembershipFeed feed_;
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<proto::Cluster::Stub> stub_;
+  grpc::ClientContext context_;
+};
+
+TEST_F(ServiceTest, ListsNodes) {
+  proto::ListNodesResponse response;
+  ASSERT_TRUE(stub_->ListNodes(&context_, {}, &response).ok());
+  ASSERT_EQ(response.nodes_size(), 1);
+  EXPECT_EQ(response.nodes(0).endpoint(), "127.0.0.1:7001");
+}
+
+TEST_F(ServiceTest, RefusesToAddNoNodes) {
+  proto::AddNodesResponse response;
+  EXPECT_EQ(stub_->AddNodes(&context_, {}, &response).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(ServiceTest, PassesAnErrorOnWithItsText) {
+  proto::AddNodesRequest request;
+  request.set_count(3);
+  proto::AddNodesResponse response;
+  const auto status = stub_->AddNodes(&context_, request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(status.error_message(), "no memory");
+}
+
+TEST_F(ServiceTest, RefusesToRemoveTheFrontEnd) {
+  proto::RemoveNodeResponse response;
+  EXPECT_EQ(stub_->RemoveNode(&context_, {}, &response).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(ServiceTest, SaysWhenThereAreMoreObjects) {
+  proto::ListObjectsRequest request;
+  request.set_limit(3);
+  proto::ListObjectsResponse response;
+  ASSERT_TRUE(stub_->ListObjects(&context_, request, &response).ok());
+  EXPECT_EQ(response.objects_size(), 3);
+  EXPECT_TRUE(response.more());
+}
+
+TEST_F(ServiceTest, StreamsMembersAndThenChangesUntilTheFrontEndEnds) {
+  auto reader = stub_->WatchMembership(&context_, {});
+  proto::MembershipEvent event;
+  ASSERT_TRUE(reader->Read(&event));
+  EXPECT_EQ(event.kind(), proto::MembershipEvent::KIND_JOINED);
+  feed_.publish({false, {NodeId{3}, "process", 1, "", 0, 0}, "killed by signal 9", 2});
+  ASSERT_TRUE(reader->Read(&event));
+  EXPECT_EQ(event.kind(), proto::MembershipEvent::KIND_GONE);
+  EXPECT_EQ(event.reason(), "killed by signal 9");
+  server_.reset();
+  EXPECT_FALSE(reader->Read(&event));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST(Service, NamesAPortThatIsInUse) {
+  FakeCluster cluster;
+  MembershipFeed feed;
+  const std::string port = "127.0.0.1:" + std::to_string(20000 + ::getpid() % 10000);
+  auto first = start_server({port}, cluster, feed);
+  ASSERT_TRUE(first);
+  auto second = start_server({port}, cluster, feed);
+  ASSERT_EQ(second.code(), Errc::address_in_use);
+  EXPECT_NE(second.error().text().find(port), std::string::npos);
+}
+
+TEST(MembershipFeed, EndsAWatcherThatFallsBehind) {
+  MembershipFeed feed;
+  auto watcher = feed.watch();
+  ASSERT_TRUE(watcher);
+  for (std::size_t i = 0; i <= MembershipFeed::kMaxWaiting; ++i) feed.publish({});
+  MembershipChange change;
+  EXPECT_EQ((*watcher)->next(change), MembershipFeed::Watcher::State::fell_behind);
+}
+
+TEST(MembershipFeed, BoundsItsWatchers) {
+  MembershipFeed feed;
+  std::vector<std::unique_ptr<MembershipFeed::Watcher>> watchers;
+  for (std::size_t i = 0; i < MembershipFeed::kMaxWatchers; ++i) watchers.push_back(std::move(feed.watch()).value());
+  EXPECT_EQ(feed.watch().code(), Errc::overloaded);
+}
+
+}  // namespace
+}  // namespace ebb::frontend::service
