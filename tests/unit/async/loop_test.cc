@@ -88,13 +88,13 @@ TEST(Loop, RefusesTheEventAfterTheLastThatARingHolds) {
 
 // Four cores that pass a token about, with pauses around the length of an idle poll, so that they are met in every
 // phase of going to sleep. A lost wake-up hangs the ring until the test's time limit.
-constexpr int kHops = 4000;
+constexpr int kHops = 100'000;
 std::atomic<int> hops{0};
 void pass_on() {
   const int done = ++hops;
   if (done >= kHops) return;
   const auto next = CoreIndex((to_number(Core::current().index()) + 1) % 4);
-  if (done % 3 == 0) {
+  if (done % 64 == 0) {
     Core::current().call_after(std::chrono::microseconds(done % 90), [next] { EXPECT_TRUE(Core::spawn_on(next, pass_on)); });
   } else {
     EXPECT_TRUE(Core::spawn_on(next, pass_on));
