@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <array>
+#include <cstdio>
 #include <filesystem>
 
 #include "multilibos/v1/cluster.grpc.pb.h"
@@ -104,6 +106,23 @@ TEST_F(ServiceTest, StreamsMembersAndThenChangesUntilTheFrontEndEnds) {
   server_.reset();
   EXPECT_FALSE(reader->Read(&event));
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+std::string output_of(const std::string& command) {
+  std::string text;
+  if (FILE* pipe = ::popen(command.c_str(), "r"); pipe != nullptr) {
+    std::array<char, 256> buffer;
+    while (std::fgets(buffer.data(), buffer.size(), pipe) != nullptr) text += buffer.data();
+    ::pclose(pipe);
+  }
+  return text;
+}
+
+TEST_F(ServiceTest, IsWhatTheCommandAsks) {
+  EXPECT_EQ(output_of(EBB_COMMAND " nodes --json --frontend " + address_),
+            R"({"epoch":1,"nodes":[{"cores":2,"driver":"frontend","endpoint":"127.0.0.1:7001","id":0,)"
+            R"("join_seconds":0.0,"launch_seconds":0.0}]})" "\n");
+  EXPECT_NE(output_of(EBB_COMMAND " objects --frontend " + address_).find("demo.Counter/1"), std::string::npos);
 }
 
 TEST(Service, NamesAPortThatIsInUse) {
