@@ -13,10 +13,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <mutex>
 #include <thread>
 #include <vector>
 
+#include "frontend/nodes/libvirt/domain_xml.h"
 #include "frontend/nodes/libvirt/key_file.h"
 
 namespace ebb::frontend::nodes {
@@ -197,7 +199,24 @@ TEST(LibvirtDriver, AKilledFrontEndLeavesNothingBehindTheNextOneStarts) {
   EXPECT_FALSE(network_runs());
 }
 
-/// The child of the test above.
+TEST_F(LibvirtDriverTest, ReapsADomainWhoseFrontEndDiedWhileLibvirtdWasDown) {
+  // Made without auto-destruction and tagged with a process id of an earlier boot: nobody else will end it.
+  const std::string key = testing::TempDir() + "leftover.key";
+  std::ofstream(key) << std::string(32, 'k');
+  DomainSettings leftover{own_prefix(::getpid()) + "leftover", "multilibos-test", false, key, {1, 1, "an earlier boot", key}};
+  const std::string xml = testing::TempDir() + "leftover.xml";
+  std::ofstream(xml) << domain_xml(node(99), leftover);
+  output_of(("virsh -c qemu:///system create " + xml + " 2>&1").c_str());
+  ASSERT_TRUE(domain_runs(::getpid()));
+  const auto cleaned = clean_libvirt_host(settings());
+  ASSERT_TRUE(cleaned) << cleaned.error().to_string();
+  EXPECT_EQ(*cleaned, 1u);
+  EXPECT_FALSE(domain_runs(::getpid()));
+  std::filesystem::remove(key);
+  std::filesystem::remove(xml);
+}
+
+/// The child of the test of a killed front end.
 TEST(FrontEnd, RunsUntilKilled) {
   if (::getenv("EBB_TEST_BECOMES_FRONT_END") == nullptr) return;
   Recorder recorder;
