@@ -1,0 +1,41 @@
+// The directory: which object an id names. Every node asks it once for each object it touches.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "ebb/async/task.h"
+#include "ebb/base/ids.h"
+#include "ebb/base/result.h"
+
+namespace ebb {
+
+/// What the directory knows of an object.
+struct ObjectRecord {
+  ObjectId id;
+  std::uint64_t interface_id = 0;
+  std::string interface_name;
+  NodeId home = kNoNode;  ///< the node that created it
+};
+
+/// The cluster's (or, without a cluster, the process's) list of objects. Every core may call; calls may wait, and then
+/// the calling coroutine waits, never its core. An id is given out once and never again, so that a stale reference
+/// finds nothing rather than another object.
+class Directory {
+ public:
+  virtual ~Directory() = default;
+  /// Enters a new object. resource_exhausted when all ids have been given out.
+  virtual task<Result<ObjectRecord>> create(std::string interface_name, std::uint64_t interface_id, NodeId home) = 0;
+  /// no_such_object for an id that was never given out, or whose object was destroyed.
+  virtual task<Result<ObjectRecord>> lookup(ObjectId id) = 0;
+  /// Forgets an object; no_such_object if it is not there.
+  virtual task<Result<void>> remove(ObjectId id) = 0;
+};
+
+/// A directory in this process's memory, for one node by itself and for tests. Gives out ids from
+/// kFirstDynamicObject up to `limit` (exclusive, at most kMaxObjects).
+std::unique_ptr<Directory> make_memory_directory(std::uint32_t limit = kMaxObjects);
+
+}  // namespace ebb

@@ -1,0 +1,117 @@
+// One node's part of the objects it knows: the roots, and which cores hold a representative. Where a miss goes.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "ebb/base/ids.h"
+#include "ebb/base/result.h"
+#include "ebb/object/directory.h"
+#include "ebb/object/type.h"
+
+namespace ebb {
+
+class Context;
+
+namespace detail {
+
+/// One object as a node knows it. Never freed while the table lives, so a pointer to it stays good; what it points to
+/// ends with the object.
+struct ObjectEntry {
+  enum class State : std::uint8_t {
+    known,      ///< no root yet
+    making,     ///< the event of `maker` constructs the root
+    ready,      ///< the root is there, or the type has none
+    destroyed,  ///< no_such_object from now on
+  };
+  explicit ObjectEntry(const TypeDescriptor& descriptor) noexcept : type(&descriptor) {}
+  const TypeDescriptor* const type;
+  void* root = nullptr;                     // published by `state`
+  std::atomic<std::uint64_t> cores{0};      // bit n: core n holds a representative
+  Context* maker = nullptr;                 // under the shard's lock
+  std::atomic<State> state{State::known};   // release when it becomes ready, acquire where root is read
+};
+static_assert(kMaxCores <= 64, "ObjectEntry::cores has a bit for each core");
+static_assert(sizeof(ObjectEntry) <= 40, "an untouched object costs a node at most 64 bytes, its slot included");
+
+}  // namespace detail
+
+/// The node's table of objects, shared by its cores; one a process. Looking an object up takes no lock: two loads. The
+/// lock of a shard is taken only while a root is being made or waited for. Lives from before the cores start until
+/// after they have ended; clear() comes before that.
+class NodeTable {
+ public:
+  /// The table of this process. Its directory is a memory directory until set_directory().
+  static NodeTable& instance();
+
+  /// Replaces the directory; before the first object is created, no core running.
+  void set_directory(std::unique_ptr<Directory> directory) noexcept { directory_ = std::move(directory); }
+  Directory& directory() noexcept { return *directory_; }
+
+  /// Makes this core's representative of `id` and puts it into the core's translation table; returns it. Makes the
+  /// node's root first if there is none: exactly one root a node, one representative a core, however many events race.
+  /// Waits (blocking the calling event, not its core) for the directory, or for another core's root. Throws
+  /// ErrorException: no_such_object, interface_mismatch, overloaded (this event cannot block, or no memory for one more
+  /// table page), internal (a constructor that needs its own object), or what the constructor itself threw; then the
+  /// object stays untouched, and the next access tries again.
+  void* miss(ObjectId id, const detail::TypeDescriptor& type);
+
+  /// Enters an object that this node just created, so that its first miss need not ask the directory.
+  void enter(ObjectId id, const detail::TypeDescriptor& type) { static_cast<void>(find_or_add(id, type)); }
+
+  /// The cores that hold a representative of `id`, one bit each; 0 for an object this node does not know.
+  std::uint64_t cores_of(ObjectId id) const noexcept;
+
+  /// Ends an object on this node: representatives on their cores, then the root. Accesses that come later get
+  /// no_such_object; a method that is still running on another core when its representative ends is the caller's error.
+  /// no_such_object if the node does not hold it (the directory is not asked).
+  task<Result<void>> end(ObjectId id);
+
+  /// Ends every object that is left, newest first. Before the event loops stop.
+  task<void> clear();
+
+  /// How many objects this node has ever held.
+  std::size_t known_objects() const noexcept { return known_.load(std::memory_order_relaxed); }
+
+  NodeTable(const NodeTable&) = delete;
+  NodeTable& operator=(const NodeTable&) = delete;
+
+ private:
+  using Entry = detail::ObjectEntry;
+  static constexpr std::size_t kPageSlots = 4096;
+  static constexpr std::size_t kPages = kMaxObjects / kPageSlots;
+  static constexpr std::size_t kShards = 64;
+  using Page = std::array<std::atomic<Entry*>, kPageSlots>;
+
+  // A context of `core` that waits for the root of `entry`.
+  struct Waiter {
+    Entry* entry;
+    CoreIndex core;
+    Context* context;
+  };
+  struct Shard {
+    std::mutex mutex;
+    std::vector<Waiter> waiters;  // bounded by kMaxCores * Context::kMaxContexts
+  };
+
+  NodeTable();
+  ~NodeTable();
+  Entry* find(ObjectId id) const noexcept;
+  Entry* find_or_add(ObjectId id, const detail::TypeDescriptor& type);
+  Entry& known(ObjectId id, const detail::TypeDescriptor& type);
+  void need_root(ObjectId id, Entry& entry);
+  void finish_root(ObjectId id, Entry& entry, Entry::State state);
+  Shard& shard_of(ObjectId id) noexcept { return shards_[id.index() % kShards]; }
+
+  std::unique_ptr<Directory> directory_;
+  std::array<std::atomic<Page*>, kPages> pages_{};
+  std::array<Shard, kShards> shards_;
+  std::atomic<std::size_t> known_{0};
+};
+
+}  // namespace ebb

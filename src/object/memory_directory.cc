@@ -1,0 +1,56 @@
+#include <algorithm>
+#include <mutex>
+#include <unordered_map>
+
+#include "ebb/object/directory.h"
+
+namespace ebb {
+namespace {
+
+class MemoryDirectory final : public Directory {
+ public:
+  explicit MemoryDirectory(std::uint32_t limit) : limit_(std::min(limit, kMaxObjects)) {}
+
+  task<Result<ObjectRecord>> create(std::string interface_name, std::uint64_t interface_id, NodeId home) override {
+    const std::lock_guard guard(mutex_);
+    if (next_ >= limit_) {
+      co_return Error(Errc::resource_exhausted, "all " + std::to_string(limit_ - kFirstDynamicObject.index()) +
+                                                    " object ids have been given out; ids are not reused");
+    }
+    ObjectRecord record{ObjectId(next_), interface_id, std::move(interface_name), home};
+    records_.emplace(record.id, record);
+    ++next_;
+    co_return record;
+  }
+
+  task<Result<ObjectRecord>> lookup(ObjectId id) override {
+    const std::lock_guard guard(mutex_);
+    if (const auto found = records_.find(id); found != records_.end()) co_return found->second;
+    co_return missing(id);
+  }
+
+  task<Result<void>> remove(ObjectId id) override {
+    const std::lock_guard guard(mutex_);
+    if (records_.erase(id) == 0) co_return missing(id);
+    co_return Result<void>();
+  }
+
+ private:
+  static Error missing(ObjectId id) {
+    return Error(Errc::no_such_object,
+                 "no object has the id " + std::to_string(id.index()) + "; it was destroyed, or never created");
+  }
+
+  const std::uint32_t limit_;
+  std::mutex mutex_;  // guards the two below; held for one table operation, never across a wait
+  std::uint32_t next_ = kFirstDynamicObject.index();
+  std::unordered_map<ObjectId, ObjectRecord> records_;
+};
+
+}  // namespace
+
+std::unique_ptr<Directory> make_memory_directory(std::uint32_t limit) {
+  return std::make_unique<MemoryDirectory>(limit);
+}
+
+}  // namespace ebb

@@ -1,0 +1,260 @@
+#include "ebb/object/node_table.h"
+
+#include <algorithm>
+#include <new>
+#include <string>
+
+#include "ebb/async/context.h"
+#include "ebb/async/core.h"
+#include "ebb/async/on_core.h"
+#include "ebb/platform/translation_table.h"
+
+namespace ebb {
+namespace {
+
+using State = detail::ObjectEntry::State;
+
+std::string describe(ObjectId id) { return "object " + std::to_string(id.index()); }
+
+[[noreturn]] void throw_gone(ObjectId id) {
+  throw ErrorException(Error(Errc::no_such_object, describe(id) + " was destroyed; drop the references to it"));
+}
+
+[[noreturn]] void throw_recursive(ObjectId id) {
+  throw ErrorException(Error(Errc::internal, "a constructor of " + describe(id) + " uses the object it is making"));
+}
+
+// The representatives that this core is constructing right now, with the events that wait for them: a constructor may
+// block, and then another event of the core can miss on the same object. Bounded by the core's contexts.
+struct Construction {
+  ObjectId id;
+  Context* maker;
+  std::vector<Context*> waiting;
+};
+thread_local std::vector<Construction> constructions;
+
+auto construction_of(ObjectId id) {
+  return std::find_if(constructions.begin(), constructions.end(), [id](const auto& each) { return each.id == id; });
+}
+
+// Waits until no event of this core constructs its representative of `id`.
+void await_construction(ObjectId id) {
+  while (!constructions.empty()) {
+    const auto running = construction_of(id);
+    if (running == constructions.end()) return;
+    if (running->maker == &Context::current()) throw_recursive(id);
+    if (!Context::can_block()) {
+      throw ErrorException(
+          Error(Errc::overloaded, describe(id) + " is being made on this core, and this event cannot wait for it"));
+    }
+    running->waiting.push_back(&Context::current());
+    Context::block();
+  }
+}
+
+// Registers the construction for its lifetime and then wakes who waited, whether it succeeded or threw.
+class ConstructionScope {
+ public:
+  explicit ConstructionScope(ObjectId id) : id_(id) { constructions.push_back({id, &Context::current(), {}}); }
+  ~ConstructionScope() {
+    const auto mine = construction_of(id_);
+    const std::vector<Context*> waiting = std::move(mine->waiting);
+    constructions.erase(mine);
+    for (Context* context : waiting) context->resume();
+  }
+  ConstructionScope(const ConstructionScope&) = delete;
+  ConstructionScope& operator=(const ConstructionScope&) = delete;
+
+ private:
+  ObjectId id_;
+};
+
+}  // namespace
+
+NodeTable& NodeTable::instance() {
+  static NodeTable table;
+  return table;
+}
+
+NodeTable::NodeTable() : directory_(make_memory_directory()) {}
+
+NodeTable::~NodeTable() {
+  for (const auto& slot : pages_) {
+    Page* page = slot.load(std::memory_order_relaxed);
+    if (page == nullptr) continue;
+    for (const auto& entry : *page) delete entry.load(std::memory_order_relaxed);
+    delete page;
+  }
+}
+
+NodeTable::Entry* NodeTable::find(ObjectId id) const noexcept {
+  if (!id.valid()) return nullptr;
+  // Acquire pairs with the release of find_or_add's exchanges: who sees the pointer sees what it points to.
+  const Page* page = pages_[id.index() / kPageSlots].load(std::memory_order_acquire);
+  return page == nullptr ? nullptr : (*page)[id.index() % kPageSlots].load(std::memory_order_acquire);
+}
+
+NodeTable::Entry* NodeTable::find_or_add(ObjectId id, const detail::TypeDescriptor& type) {
+  auto& page_slot = pages_[id.index() / kPageSlots];
+  Page* page = page_slot.load(std::memory_order_acquire);
+  if (page == nullptr) {
+    auto fresh = std::make_unique<Page>();
+    if (page_slot.compare_exchange_strong(page, fresh.get(), std::memory_order_acq_rel)) page = fresh.release();
+  }
+  auto& slot = (*page)[id.index() % kPageSlots];
+  Entry* entry = slot.load(std::memory_order_acquire);
+  if (entry == nullptr) {
+    auto fresh = std::make_unique<Entry>(type);
+    if (slot.compare_exchange_strong(entry, fresh.get(), std::memory_order_acq_rel)) {
+      entry = fresh.release();
+      known_.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  return entry;
+}
+
+// The entry of an object that exists under `type`, by asking the directory if this node has not met it.
+NodeTable::Entry& NodeTable::known(ObjectId id, const detail::TypeDescriptor& type) {
+  if (!id.valid()) {
+    throw ErrorException(Error(Errc::no_such_object, "this reference names no object; create or open one first"));
+  }
+  Entry* entry = find(id);
+  if (entry == nullptr) {
+    const ObjectRecord record = block_on(directory_->lookup(id)).value();
+    if (record.interface_id != type.interface_id) {
+      throw ErrorException(Error(Errc::interface_mismatch, describe(id) + " is a " + record.interface_name +
+                                                               ", not a " + std::string(type.interface_name)));
+    }
+    entry = find_or_add(id, type);
+  }
+  if (entry->type->interface_id != type.interface_id) {
+    throw ErrorException(Error(Errc::interface_mismatch, describe(id) + " is a " +
+                                                             std::string(entry->type->interface_name) + ", not a " +
+                                                             std::string(type.interface_name)));
+  }
+  return *entry;
+}
+
+void NodeTable::need_root(ObjectId id, Entry& entry) {
+  const CoreIndex here = Core::current().index();
+  Shard& shard = shard_of(id);
+  for (;;) {
+    if (entry.state.load(std::memory_order_acquire) == State::ready) return;
+    {
+      std::unique_lock guard(shard.mutex);
+      const State state = entry.state.load(std::memory_order_acquire);
+      if (state == State::ready) return;
+      if (state == State::destroyed) throw_gone(id);
+      if (state == State::known) {
+        entry.maker = &Context::current();
+        entry.state.store(State::making, std::memory_order_relaxed);
+        break;
+      }
+      if (entry.maker == &Context::current()) throw_recursive(id);
+      if (!Context::can_block()) {
+        throw ErrorException(Error(Errc::overloaded, "the root of " + describe(id) +
+                                                         " is being made, and this event cannot wait for it"));
+      }
+      shard.waiters.push_back({&entry, here, &Context::current()});
+    }
+    Context::block();
+  }
+  // This event makes the root. A constructor may block; whoever comes meanwhile waits above.
+  try {
+    entry.root = entry.type->make_root();
+  } catch (...) {
+    finish_root(id, entry, State::known);
+    throw;
+  }
+  finish_root(id, entry, State::ready);
+}
+
+// Publishes the outcome and wakes who waited for it.
+void NodeTable::finish_root(ObjectId id, Entry& entry, Entry::State state) {
+  Shard& shard = shard_of(id);
+  std::vector<Waiter> woken;
+  {
+    const std::lock_guard guard(shard.mutex);
+    entry.state.store(state, std::memory_order_release);
+    const auto mine = std::partition(shard.waiters.begin(), shard.waiters.end(),
+                                     [&entry](const Waiter& waiter) { return waiter.entry != &entry; });
+    woken.assign(mine, shard.waiters.end());
+    shard.waiters.erase(mine, shard.waiters.end());
+  }
+  const CoreIndex here = Core::current().index();
+  for (const Waiter& waiter : woken) {
+    Context* context = waiter.context;
+    if (waiter.core == here) {
+      context->resume();
+    } else {
+      detail::spawn_on_when_room(waiter.core, [context] { context->resume(); });
+    }
+  }
+}
+
+void* NodeTable::miss(ObjectId id, const detail::TypeDescriptor& type) {
+  Entry& entry = known(id, type);
+  const State state = entry.state.load(std::memory_order_acquire);
+  if (state == State::destroyed) throw_gone(id);
+  if (type.make_root != nullptr && state != State::ready) need_root(id, entry);
+  await_construction(id);
+  // Another event of this core may have made it while this one waited.
+  if (void* made = platform::translate(id)) return made;
+  if (entry.state.load(std::memory_order_acquire) == State::destroyed) throw_gone(id);
+
+  const ConstructionScope scope(id);
+  void* representative = entry.type->make_representative(entry.root);
+  platform::set_translation(id, representative);
+  // Release: an observer of the bit on another core may send work here, and finds the slot by this core's own order.
+  entry.cores.fetch_or(std::uint64_t{1} << to_number(Core::current().index()), std::memory_order_release);
+  return representative;
+}
+
+std::uint64_t NodeTable::cores_of(ObjectId id) const noexcept {
+  const Entry* entry = find(id);
+  return entry == nullptr ? 0 : entry->cores.load(std::memory_order_acquire);
+}
+
+task<Result<void>> NodeTable::end(ObjectId id) {
+  Entry* entry = find(id);
+  if (entry == nullptr) co_return Error(Errc::no_such_object, "this node does not hold " + describe(id));
+  void* root = nullptr;
+  {
+    const std::lock_guard guard(shard_of(id).mutex);
+    const State state = entry->state.load(std::memory_order_acquire);
+    if (state == State::destroyed) co_return Error(Errc::no_such_object, describe(id) + " was destroyed already");
+    if (state == State::making) {
+      co_return Error(Errc::overloaded, describe(id) + " is being made at this moment; try again");
+    }
+    entry->state.store(State::destroyed, std::memory_order_release);
+    root = std::exchange(entry->root, nullptr);
+  }
+  const detail::TypeDescriptor* type = entry->type;
+  for (std::size_t core = 0; core < Core::count(); ++core) {
+    // Every core is asked, not only those whose bit is set: one may be between its check of the state and its bit.
+    co_await on_core(CoreIndex(static_cast<std::uint16_t>(core)), [id, type] {
+      await_construction(id);
+      if (void* representative = platform::translate(id)) {
+        platform::set_translation(id, nullptr);
+        type->destroy_representative(representative);
+      }
+    });
+  }
+  entry->cores.store(0, std::memory_order_relaxed);
+  if (root != nullptr) type->destroy_root(root);
+  co_return Result<void>();
+}
+
+task<void> NodeTable::clear() {
+  for (std::size_t page = kPages; page-- > 0;) {
+    Page* slots = pages_[page].load(std::memory_order_acquire);
+    if (slots == nullptr) continue;
+    for (std::size_t slot = kPageSlots; slot-- > 0;) {
+      Entry* entry = (*slots)[slot].load(std::memory_order_acquire);
+      if (entry == nullptr || entry->state.load(std::memory_order_acquire) == State::destroyed) continue;
+      static_cast<void>(co_await end(ObjectId(static_cast<std::uint32_t>(page * kPageSlots + slot))));
+    }
+  }
+}
+
+}  // namespace ebb

@@ -1,0 +1,207 @@
+#include "ebb/object.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <stdexcept>
+
+#include "ebb/async.h"
+
+namespace {
+
+using ebb::CoreIndex;
+using ebb::Errc;
+
+struct Counter {
+  std::int64_t value = 0;
+  void add(std::int64_t count) { value += count; }
+  std::int64_t get() const { return value; }
+  ebb::task<std::int64_t> get_later() {
+    co_await ebb::sleep_for(std::chrono::milliseconds(1));
+    co_return value;
+  }
+  void fail() { throw std::runtime_error("out of beans"); }
+  using interface = ebb::interface<"test.Counter/1", ebb::method<"add", &Counter::add>, ebb::method<"get", &Counter::get>,
+                                   ebb::method<"get_later", &Counter::get_later>, ebb::method<"fail", &Counter::fail>>;
+};
+
+struct Other {
+  using interface = ebb::interface<"test.Other/1">;
+};
+
+std::atomic<int> living_roots{0};
+std::atomic<int> living_representatives{0};
+
+struct Rooted {
+  struct root {
+    std::atomic<int> shared{0};
+    root() { ++living_roots; }
+    ~root() { --living_roots; }
+  };
+  explicit Rooted(root& node) : root_(node) { ++living_representatives; }
+  ~Rooted() { --living_representatives; }
+  int next() { return ++root_.shared; }
+  root& root_;
+  using interface = ebb::interface<"test.Rooted/1", ebb::method<"next", &Rooted::next>>;
+};
+
+std::atomic<int> attempts{0};
+struct Stubborn {
+  Stubborn() {
+    if (++attempts == 1) throw std::runtime_error("not yet");
+  }
+  int get() const { return 7; }
+  using interface = ebb::interface<"test.Stubborn/1", ebb::method<"get", &Stubborn::get>>;
+};
+
+// A constructor that gives up its core, so that other events of the core come in between.
+std::atomic<int> slow_made{0};
+ebb::task<void> pause() { co_await ebb::sleep_for(std::chrono::milliseconds(2)); }
+struct Slow {
+  Slow() {
+    ++slow_made;
+    ebb::block_on(pause());
+  }
+  int get() const { return 1; }
+  using interface = ebb::interface<"test.Slow/1", ebb::method<"get", &Slow::get>>;
+};
+
+ebb::ObjectId narcissus;
+struct Narcissus {
+  Narcissus();
+  int get() const { return 1; }
+  using interface = ebb::interface<"test.Narcissus/1", ebb::method<"get", &Narcissus::get>>;
+};
+Narcissus::Narcissus() { static_cast<void>(ebb::ref<Narcissus>::unchecked(narcissus)->get()); }
+
+// Runs `main` on two cores and ends all objects afterwards.
+ebb::task<int> with_clean_end(ebb::task<int> main) {
+  const int status = co_await std::move(main);
+  co_await ebb::NodeTable::instance().clear();
+  co_return status;
+}
+void run(ebb::task<int> (*main)()) {
+  EXPECT_EQ(ebb::run_cores(2, [main] { return with_clean_end(main()); }), 0);
+}
+
+TEST(Object, HasARepresentativeOfItsOwnOnEachCore) {
+  run([]() -> ebb::task<int> {
+    auto counter = (co_await ebb::create<Counter>()).value();
+    EXPECT_EQ(ebb::NodeTable::instance().cores_of(counter.id()), 0u) << "made before its first use";
+    counter->add(1);
+    (co_await counter.on(CoreIndex{1}).call<&Counter::add>(41)).value();
+    EXPECT_EQ(counter->get(), 1);
+    EXPECT_EQ((co_await counter.on(CoreIndex{1}).call<&Counter::get>()).value(), 41);
+    EXPECT_EQ((co_await counter.on(CoreIndex{1}).call<&Counter::get_later>()).value(), 41);
+    EXPECT_EQ(ebb::NodeTable::instance().cores_of(counter.id()), 3u);
+    co_return 0;
+  });
+}
+
+TEST(Object, IsReducedOverTheRepresentativesItHas) {
+  run([]() -> ebb::task<int> {
+    auto counter = (co_await ebb::create<Counter>()).value();
+    auto sum = co_await counter.reduce<&Counter::get>(std::int64_t{5}, std::plus<>{});
+    EXPECT_EQ(sum.value(), 5) << "no representative, nothing to add";
+    counter->add(1);
+    (co_await counter.on(CoreIndex{1}).call<&Counter::add>(41)).value();
+    EXPECT_EQ((co_await counter.reduce<&Counter::get>(std::int64_t{0}, std::plus<>{})).value(), 42);
+    EXPECT_EQ((co_await counter.reduce<&Counter::get_later>(std::int64_t{0}, std::plus<>{})).value(), 42);
+    co_return 0;
+  });
+}
+
+TEST(Object, SharesARootAmongTheCoresAndEndsWhole) {
+  run([]() -> ebb::task<int> {
+    auto rooted = (co_await ebb::create<Rooted>()).value();
+    EXPECT_EQ(rooted->next(), 1);
+    EXPECT_EQ((co_await rooted.on(CoreIndex{1}).call<&Rooted::next>()).value(), 2);
+    EXPECT_EQ(living_roots, 1);
+    EXPECT_EQ(living_representatives, 2);
+    EXPECT_TRUE(co_await ebb::destroy(rooted));
+    EXPECT_EQ(living_roots, 0);
+    EXPECT_EQ(living_representatives, 0);
+    EXPECT_EQ((co_await rooted.on(CoreIndex{1}).call<&Rooted::next>()).code(), Errc::no_such_object);
+    EXPECT_EQ((co_await rooted.on(CoreIndex{0}).call<&Rooted::next>()).code(), Errc::no_such_object);
+    EXPECT_EQ((co_await ebb::destroy(rooted)).code(), Errc::no_such_object);
+    co_return 0;
+  });
+}
+
+TEST(Object, AnswersAFailingMethodWithItsTypeAndText) {
+  run([]() -> ebb::task<int> {
+    auto counter = (co_await ebb::create<Counter>()).value();
+    const auto result = co_await counter.on(CoreIndex{1}).call<&Counter::fail>();
+    EXPECT_EQ(result.code(), Errc::application_error);
+    EXPECT_EQ(result.error().text(), "std::runtime_error: out of beans");
+    EXPECT_EQ((co_await counter.on(CoreIndex{9}).call<&Counter::get>()).code(), Errc::not_found);
+    co_return 0;
+  });
+}
+
+TEST(Object, IsNotReachedThroughAWrongTypeOrId) {
+  run([]() -> ebb::task<int> {
+    auto counter = (co_await ebb::create<Counter>()).value();
+    EXPECT_EQ((co_await ebb::open<Other>(counter.id())).code(), Errc::interface_mismatch);
+    EXPECT_EQ((co_await ebb::open<Counter>(ebb::ObjectId(4711))).code(), Errc::no_such_object);
+    EXPECT_EQ((co_await ebb::open<Counter>(ebb::ObjectId(0xffff'ffff))).code(), Errc::no_such_object);
+    EXPECT_EQ((co_await ebb::open<Counter>(counter.id())).value(), counter);
+    EXPECT_THROW(static_cast<void>(*ebb::ref<Other>::unchecked(counter.id())), ebb::ErrorException);
+    EXPECT_THROW(static_cast<void>(*ebb::ref<Counter>()), ebb::ErrorException);
+    co_return 0;
+  });
+}
+
+TEST(Object, IsTriedAgainAfterAConstructorThrew) {
+  run([]() -> ebb::task<int> {
+    auto stubborn = (co_await ebb::create<Stubborn>()).value();
+    EXPECT_THROW(static_cast<void>(stubborn->get()), std::runtime_error);
+    EXPECT_EQ(stubborn->get(), 7);
+    EXPECT_EQ(attempts, 2);
+    co_return 0;
+  });
+}
+
+ebb::task<void> touch(ebb::ref<Slow> slow, int* sum) {
+  *sum += slow->get();
+  co_return;
+}
+TEST(Object, IsMadeOnceThoughItsConstructorGivesUpTheCore) {
+  run([]() -> ebb::task<int> {
+    slow_made = 0;
+    auto slow = (co_await ebb::create<Slow>()).value();
+    int sum = 0;
+    ebb::Scope scope;
+    for (int event = 0; event < 8; ++event) {
+      ebb::spawn([slow, &sum, &scope] { scope.spawn(touch(slow, &sum)); });
+    }
+    while (sum < 8) co_await ebb::sleep_for(std::chrono::milliseconds(1));
+    co_await scope.join();
+    EXPECT_EQ(slow_made, 1);
+    co_return 0;
+  });
+}
+
+TEST(Object, ReportsAConstructorThatUsesTheObjectItMakes) {
+  run([]() -> ebb::task<int> {
+    auto self = (co_await ebb::create<Narcissus>()).value();
+    narcissus = self.id();
+    const auto result = co_await self.on(CoreIndex{1}).call<&Narcissus::get>();
+    EXPECT_EQ(result.code(), Errc::internal);
+    co_return 0;
+  });
+}
+
+ebb::task<int> use_up_ids() {
+  auto directory = ebb::make_memory_directory(ebb::kFirstDynamicObject.index() + 2);
+  EXPECT_TRUE(co_await directory->create("test.Other/1", 1, ebb::kFrontEndNode));
+  auto second = co_await directory->create("test.Other/1", 1, ebb::kFrontEndNode);
+  EXPECT_TRUE(co_await directory->remove(second.value().id));
+  EXPECT_EQ((co_await directory->create("test.Other/1", 1, ebb::kFrontEndNode)).code(), Errc::resource_exhausted)
+      << "an id came back";
+  EXPECT_EQ((co_await directory->remove(second.value().id)).code(), Errc::no_such_object);
+  co_return 0;
+}
+TEST(Directory, NeverGivesAnIdOutTwice) { run([]() -> ebb::task<int> { return use_up_ids(); }); }
+
+}  // namespace
