@@ -85,12 +85,19 @@ void CoreState::run_event(Event& event) noexcept {
 bool CoreState::run_ready() {
   ReadyQueue& ready = core_.ready_;
   if (ready.head == ready.tail) return false;
-  for (std::size_t i = 0; i < Core::kBatch && ready.head != ready.tail; ++i) {
-    // Out of the queue first: the event may make the queue grow.
-    Event event = std::move(ready.slots[ready.head & ready.mask]);
-    ++ready.head;
-    run_event(event);
-  }
+  // Events that breed events fill the batch generation by generation, and after each generation a message from
+  // another core ends it: a core whose own events are long still answers.
+  std::size_t left = Core::kBatch;
+  do {
+    std::size_t generation = std::min(ready.tail - ready.head, left);
+    left -= generation;
+    for (; generation != 0 && ready.head != ready.tail; --generation) {
+      // Out of the queue first: the event may make the queue grow.
+      Event event = std::move(ready.slots[ready.head & ready.mask]);
+      ++ready.head;
+      run_event(event);
+    }
+  } while (left != 0 && ready.head != ready.tail && !inbound_waits());
   return true;
 }
 
