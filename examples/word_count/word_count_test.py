@@ -1,0 +1,63 @@
+"""word_count must say what a pipeline of standard tools says, and refuse what is not a text.
+
+usage: word_count_test.py WORD_COUNT
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+TEXT = "/usr/share/common-licenses/GPL-3"
+LARGE_BYTES = 100_000_000
+
+
+def by_standard_tools(path):
+    counts = subprocess.run(
+        ["sh", "-c", "LC_ALL=C tr -cs 'A-Za-z' '\\n' < \"$1\" | LC_ALL=C tr A-Z a-z | grep . | LC_ALL=C sort | uniq -c", "sh", path],
+        check=False, capture_output=True, text=True).stdout.split("\n")
+    table = {word: int(count) for count, word in (line.split() for line in counts if line)}
+    top = sorted(table.items(), key=lambda item: (-item[1], item[0]))[:10]
+    return {"words": sum(table.values()), "distinct": len(table), "top": [list(item) for item in top]}
+
+
+def count(program, path, folder, *options):
+    out = os.path.join(folder, "out.json")
+    subprocess.run([program, *options, "--json", out, path], check=True, stdout=subprocess.DEVNULL, timeout=120)
+    with open(out, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def main(program):
+    with tempfile.TemporaryDirectory() as folder:
+        def write(name, data):
+            path = os.path.join(folder, name)
+            with open(path, "wb") as file:
+                file.write(data)
+            return path
+
+        with open(TEXT, "rb") as file:
+            text = file.read()
+        large = write("large", (text * (LARGE_BYTES // len(text) + 1))[:LARGE_BYTES])
+        cases = {"text": TEXT, "empty": write("empty", b""), "no letters": write("digits", b"12 34\n" * 50_000),
+                 "one long word": write("word", b"aB" * 100_000),
+                 "every byte": write("bytes", bytes(range(256)) * 1000), "large": large}
+        for name, path in cases.items():
+            wanted = by_standard_tools(path)
+            for cores in ("1", "3") if name != "large" else ("2",):
+                got = count(program, path, folder, "--cores", cores)
+                assert {key: got[key] for key in wanted} == wanted, f"{name}, {cores} cores: {got} instead of {wanted}"
+                assert len(got["nodes"][0]["cores"]) == int(cores)
+                if name == "large":
+                    assert all(core["pieces"] > 100 for core in got["nodes"][0]["cores"]), got["nodes"]
+
+        refusals = {(os.path.join(folder, "missing"),): 1, (folder,): 1, (): 2, ("--cores", "0", TEXT): 2,
+                    ("--nonsense",): 2, ("--json", os.path.join(folder, "no", "folder"), TEXT): 1}
+        for arguments, status in refusals.items():
+            run = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=30)
+            assert run.returncode == status, f"{arguments}: status {run.returncode}, {run.stderr}"
+            assert run.stderr.strip(), f"{arguments}: no word said"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
