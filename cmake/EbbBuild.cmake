@@ -49,3 +49,12 @@ function(ebb_add_unit_test name)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT ${arg_TIMEOUT})
 endfunction()
+
+# ebb_add_subfolders(): every subfolder of the calling one that has a CMakeLists.txt takes part.
+macro(ebb_add_subfolders)
+  file(GLOB ebb_parts CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*/CMakeLists.txt)
+  foreach(ebb_part ${ebb_parts})
+    get_filename_component(ebb_folder ${ebb_part} DIRECTORY)
+    add_subdirectory(${ebb_folder})
+  endforeach()
+endmacro()
