@@ -3,16 +3,22 @@
 #include <algorithm>
 #include <new>
 #include <string>
+#include <utility>
 
 #include "ebb/async/context.h"
 #include "ebb/async/core.h"
 #include "ebb/async/on_core.h"
+#include "ebb/async/sleep.h"
 #include "ebb/platform/translation_table.h"
 
 namespace ebb {
 namespace {
 
 using State = detail::ObjectEntry::State;
+
+// How long, and how often, an object's end looks whether another event has finished its root.
+constexpr platform::Duration kMaxRootWait = std::chrono::seconds(30);
+constexpr platform::Duration kRootLook = std::chrono::microseconds(100);
 
 std::string describe(ObjectId id) { return "object " + std::to_string(id.index()); }
 
@@ -215,21 +221,26 @@ std::uint64_t NodeTable::cores_of(ObjectId id) const noexcept {
   return entry == nullptr ? 0 : entry->cores.load(std::memory_order_acquire);
 }
 
-task<Result<void>> NodeTable::end(ObjectId id) {
-  Entry* entry = find(id);
-  if (entry == nullptr) co_return Error(Errc::no_such_object, "this node does not hold " + describe(id));
-  void* root = nullptr;
-  {
-    const std::lock_guard guard(shard_of(id).mutex);
-    const State state = entry->state.load(std::memory_order_acquire);
-    if (state == State::destroyed) co_return Error(Errc::no_such_object, describe(id) + " was destroyed already");
-    if (state == State::making) {
-      co_return Error(Errc::overloaded, describe(id) + " is being made at this moment; try again");
+task<Result<void>> NodeTable::end(ObjectId id, const detail::TypeDescriptor* type) {
+  // Also an object that this node has not met: an event that found it in the directory just before must not enter it
+  // as a living one.
+  Entry* entry = find_or_add(id, *type);
+  const platform::Instant give_up = platform::Clock::now() + kMaxRootWait;
+  for (;;) {
+    {
+      const std::lock_guard guard(shard_of(id).mutex);
+      const State state = entry->state.load(std::memory_order_acquire);
+      if (state == State::destroyed) co_return Error(Errc::no_such_object, describe(id) + " was destroyed already");
+      if (state != State::making) {
+        entry->state.store(State::destroyed, std::memory_order_release);
+        break;
+      }
     }
-    entry->state.store(State::destroyed, std::memory_order_release);
-    root = std::exchange(entry->root, nullptr);
+    if (platform::Clock::now() > give_up) {
+      co_return Error(Errc::overloaded, "the root of " + describe(id) + " is still being made; its parts on this node stay");
+    }
+    co_await sleep_for(kRootLook);
   }
-  const detail::TypeDescriptor* type = entry->type;
   for (std::size_t core = 0; core < Core::count(); ++core) {
     // Every core is asked, not only those whose bit is set: one may be between its check of the state and its bit.
     co_await on_core(CoreIndex(static_cast<std::uint16_t>(core)), [id, type] {
@@ -241,7 +252,8 @@ task<Result<void>> NodeTable::end(ObjectId id) {
     });
   }
   entry->cores.store(0, std::memory_order_relaxed);
-  if (root != nullptr) type->destroy_root(root);
+  // Only now: until a core has been asked, an event of it that saw the object alive may be making a representative.
+  if (void* root = std::exchange(entry->root, nullptr)) type->destroy_root(root);
   co_return Result<void>();
 }
 
@@ -252,7 +264,7 @@ task<void> NodeTable::clear() {
     for (std::size_t slot = kPageSlots; slot-- > 0;) {
       Entry* entry = (*slots)[slot].load(std::memory_order_acquire);
       if (entry == nullptr || entry->state.load(std::memory_order_acquire) == State::destroyed) continue;
-      static_cast<void>(co_await end(ObjectId(static_cast<std::uint32_t>(page * kPageSlots + slot))));
+      static_cast<void>(co_await end(ObjectId(static_cast<std::uint32_t>(page * kPageSlots + slot)), entry->type));
     }
   }
 }

@@ -30,13 +30,11 @@ Error to_error(std::exception_ptr exception) {
   }
 }
 
-task<Result<void>> destroy(ObjectId id) {
+task<Result<void>> destroy(ObjectId id, const TypeDescriptor* type) {
   NodeTable& table = NodeTable::instance();
   // The directory first: from here on no core can come to know the object anew.
   if (Result<void> removed = co_await table.directory().remove(id); !removed) co_return removed;
-  Result<void> ended = co_await table.end(id);
-  if (!ended && ended.code() == Errc::no_such_object) co_return Result<void>();  // never touched on this node
-  co_return ended;
+  co_return co_await table.end(id, type);
 }
 
 }  // namespace ebb::detail

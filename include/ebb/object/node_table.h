@@ -67,10 +67,11 @@ class NodeTable {
   /// The cores that hold a representative of `id`, one bit each; 0 for an object this node does not know.
   std::uint64_t cores_of(ObjectId id) const noexcept;
 
-  /// Ends an object on this node: representatives on their cores, then the root. Accesses that come later get
-  /// no_such_object; a method that is still running on another core when its representative ends is the caller's error.
-  /// no_such_object if the node does not hold it (the directory is not asked).
-  task<Result<void>> end(ObjectId id);
+  /// Ends an object of type `type` on this node: representatives on their cores, then the root. Accesses that come
+  /// later get no_such_object, also where this node had not met the object; one that is making a representative is
+  /// waited for. A method that still runs (suspended) when its representative ends is the caller's error. Errors:
+  /// no_such_object the second time; overloaded when a constructor of the root has not ended for 30 s.
+  task<Result<void>> end(ObjectId id, const detail::TypeDescriptor* type);
 
   /// Ends every object that is left, newest first. Before the event loops stop.
   task<void> clear();

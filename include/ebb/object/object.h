@@ -167,7 +167,7 @@ task<Result<ref<T>>> open(ObjectId id) {
   co_return ref<T>::unchecked(id);
 }
 
-task<Result<void>> destroy(ObjectId id);
+task<Result<void>> destroy(ObjectId id, const TypeDescriptor* type);
 
 }  // namespace detail
 
@@ -184,10 +184,10 @@ task<Result<ref<T>>> open(ObjectId id) {
 }
 
 /// Ends an object: its directory entry, then every representative on its core, then the root. Calls that are under
-/// way must have ended. Errors: no_such_object (also the second time), overloaded (its root is being made).
+/// way must have ended. Errors: no_such_object (also the second time), overloaded (see NodeTable::end).
 template <object_type T>
 task<Result<void>> destroy(ref<T> object) {
-  return detail::destroy(object.id());
+  return detail::destroy(object.id(), &detail::kTypeDescriptor<T>);
 }
 
 }  // namespace ebb

@@ -1,6 +1,7 @@
 // Cores that touch the same new objects for the first time at once: one root a node, one representative a core.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 #include <utility>
@@ -90,7 +91,7 @@ TEST(FirstTouch, OfTwoCoresMakesOneRootAndARepresentativeEach) {
 
 // More cores than most test machines have: they interleave at the scheduler's will.
 TEST(FirstTouch, OfFourCoresMakesOneRootAndARepresentativeEach) {
-  EXPECT_EQ(ebb::run_cores(4, [] { return runs(kRuns / 20); }), 0);
+  EXPECT_EQ(ebb::run_cores(4, [] { return runs(std::max(1, kRuns / 20)); }), 0);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <stdexcept>
+#include <vector>
 
 #include "ebb/async.h"
 
@@ -124,6 +125,67 @@ TEST(Object, SharesARootAmongTheCoresAndEndsWhole) {
     EXPECT_EQ((co_await rooted.on(CoreIndex{1}).call<&Rooted::next>()).code(), Errc::no_such_object);
     EXPECT_EQ((co_await rooted.on(CoreIndex{0}).call<&Rooted::next>()).code(), Errc::no_such_object);
     EXPECT_EQ((co_await ebb::destroy(rooted)).code(), Errc::no_such_object);
+    co_return 0;
+  });
+}
+
+ebb::task<int> touch_from_afar(const std::vector<ebb::ref<Rooted>>* objects) {
+  int reached = 0;
+  for (const auto& object : *objects) {
+    const auto result = co_await object.on(CoreIndex{1}).call<&Rooted::next>();
+    if (result) {
+      ++reached;
+    } else {
+      EXPECT_EQ(result.code(), Errc::no_such_object);
+    }
+  }
+  co_return reached;
+}
+ebb::task<int> destroy_all(const std::vector<ebb::ref<Rooted>>* objects) {
+  int destroyed = 0;
+  for (const auto& object : *objects) destroyed += (co_await ebb::destroy(object)).has_value();
+  co_return destroyed;
+}
+TEST(Object, EndsWholeWhileAnotherCoreTouchesItFirst) {
+  run([]() -> ebb::task<int> {
+    for (int round = 0; round < 50; ++round) {
+      std::vector<ebb::ref<Rooted>> objects;
+      for (int index = 0; index < 16; ++index) objects.push_back((co_await ebb::create<Rooted>()).value());
+      // Half of them have a root already: an end must not take it from under the other core's constructor.
+      for (int index = 0; index < 16; index += 2) static_cast<void>(objects[index]->next());
+      auto [reached, destroyed] = co_await ebb::when_all(touch_from_afar(&objects), destroy_all(&objects));
+      static_cast<void>(reached);
+      EXPECT_EQ(destroyed, 16);
+      EXPECT_EQ(living_roots, 0);
+      EXPECT_EQ(living_representatives, 0);
+    }
+    co_return 0;
+  });
+}
+
+// The same with the touching core in a tight loop of its own, so that the two meet within an access.
+TEST(Object, EndsWholeUnderATightLoopOfTouches) {
+  run([]() -> ebb::task<int> {
+    for (int round = 0; round < 200; ++round) {
+      auto object = (co_await ebb::create<Rooted>()).value();
+      static_cast<void>(object->next());
+      std::atomic<bool> going{false};
+      auto touching = ebb::on_core(CoreIndex{1}, [object, &going] {
+        going = true;
+        try {
+          static_cast<void>(object->next());
+        } catch (const ebb::ErrorException& error) {
+          EXPECT_EQ(error.error().code(), Errc::no_such_object);
+        }
+      });
+      auto ending = [](ebb::ref<Rooted> target, std::atomic<bool>* started) -> ebb::task<void> {
+        while (!*started) co_await ebb::yield();
+        EXPECT_TRUE(co_await ebb::destroy(target));
+      };
+      co_await ebb::when_all(std::move(touching), ending(object, &going));
+      EXPECT_EQ(living_roots, 0);
+      EXPECT_EQ(living_representatives, 0);
+    }
     co_return 0;
   });
 }
