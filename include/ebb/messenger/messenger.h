@@ -1,0 +1,104 @@
+// The messenger: calls between nodes, over authenticated connections of the platform's byte streams. One
+// implementation for every world; docs/protocol.md says what travels.
+//
+// It carries bytes and knows nothing of types. Objects (src/object) encode and decode on top of it.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ebb/async/task.h"
+#include "ebb/base/ids.h"
+#include "ebb/base/result.h"
+#include "ebb/platform/platform.h"
+#include "ebb/platform/stream.h"
+
+namespace ebb {
+
+/// An encoded argument list or result.
+using Bytes = std::vector<std::byte>;
+
+/// What every node of a cluster holds, and no one else: 32 bytes from a cryptographic source.
+using ClusterKey = std::array<std::byte, 32>;
+
+/// Where a call goes, and how long its caller waits.
+struct CallTarget {
+  NodeId node = kNoNode;
+  ObjectId object;
+  CoreIndex core = kAnyCore;  ///< travels as it is; what it means is up to the receiving handler
+  std::uint64_t method = 0;
+  platform::Duration timeout = std::chrono::seconds(30);  ///< above zero; at most Messenger::kMaxTimeout
+};
+
+/// A call as it arrives. `from` has proved that it holds the cluster key; nothing else here has been checked.
+struct IncomingCall {
+  NodeId from = kNoNode;
+  ObjectId object;
+  CoreIndex core = kAnyCore;
+  std::uint64_t method = 0;
+  platform::Instant deadline;  ///< of the caller, on this node's clock; its answer is worthless afterwards
+  Bytes arguments;
+};
+
+/// What a node does with calls, and what it wants to know of its peers. Outlives the messenger.
+class MessengerHandler {
+ public:
+  virtual ~MessengerHandler() = default;
+  /// Carries out a call, on the core that owns the connection it came by. The result or the error goes back to the
+  /// caller; an exception that leaves it is a programming error.
+  virtual task<Result<Bytes>> on_call(IncomingCall call) = 0;
+  /// An authenticated connection with `peer` ended without forget_peer() or close() on this side: closed, reset, or
+  /// silent. On the core that owned it; must not block.
+  virtual void on_connection_lost(NodeId peer, const Error& reason) = 0;
+};
+
+struct MessengerOptions {
+  NodeId self = kNoNode;
+  ClusterKey key{};
+  platform::Endpoint listen;  ///< port 0: a free one
+};
+
+/// One a node; made and closed on core 0 while all cores run, and used from every core. Each core has its own
+/// connections, one for each peer it talks to: opened at the first call, or accepted from that peer.
+class Messenger {
+ public:
+  /// The largest argument list or result; a larger one is too_large and nothing is sent.
+  static constexpr std::size_t kMaxPayloadBytes = std::size_t{4} << 20;
+  static constexpr platform::Duration kMaxTimeout = std::chrono::hours(1);
+
+  /// Starts to listen on every core. Errors: address_in_use, unavailable (no network), invalid_argument.
+  static task<Result<std::unique_ptr<Messenger>>> start(MessengerOptions options, MessengerHandler& handler);
+
+  /// Only after close().
+  virtual ~Messenger() = default;
+
+  /// Where this node listens.
+  virtual platform::Endpoint local() const noexcept = 0;
+
+  /// Calls and waits for the answer; on any core, and the answer comes back there. Errors: what the peer's handler
+  /// answers; node_gone (unknown or forgotten node, connection lost, refused, or peer silent: the call may or may not
+  /// have run), unauthenticated, version_mismatch, deadline_exceeded, too_large, overloaded (too many calls pending
+  /// here, or the peer says so), cancelled (close() came first). Waits while the connection's output is full.
+  virtual task<Result<Bytes>> call(CallTarget target, Bytes arguments) = 0;
+
+  /// Where `node` listens, from now on, for every core.
+  virtual task<void> set_peer(NodeId node, platform::Endpoint endpoint) = 0;
+
+  /// `node` is gone: its connections are closed on every core, pending calls to it end with node_gone and `reason`, and
+  /// so do later ones; connections that claim to come from it are refused.
+  virtual task<void> forget_peer(NodeId node, std::string reason) = 0;
+
+  /// Ends every connection after what is queued has been sent (at most a second), ends pending calls (cancelled), waits
+  /// for incoming calls that are under way.
+  virtual task<void> close() = 0;
+
+ protected:
+  Messenger() = default;
+};
+
+}  // namespace ebb
