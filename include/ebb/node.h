@@ -1,0 +1,99 @@
+// A node of a cluster: its identity, its members, its messenger. The front end makes node 0; run_backend() (backend.h)
+// makes the others.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ebb/async/task.h"
+#include "ebb/base/ids.h"
+#include "ebb/base/result.h"
+#include "ebb/messenger/messenger.h"
+#include "ebb/platform/stream.h"
+
+namespace ebb {
+
+/// A node as the others know it.
+struct Member {
+  NodeId id = kNoNode;
+  std::uint16_t cores = 0;
+  platform::Endpoint endpoint;  ///< where its messenger listens
+  friend bool operator==(const Member&, const Member&) = default;
+};
+
+/// How many nodes a cluster may have, the front end included.
+inline constexpr std::size_t kMaxNodes = 1024;
+
+/// One object as one node holds it.
+struct ObjectStatistics {
+  ObjectId id;
+  std::string interface_name;
+  std::uint16_t representatives = 0;  ///< cores of that node that hold one
+};
+
+/// Who decides about membership: given by the front end to its node. All calls come on core 0 and must not block.
+class MembershipAuthority {
+ public:
+  virtual ~MembershipAuthority() = default;
+  /// A node that proved the cluster key asks to join as `candidate`. An error refuses it and reaches it as it is.
+  virtual Result<void> admit(const Member& candidate) = 0;
+  /// It has joined: every member knows it, and calls reach it.
+  virtual void on_joined(const Member& member) = 0;
+  /// The connection to a member was lost; it has been forgotten, and the other members have been told.
+  virtual void on_lost(NodeId member, const Error& reason) = 0;
+};
+
+struct NodeOptions {
+  NodeId self = kNoNode;
+  ClusterKey key{};
+  platform::Endpoint listen;                 ///< port 0: a free one
+  MembershipAuthority* authority = nullptr;  ///< node 0 only, and there never nullptr; outlives the node
+};
+
+/// One a process; made and closed on core 0 inside run_cores(). Unless said otherwise every core may call.
+class Node {
+ public:
+  /// Starts the messenger and enters the runtime's own objects. On node 0 the directory that the others ask is
+  /// NodeTable's, set before. Errors: those of Messenger::start, invalid_argument (core count, id).
+  static task<Result<std::unique_ptr<Node>>> start(NodeOptions options);
+
+  /// The node of this process, nullptr before start() and after close().
+  static Node* current() noexcept;
+
+  virtual ~Node() = default;
+
+  virtual NodeId id() const noexcept = 0;
+  /// Where this node's messenger listens.
+  virtual platform::Endpoint local() const noexcept = 0;
+  virtual Messenger& messenger() noexcept = 0;
+  /// All members including this node, ordered by id, as this node knows them now.
+  virtual std::vector<Member> members() const = 0;
+
+  // --- front end, core 0 ---
+
+  /// Forgets a member and tells the others; calls to it end with node_gone and `reason`. Does nothing for an unknown
+  /// one. on_lost is not called.
+  virtual task<void> remove_member(NodeId member, std::string reason) = 0;
+  /// Asks a member to end in order; the answer comes before it does. The caller then waits for its process or domain.
+  virtual task<Result<void>> ask_to_stop(NodeId member) = 0;
+  /// The objects that `member` (or this node) holds, ordered by id; at most 10,000.
+  virtual task<Result<std::vector<ObjectStatistics>>> statistics(NodeId member) = 0;
+
+  // --- backend, core 0 ---
+
+  /// Joins the cluster of the front end at `front_end`. Errors: unauthenticated (wrong key), what admit() says,
+  /// node_gone / unavailable (nobody answers there).
+  virtual task<Result<void>> join(platform::Endpoint front_end) = 0;
+  /// Waits until the front end asks this node to stop (value), or is gone (node_gone).
+  virtual task<Result<void>> stopped() = 0;
+
+  /// Ends connections and calls in order; before NodeTable::clear().
+  virtual task<void> close() = 0;
+
+ protected:
+  Node() = default;
+};
+
+}  // namespace ebb
