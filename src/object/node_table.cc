@@ -119,26 +119,36 @@ NodeTable::Entry* NodeTable::find_or_add(ObjectId id, const detail::TypeDescript
   return entry;
 }
 
-// The entry of an object that exists under `type`, by asking the directory if this node has not met it.
-NodeTable::Entry& NodeTable::known(ObjectId id, const detail::TypeDescriptor& type) {
+// The entry of an object that exists under `type` (nullptr: any that this program has), by asking the directory if this
+// node has not met it.
+NodeTable::Entry& NodeTable::known(ObjectId id, const detail::TypeDescriptor* type) {
   if (!id.valid()) {
     throw ErrorException(Error(Errc::no_such_object, "this reference names no object; create or open one first"));
   }
+  const auto require_same = [id, type](std::uint64_t interface_id, std::string_view interface_name) {
+    if (interface_id == type->interface_id) return;
+    throw ErrorException(Error(Errc::interface_mismatch, describe(id) + " is a " + std::string(interface_name) +
+                                                             ", not a " + std::string(type->interface_name)));
+  };
   Entry* entry = find(id);
   if (entry == nullptr) {
     const ObjectRecord record = block_on(directory_->lookup(id)).value();
-    if (record.interface_id != type.interface_id) {
+    if (type == nullptr) type = detail::TypeRegistration::find(record.interface_id);
+    if (type == nullptr) {
       throw ErrorException(Error(Errc::interface_mismatch, describe(id) + " is a " + record.interface_name +
-                                                               ", not a " + std::string(type.interface_name)));
+                                                               ", which this node's program does not have; start all "
+                                                               "nodes from the same build"));
     }
-    entry = find_or_add(id, type);
+    require_same(record.interface_id, record.interface_name);
+    return *find_or_add(id, *type);
   }
-  if (entry->type->interface_id != type.interface_id) {
-    throw ErrorException(Error(Errc::interface_mismatch, describe(id) + " is a " +
-                                                             std::string(entry->type->interface_name) + ", not a " +
-                                                             std::string(type.interface_name)));
-  }
+  if (type != nullptr) require_same(entry->type->interface_id, entry->type->interface_name);
   return *entry;
+}
+
+const detail::TypeDescriptor* NodeTable::type_of(ObjectId id) const noexcept {
+  const Entry* entry = find(id);
+  return entry == nullptr ? nullptr : entry->type;
 }
 
 void NodeTable::need_root(ObjectId id, Entry& entry) {
@@ -198,11 +208,14 @@ void NodeTable::finish_root(ObjectId id, Entry& entry, Entry::State state) {
   }
 }
 
-void* NodeTable::miss(ObjectId id, const detail::TypeDescriptor& type) {
-  Entry& entry = known(id, type);
+void* NodeTable::miss(ObjectId id, const detail::TypeDescriptor& type) { return make(id, known(id, &type)); }
+
+void* NodeTable::miss(ObjectId id) { return make(id, known(id, nullptr)); }
+
+void* NodeTable::make(ObjectId id, Entry& entry) {
   const State state = entry.state.load(std::memory_order_acquire);
   if (state == State::destroyed) throw_gone(id);
-  if (type.make_root != nullptr && state != State::ready) need_root(id, entry);
+  if (entry.type->make_root != nullptr && state != State::ready) need_root(id, entry);
   await_construction(id);
   // Another event of this core may have made it while this one waited.
   if (void* made = platform::translate(id)) return made;

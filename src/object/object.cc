@@ -6,6 +6,8 @@
 #include <memory>
 #include <typeinfo>
 
+#include "ebb/object/node_link.h"
+
 namespace ebb::detail {
 namespace {
 
@@ -34,7 +36,10 @@ task<Result<void>> destroy(ObjectId id, const TypeDescriptor* type) {
   NodeTable& table = NodeTable::instance();
   // The directory first: from here on no core can come to know the object anew.
   if (Result<void> removed = co_await table.directory().remove(id); !removed) co_return removed;
-  co_return co_await table.end(id, type);
+  if (Result<void> ended = co_await table.end(id, type); !ended) co_return ended;
+  NodeLink* link = node_link();
+  if (link == nullptr) co_return Result<void>();
+  co_return co_await link->end_elsewhere(id, type->interface_id);
 }
 
 }  // namespace ebb::detail

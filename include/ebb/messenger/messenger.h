@@ -10,18 +10,15 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "ebb/async/task.h"
+#include "ebb/base/bytes.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "ebb/platform/platform.h"
 #include "ebb/platform/stream.h"
 
 namespace ebb {
-
-/// An encoded argument list or result.
-using Bytes = std::vector<std::byte>;
 
 /// What every node of a cluster holds, and no one else: 32 bytes from a cryptographic source.
 using ClusterKey = std::array<std::byte, 32>;

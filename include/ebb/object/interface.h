@@ -10,6 +10,10 @@
 #include <cstdint>
 #include <string_view>
 
+#include "ebb/base/hash.h"
+#include "ebb/object/remote_method.h"
+#include "ebb/object/signature.h"
+
 namespace ebb {
 
 namespace detail {
@@ -23,17 +27,6 @@ struct FixedString {
   }
   constexpr std::string_view view() const noexcept { return {characters, Size - 1}; }
 };
-
-inline constexpr std::uint64_t kFnvOffset = 0xcbf2'9ce4'8422'2325;
-
-/// FNV-1a, 64 bits (draft-eastlake-fnv): `text` added to `hash`.
-constexpr std::uint64_t fnv1a(std::string_view text, std::uint64_t hash = kFnvOffset) noexcept {
-  for (const char character : text) {
-    hash ^= static_cast<unsigned char>(character);
-    hash *= 0x100'0000'01b3;
-  }
-  return hash;
-}
 
 /// The same member function, asked of any type: false where the types differ.
 template <auto Left, auto Right>
@@ -55,7 +48,7 @@ struct method {
 template <detail::FixedString Name, class... Methods>
 struct interface {
   static constexpr std::string_view name = Name.view();
-  static constexpr std::uint64_t id = detail::fnv1a(name);
+  static constexpr std::uint64_t id = fnv1a(name);
   static constexpr std::size_t method_count = sizeof...(Methods);
 
   /// The id of the method that `Member` carries out; a member that the interface does not list does not compile.
@@ -64,18 +57,25 @@ struct interface {
     static_assert((detail::kSameMember<Methods::member, Member> || ...),
                   "this member function is not a method of the object's interface");
     std::uint64_t found = 0;
-    ((detail::kSameMember<Methods::member, Member> ? void(found = id_of(Methods::name)) : void()), ...);
+    ((detail::kSameMember<Methods::member, Member> ? void(found = id_of<Methods>()) : void()), ...);
     return found;
   }
 
- private:
-  static constexpr std::uint64_t id_of(std::string_view method_name) noexcept {
-    return detail::fnv1a(method_name, detail::fnv1a("#", id));
+  /// What other nodes may call on a T.
+  template <class T>
+  static constexpr auto remote_methods() noexcept {
+    return detail::remote_methods<T, interface, Methods...>();
   }
-  static consteval bool ids_differ() noexcept {
-    std::array<std::uint64_t, sizeof...(Methods) + 1> ids{id_of(Methods::name)...};
-    std::sort(ids.begin(), ids.end() - 1);
-    return std::adjacent_find(ids.begin(), ids.end() - 1) == ids.end() - 1;
+
+ private:
+  // Interface, name, and the types that travel: programs that disagree about one of them do not call each other.
+  template <class Method>
+  static constexpr std::uint64_t id_of() noexcept {
+    return detail::SignatureOf<Method::member>::add_name(fnv1a(Method::name, fnv1a("#", id)));
+  }
+  static consteval bool differ(std::array<std::uint64_t, sizeof...(Methods) + 1> numbers) noexcept {
+    std::sort(numbers.begin(), numbers.end() - 1);
+    return std::adjacent_find(numbers.begin(), numbers.end() - 1) == numbers.end() - 1;
   }
   static consteval bool name_has_version() noexcept {
     // Not string_view::find: under UBSan gcc 12 does not take its null checks for constant here.
@@ -85,7 +85,8 @@ struct interface {
   }
   static_assert(name_has_version(),
                 "an interface's name carries its version, as in \"demo.Counter/1\"");
-  static_assert(ids_differ(), "two methods of this interface have the same name, or ids that collide: rename one");
+  static_assert(differ({fnv1a(Methods::name)...}), "two methods of this interface have the same name: rename one");
+  static_assert(differ({id_of<Methods>()...}), "the ids of two methods of this interface collide: rename one");
 };
 
 }  // namespace ebb

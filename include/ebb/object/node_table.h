@@ -61,6 +61,13 @@ class NodeTable {
   /// object stays untouched, and the next access tries again.
   void* miss(ObjectId id, const detail::TypeDescriptor& type);
 
+  /// The same for a caller who does not know the type: the directory names it, and the program must have it
+  /// (interface_mismatch otherwise).
+  void* miss(ObjectId id);
+
+  /// The type of an object this node knows, nullptr for others.
+  const detail::TypeDescriptor* type_of(ObjectId id) const noexcept;
+
   /// Enters an object that this node just created, so that its first miss need not ask the directory.
   void enter(ObjectId id, const detail::TypeDescriptor& type) { static_cast<void>(find_or_add(id, type)); }
 
@@ -75,6 +82,11 @@ class NodeTable {
 
   /// Ends every object that is left, newest first. Before the event loops stop.
   task<void> clear();
+
+  /// Calls `visit(id, type, cores)` for each object that has a representative here, ordered by id, until it answers
+  /// false. Any core; objects that come or go meanwhile may be missed.
+  template <class Visit>
+  void for_each(Visit visit) const;
 
   /// How many objects this node has ever held.
   std::size_t known_objects() const noexcept { return known_.load(std::memory_order_relaxed); }
@@ -104,7 +116,8 @@ class NodeTable {
   ~NodeTable();
   Entry* find(ObjectId id) const noexcept;
   Entry* find_or_add(ObjectId id, const detail::TypeDescriptor& type);
-  Entry& known(ObjectId id, const detail::TypeDescriptor& type);
+  Entry& known(ObjectId id, const detail::TypeDescriptor* type);
+  void* make(ObjectId id, Entry& entry);
   void need_root(ObjectId id, Entry& entry);
   void finish_root(ObjectId id, Entry& entry, Entry::State state);
   Shard& shard_of(ObjectId id) noexcept { return shards_[id.index() % kShards]; }
@@ -114,5 +127,19 @@ class NodeTable {
   std::array<Shard, kShards> shards_;
   std::atomic<std::size_t> known_{0};
 };
+
+template <class Visit>
+void NodeTable::for_each(Visit visit) const {
+  for (std::size_t page = 0; page < kPages; ++page) {
+    const Page* slots = pages_[page].load(std::memory_order_acquire);
+    if (slots == nullptr) continue;
+    for (std::size_t slot = 0; slot < kPageSlots; ++slot) {
+      const Entry* entry = (*slots)[slot].load(std::memory_order_acquire);
+      const std::uint64_t cores = entry == nullptr ? 0 : entry->cores.load(std::memory_order_acquire);
+      if (cores == 0) continue;
+      if (!visit(ObjectId(static_cast<std::uint32_t>(page * kPageSlots + slot)), *entry->type, cores)) return;
+    }
+  }
+}
 
 }  // namespace ebb

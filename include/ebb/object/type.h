@@ -3,10 +3,12 @@
 
 #include <concepts>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <type_traits>
 
 #include "ebb/object/interface.h"
+#include "ebb/object/remote_method.h"
 
 namespace ebb {
 
@@ -27,6 +29,14 @@ struct TypeDescriptor {
   void (*destroy_root)(void* root);
   void* (*make_representative)(void* root);
   void (*destroy_representative)(void* representative);
+  std::span<const RemoteMethod> methods;  ///< those that other nodes may call
+
+  const RemoteMethod* find(std::uint64_t method) const noexcept {
+    for (const RemoteMethod& each : methods) {
+      if (each.id == method) return &each;
+    }
+    return nullptr;
+  }
 };
 
 template <class T>
@@ -48,9 +58,13 @@ void* make_representative(void* root) {
 }
 
 template <class T>
+inline constexpr auto kRemoteMethods = T::interface::template remote_methods<T>();
+
+template <class T>
 constexpr TypeDescriptor describe() noexcept {
   TypeDescriptor descriptor{T::interface::name, T::interface::id, nullptr, nullptr, &make_representative<T>,
-                            [](void* representative) { delete static_cast<T*>(representative); }};
+                            [](void* representative) { delete static_cast<T*>(representative); },
+                            kRemoteMethods<T>};
   if constexpr (has_root<T>) {
     descriptor.make_root = []() -> void* { return new typename T::root(); };
     descriptor.destroy_root = [](void* root) { delete static_cast<typename T::root*>(root); };
@@ -60,6 +74,28 @@ constexpr TypeDescriptor describe() noexcept {
 
 template <class T>
 inline constexpr TypeDescriptor kTypeDescriptor = describe<T>();
+
+/// An entry in the program's list of types, by which a node makes objects that others created. Made before main().
+class TypeRegistration {
+ public:
+  explicit TypeRegistration(const TypeDescriptor& type) noexcept;
+  TypeRegistration(const TypeRegistration&) = delete;
+  TypeRegistration& operator=(const TypeRegistration&) = delete;
+  /// The type with this interface, nullptr if the program has none.
+  static const TypeDescriptor* find(std::uint64_t interface_id) noexcept;
+  /// Two types under one interface name, which is a programming error: the name; else empty.
+  static std::string_view find_duplicate() noexcept;
+
+ private:
+  const TypeDescriptor& type_;
+  const TypeRegistration* next_;
+};
+
+/// Naming it (in whatever an application does with a T that other nodes may see) puts T on the list.
+template <class T>
+struct Registered {
+  static inline const TypeRegistration entry{kTypeDescriptor<T>};
+};
 
 }  // namespace detail
 }  // namespace ebb

@@ -1,0 +1,55 @@
+// How the object model reaches other nodes: implemented by Node (node.h), absent in a program that is no cluster.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+#include "ebb/async/task.h"
+#include "ebb/base/bytes.h"
+#include "ebb/base/ids.h"
+#include "ebb/base/result.h"
+#include "ebb/platform/platform.h"
+
+namespace ebb {
+
+/// How long a call waits for its answer unless its caller says otherwise.
+inline constexpr platform::Duration kDefaultTimeout = std::chrono::seconds(30);
+
+/// The node this code runs on; kFrontEndNode in a program that is no cluster. Any thread.
+NodeId this_node() noexcept;
+
+namespace detail {
+
+/// Every core may call.
+class NodeLink {
+ public:
+  virtual NodeId self() const noexcept = 0;
+  /// The cluster's nodes without this one, ordered by id.
+  virtual std::vector<NodeId> others() const = 0;
+  /// See Messenger::call.
+  virtual task<Result<Bytes>> call(NodeId node, CoreIndex core, ObjectId object, std::uint64_t method,
+                                   platform::Duration timeout, Bytes arguments) = 0;
+  /// Ends an object's parts on all other nodes; the first error, but a node that is gone is none.
+  virtual task<Result<void>> end_elsewhere(ObjectId object, std::uint64_t interface_id) = 0;
+
+ protected:
+  ~NodeLink() = default;
+};
+
+/// Joins the object model to the cluster, or (nullptr) parts them. No call may be under way.
+void set_node_link(NodeLink* link) noexcept;
+NodeLink* node_link() noexcept;
+
+/// A call to a core of another node. Errors: NodeLink::call's; node_gone in a program that is no cluster.
+task<Result<Bytes>> call_elsewhere(NodeId node, CoreIndex core, ObjectId object, std::uint64_t method,
+                                   platform::Duration timeout, Bytes arguments);
+
+/// Carries out a call that came from another node. `core`: a core of this node; kAnyCore: this one; kAllCores: every
+/// representative there is, and the answer is the list of their answers in the order of the cores. Errors:
+/// no_such_object, no_such_method, interface_mismatch (the program lacks the type), not_found (no such core),
+/// application_error, malformed. The caller's event need not be able to block.
+task<Result<Bytes>> serve_call(ObjectId object, CoreIndex core, std::uint64_t method, Bytes arguments);
+
+}  // namespace detail
+}  // namespace ebb

@@ -1,0 +1,101 @@
+// The receiving end of a typed call: bytes in, the method of a representative, bytes out.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "ebb/async/task.h"
+#include "ebb/base/bytes.h"
+#include "ebb/base/result.h"
+#include "ebb/object/signature.h"
+
+namespace ebb::detail {
+
+/// What a method's exception becomes for a caller who may be elsewhere.
+Error to_error(std::exception_ptr exception);
+
+/// One method that other nodes may call, with its type erased.
+struct RemoteMethod {
+  std::uint64_t id;
+  std::string_view name;
+  /// Runs it on `representative`, which must stay until the task ends. Errors: malformed (the arguments do not
+  /// decode), application_error (it threw), what the method itself answers.
+  task<Result<Bytes>> (*invoke)(void* representative, Bytes arguments);
+};
+
+/// A result, as bytes; a method that answers a Result gives its error instead.
+template <class Value>
+Result<Bytes> encode_result(Value&& value) {
+  return wire::encode(value);
+}
+template <class T>
+Result<Bytes> encode_result(Result<T>&& result) {
+  if (!result) return std::move(result).error();
+  if constexpr (std::is_void_v<T>) {
+    return Bytes();
+  } else {
+    return wire::encode(*result);
+  }
+}
+
+template <class T, auto Member>
+task<Result<Bytes>> invoke_encoded(void* representative, Bytes encoded) {
+  using Shape = SignatureOf<Member>;
+  using Return = typename Shape::return_type;
+  std::exception_ptr thrown;
+  try {
+    typename Shape::stored arguments;
+    if constexpr (std::tuple_size_v<typename Shape::stored> != 0) {
+      auto decoded = wire::decode<typename Shape::stored>(encoded);
+      if (!decoded) co_return Error(Errc::malformed, "the arguments of a call do not decode; the caller's program is broken");
+      arguments = *std::move(decoded);
+    } else if (!encoded.empty()) {
+      co_return Error(Errc::malformed, "a call has arguments where its method takes none; the caller's program is broken");
+    }
+    encoded = Bytes();
+    auto call = [representative](auto&... each) -> Return {
+      return std::invoke(Member, *static_cast<T*>(representative), std::move(each)...);
+    };
+    if constexpr (IsTask<Return>::value) {
+      if constexpr (std::is_same_v<Return, task<void>>) {
+        co_await std::apply(call, arguments);
+        co_return Bytes();
+      } else {
+        co_return encode_result(co_await std::apply(call, arguments));
+      }
+    } else if constexpr (std::is_void_v<Return>) {
+      std::apply(call, arguments);
+      co_return Bytes();
+    } else {
+      co_return encode_result(std::apply(call, arguments));
+    }
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  co_return to_error(std::move(thrown));
+}
+
+/// The entries of an interface's methods that travel, for objects of type T.
+template <class T, class Interface, class... Methods>
+constexpr auto remote_methods() noexcept {
+  constexpr std::size_t kCount = (std::size_t{0} + ... + (SignatureOf<Methods::member>::kTravels ? 1 : 0));
+  std::array<RemoteMethod, kCount> table{};
+  [[maybe_unused]] std::size_t next = 0;
+  [[maybe_unused]] auto add = [&]<class Method>() {
+    if constexpr (SignatureOf<Method::member>::kTravels) {
+      table[next++] = {Interface::template method_id<Method::member>(), Method::name, &invoke_encoded<T, Method::member>};
+    }
+  };
+  (add.template operator()<Methods>(), ...);
+  return table;
+}
+
+}  // namespace ebb::detail

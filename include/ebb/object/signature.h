@@ -1,0 +1,91 @@
+// What a method takes and gives, seen as something that travels between nodes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <vector>
+
+#include "ebb/async/on_core.h"
+#include "ebb/async/task.h"
+#include "ebb/base/result.h"
+#include "ebb/wire/codec.h"
+
+namespace ebb::detail {
+
+/// How an argument is kept while it travels and while the method runs: views own what they look at.
+template <class Parameter>
+struct StoredArgument {
+  using type = std::remove_cvref_t<Parameter>;
+};
+template <>
+struct StoredArgument<std::string_view> {
+  using type = std::string;
+};
+template <>
+struct StoredArgument<std::span<const std::byte>> {
+  using type = std::vector<std::byte>;
+};
+
+/// A parameter that a caller elsewhere can fill: by value, or a constant or rvalue reference to what travels.
+template <class Parameter>
+inline constexpr bool kParameterTravels =
+    wire::travels<typename StoredArgument<Parameter>::type> &&
+    !(std::is_lvalue_reference_v<Parameter> && !std::is_const_v<std::remove_reference_t<Parameter>>);
+
+/// What a caller gets: the value of a task, the value of a Result, without references.
+template <class Return>
+struct Unwrapped {
+  using type = std::remove_cvref_t<Return>;
+};
+template <class T>
+struct Unwrapped<task<T>> : Unwrapped<T> {};
+template <class T>
+struct Unwrapped<Result<T>> {
+  using type = T;
+};
+
+template <class R>
+inline constexpr bool kResultTravels = std::is_void_v<R>;
+template <class R>
+  requires(!std::is_void_v<R>)
+inline constexpr bool kResultTravels<R> = wire::travels<R>;
+
+template <class Class, class Return, class... Parameters>
+struct MethodShape {
+  using class_type = Class;
+  using return_type = Return;
+  using result = typename Unwrapped<Return>::type;
+  using stored = std::tuple<typename StoredArgument<Parameters>::type...>;
+  static constexpr bool kTravels = (kParameterTravels<Parameters> && ...) && kResultTravels<result>;
+  /// "(u64,string)list<byte>" added to a hash.
+  static constexpr std::uint64_t add_name(std::uint64_t hash) noexcept {
+    hash = fnv1a("(", hash);
+    if constexpr (kTravels) {
+      ((hash = fnv1a(",", wire::Codec<typename StoredArgument<Parameters>::type>::name(hash))), ...);
+      hash = fnv1a(")", hash);
+      if constexpr (!std::is_void_v<result>) hash = wire::Codec<result>::name(hash);
+    }
+    return hash;
+  }
+};
+
+template <class Member>
+struct Signature;
+template <class C, class R, class... A>
+struct Signature<R (C::*)(A...)> : MethodShape<C, R, A...> {};
+template <class C, class R, class... A>
+struct Signature<R (C::*)(A...) const> : MethodShape<C, R, A...> {};
+template <class C, class R, class... A>
+struct Signature<R (C::*)(A...) noexcept> : MethodShape<C, R, A...> {};
+template <class C, class R, class... A>
+struct Signature<R (C::*)(A...) const noexcept> : MethodShape<C, R, A...> {};
+
+template <auto Member>
+using SignatureOf = Signature<decltype(Member)>;
+
+}  // namespace ebb::detail

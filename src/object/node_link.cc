@@ -1,0 +1,33 @@
+#include "ebb/object/node_link.h"
+
+#include <atomic>
+#include <string>
+#include <utility>
+
+namespace ebb {
+namespace {
+// Release when set, before any core calls; acquire where read, because other cores follow it.
+constinit std::atomic<detail::NodeLink*> current_link{nullptr};
+}  // namespace
+
+NodeId this_node() noexcept {
+  const detail::NodeLink* link = detail::node_link();
+  return link == nullptr ? kFrontEndNode : link->self();
+}
+
+namespace detail {
+
+void set_node_link(NodeLink* link) noexcept { current_link.store(link, std::memory_order_release); }
+NodeLink* node_link() noexcept { return current_link.load(std::memory_order_acquire); }
+
+task<Result<Bytes>> call_elsewhere(NodeId node, CoreIndex core, ObjectId object, std::uint64_t method,
+                                   platform::Duration timeout, Bytes arguments) {
+  NodeLink* link = node_link();
+  if (link == nullptr) {
+    co_return Error(Errc::node_gone, "this program is no cluster, so there is no node " + std::to_string(to_number(node)));
+  }
+  co_return co_await link->call(node, core, object, method, timeout, std::move(arguments));
+}
+
+}  // namespace detail
+}  // namespace ebb

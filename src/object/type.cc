@@ -1,0 +1,25 @@
+#include "ebb/object/type.h"
+
+namespace ebb::detail {
+namespace {
+// Zero before any constructor runs; written by constructors before main(), read afterwards.
+constinit const TypeRegistration* first = nullptr;
+}  // namespace
+
+TypeRegistration::TypeRegistration(const TypeDescriptor& type) noexcept : type_(type), next_(first) { first = this; }
+
+const TypeDescriptor* TypeRegistration::find(std::uint64_t interface_id) noexcept {
+  for (const TypeRegistration* each = first; each != nullptr; each = each->next_) {
+    if (each->type_.interface_id == interface_id) return &each->type_;
+  }
+  return nullptr;
+}
+
+std::string_view TypeRegistration::find_duplicate() noexcept {
+  for (const TypeRegistration* each = first; each != nullptr; each = each->next_) {
+    if (find(each->type_.interface_id) != &each->type_) return each->type_.interface_name;
+  }
+  return {};
+}
+
+}  // namespace ebb::detail
