@@ -1,0 +1,312 @@
+#include "src/node/node.h"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <string>
+#include <utility>
+
+#include "ebb/async/on_core.h"
+#include "ebb/async/when_all.h"
+#include "ebb/object/node_table.h"
+#include "ebb/platform/platform.h"
+
+namespace ebb {
+namespace {
+
+constinit std::atomic<detail::ClusterNode*> current_node{nullptr};
+constexpr std::size_t kMaxStatistics = 10'000;
+
+std::string named(NodeId node) { return "node " + std::to_string(to_number(node)); }
+
+}  // namespace
+
+task<Result<std::unique_ptr<Node>>> Node::start(NodeOptions options) {
+  if (options.self == kNoNode || (options.self == kFrontEndNode) != (options.authority != nullptr)) {
+    co_return Error(Errc::invalid_argument, "node 0 is the front end and decides about membership; no other node does");
+  }
+  if (const auto twice = detail::TypeRegistration::find_duplicate(); !twice.empty()) {
+    co_return Error(Errc::invalid_argument, "two types of this program have the interface name \"" + std::string(twice) +
+                                                "\"; give one of them another name");
+  }
+  auto node = std::make_unique<detail::ClusterNode>(std::move(options));
+  if (Result<void> opened = co_await node->open(); !opened) co_return std::move(opened).error();
+  co_return std::unique_ptr<Node>(std::move(node));
+}
+
+Node* Node::current() noexcept { return detail::ClusterNode::instance(); }
+
+namespace detail {
+
+ClusterNode* ClusterNode::instance() noexcept { return current_node.load(std::memory_order_acquire); }
+
+ClusterNode::~ClusterNode() = default;
+
+task<Result<void>> ClusterNode::open() {
+  auto messenger = co_await Messenger::start({options_.self, options_.key, options_.listen}, *this);
+  if (!messenger) co_return std::move(messenger).error();
+  messenger_ = *std::move(messenger);
+  members_.emplace(options_.self, own());
+  NodeTable& table = NodeTable::instance();
+  table.enter(kDirectory.id(), kTypeDescriptor<DirectoryService>);
+  table.enter(kCluster.id(), kTypeDescriptor<ClusterService>);
+  table.enter(kNodeService.id(), kTypeDescriptor<NodeService>);
+  // Release: whoever finds the node, or the link, finds it opened.
+  current_node.store(this, std::memory_order_release);
+  set_node_link(this);
+  co_return Result<void>();
+}
+
+task<void> ClusterNode::close() {
+  co_await scope_.join();
+  co_await messenger_->close();
+  // What the last calls and losses have spawned.
+  co_await scope_.join();
+  set_node_link(nullptr);
+  current_node.store(nullptr, std::memory_order_release);
+}
+
+Member ClusterNode::own() const {
+  return {options_.self, static_cast<std::uint16_t>(Core::count()), messenger_->local()};
+}
+
+std::vector<Member> ClusterNode::members() const {
+  std::vector<Member> result;
+  const std::lock_guard guard(mutex_);
+  for (const auto& [id, member] : members_) result.push_back(member);
+  return result;
+}
+
+std::vector<NodeId> ClusterNode::others() const {
+  std::vector<NodeId> result;
+  const std::lock_guard guard(mutex_);
+  for (const auto& [id, member] : members_) {
+    if (id != options_.self) result.push_back(id);
+  }
+  return result;
+}
+
+// --- calls ---
+
+task<Result<Bytes>> ClusterNode::call(NodeId node, CoreIndex core, ObjectId object, std::uint64_t method,
+                                      platform::Duration timeout, Bytes arguments) {
+  return messenger_->call({node, object, core, method, timeout}, std::move(arguments));
+}
+
+task<Result<Bytes>> ClusterNode::on_call(IncomingCall call) {
+  return serve_call(call.object, call.core, call.method, std::move(call.arguments));
+}
+
+task<Result<void>> ClusterNode::end_elsewhere(ObjectId object, std::uint64_t interface_id) {
+  std::vector<task<Result<void>>> calls;
+  for (const NodeId node : others()) {
+    calls.push_back(kNodeService.on(node).call<&NodeService::end_object>(object, interface_id));
+  }
+  for (Result<void>& ended : co_await when_all(std::move(calls))) {
+    if (!ended && ended.code() != Errc::node_gone) co_return std::move(ended);
+  }
+  co_return Result<void>();
+}
+
+// --- membership, as the front end keeps it ---
+
+MemberList ClusterNode::list() const {
+  MemberList result;
+  const std::lock_guard guard(mutex_);
+  result.version = version_;
+  for (const auto& [id, member] : members_) result.members.push_back(member);
+  return result;
+}
+
+task<Result<void>> ClusterNode::announce(NodeId member) {
+  return kNodeService.on(member).within(kAnnounceTimeout).call<&NodeService::set_members>(list());
+}
+
+task<void> ClusterNode::announce_to_others(NodeId except) {
+  std::vector<task<Result<void>>> calls;
+  for (const NodeId node : others()) {
+    if (node != except) calls.push_back(announce(node));
+  }
+  for (const Result<void>& told : co_await when_all(std::move(calls))) static_cast<void>(told);
+}
+
+task<Result<void>> ClusterNode::take_in(Member candidate) {
+  if (options_.authority == nullptr) {
+    co_return Error(Errc::invalid_argument, named(options_.self) + " is not the front end; join node 0");
+  }
+  if (candidate.id == kNoNode || candidate.id == kFrontEndNode || candidate.cores == 0 || candidate.cores > kMaxCores) {
+    co_return Error(Errc::invalid_argument, "a node asks to join with an impossible id or number of cores");
+  }
+  if (Result<void> admitted = options_.authority->admit(candidate); !admitted) co_return admitted;
+  co_await messenger_->set_peer(candidate.id, candidate.endpoint);
+  {
+    const std::lock_guard guard(mutex_);
+    members_[candidate.id] = candidate;
+    ++version_;
+  }
+  // The candidate first: that it can be called is part of being a member.
+  if (Result<void> reached = co_await announce(candidate.id); !reached) {
+    const std::string reason = named(candidate.id) + " asked to join but cannot be reached: " + reached.error().text();
+    co_await lose(candidate.id, Error(Errc::node_gone, reason));
+    co_return Error(reached.code(), reason);
+  }
+  co_await announce_to_others(candidate.id);
+  {
+    const std::lock_guard guard(mutex_);
+    if (!members_.contains(candidate.id)) co_return Error(Errc::node_gone, named(candidate.id) + " was lost while it joined");
+  }
+  options_.authority->on_joined(candidate);
+  co_return Result<void>();
+}
+
+task<void> ClusterNode::remove_member(NodeId member, std::string reason) {
+  leaving_.erase(member);
+  {
+    const std::lock_guard guard(mutex_);
+    if (member == options_.self || members_.erase(member) == 0) co_return;
+    ++version_;
+  }
+  co_await messenger_->forget_peer(member, std::move(reason));
+  co_await announce_to_others(member);
+}
+
+task<void> ClusterNode::lose(NodeId member, Error reason) {
+  {
+    const std::lock_guard guard(mutex_);
+    if (!members_.contains(member)) co_return;
+  }
+  const bool expected = leaving_.contains(member);
+  co_await remove_member(member, reason.text());
+  if (!expected) options_.authority->on_lost(member, reason);
+}
+
+void ClusterNode::on_connection_lost(NodeId peer, const Error& reason) {
+  const bool matters = options_.authority != nullptr || peer == kFrontEndNode;
+  if (!matters || Core::current().stopping()) return;
+  spawn_on_when_room(CoreIndex{0}, [this, peer, reason] {
+    if (options_.authority != nullptr) {
+      scope_.spawn(lose(peer, reason));
+    } else {
+      end_with(Error(Errc::node_gone, "the front end is gone: " + reason.text()));
+    }
+  });
+}
+
+task<Result<void>> ClusterNode::ask_to_stop(NodeId member) {
+  leaving_.insert(member);
+  auto answer = co_await kNodeService.on(member).within(kAnnounceTimeout).call<&NodeService::stop>();
+  if (!answer) leaving_.erase(member);
+  co_return answer;
+}
+
+task<Result<std::vector<ObjectStatistics>>> ClusterNode::statistics(NodeId member) {
+  return kNodeService.on(member).within(kAnnounceTimeout).call<&NodeService::statistics>();
+}
+
+// --- membership, as a backend follows it ---
+
+task<Result<void>> ClusterNode::join(platform::Endpoint front_end) {
+  co_await messenger_->set_peer(kFrontEndNode, front_end);
+  co_return co_await kCluster.on(kFrontEndNode).call<&ClusterService::join>(own());
+}
+
+task<Result<void>> ClusterNode::set_members(MemberList list) {
+  if (list.members.size() > kMaxNodes) co_return Error(Errc::too_large, "a member list is longer than a cluster may be");
+  std::map<NodeId, Member> before;
+  {
+    const std::lock_guard guard(mutex_);
+    // Lists may overtake each other; the front end itself needs none.
+    if (list.version <= version_ || options_.authority != nullptr) co_return Result<void>();
+    version_ = list.version;
+    before = std::exchange(members_, {});
+    for (const Member& member : list.members) members_.insert_or_assign(member.id, member);
+    members_.insert_or_assign(options_.self, before.at(options_.self));
+  }
+  for (const Member& member : list.members) {
+    const auto known = before.find(member.id);
+    if (member.id == options_.self || (known != before.end() && known->second == member)) continue;
+    // Where the front end is, this node was told at its start.
+    if (member.id != kFrontEndNode) co_await messenger_->set_peer(member.id, member.endpoint);
+  }
+  for (const auto& [id, member] : before) {
+    const bool stays = id == options_.self || id == kFrontEndNode ||
+                       std::any_of(list.members.begin(), list.members.end(), [id = id](const Member& m) { return m.id == id; });
+    if (!stays) co_await messenger_->forget_peer(id, named(id) + " has left the cluster");
+  }
+  co_return Result<void>();
+}
+
+void ClusterNode::end_with(Result<void> outcome) {
+  if (outcome_) return;  // the first reason counts
+  outcome_ = std::move(outcome);
+  ended_.complete();
+}
+
+void ClusterNode::stop_asked() { end_with({}); }
+
+task<Result<void>> ClusterNode::stopped() {
+  co_await ended_;
+  co_return *outcome_;
+}
+
+// --- the services ---
+
+namespace {
+
+// Membership is core 0's business, whichever core a call arrives at.
+template <class Work>
+auto on_first_core(Work work) {
+  return on_core(CoreIndex{0}, std::move(work));
+}
+
+Error closing() { return Error(Errc::unavailable, "the node is closing"); }
+
+task<Result<void>> closed() { co_return closing(); }
+
+}  // namespace
+
+task<Result<void>> ClusterService::join(Member candidate) {
+  return on_first_core([candidate] {
+    ClusterNode* node = ClusterNode::instance();
+    return node == nullptr ? closed() : node->take_in(candidate);
+  });
+}
+
+task<Result<void>> NodeService::set_members(MemberList list) {
+  return on_first_core([moved = std::move(list)]() mutable {
+    ClusterNode* node = ClusterNode::instance();
+    return node == nullptr ? closed() : node->set_members(std::move(moved));
+  });
+}
+
+task<Result<void>> NodeService::stop() {
+  return on_first_core([]() -> Result<void> {
+    ClusterNode* node = ClusterNode::instance();
+    if (node == nullptr) return closing();
+    node->stop_asked();
+    return {};
+  });
+}
+
+task<Result<void>> NodeService::end_object(ObjectId id, std::uint64_t interface_id) {
+  NodeTable& table = NodeTable::instance();
+  const TypeDescriptor* type = table.type_of(id);
+  if (type == nullptr) type = TypeRegistration::find(interface_id);
+  // A program without the type has nothing of the object, and cannot have anything later.
+  if (type == nullptr || !id.valid() || id < kFirstDynamicObject) co_return Result<void>();
+  Result<void> ended = co_await table.end(id, type);
+  if (!ended && ended.code() == Errc::no_such_object) co_return Result<void>();
+  co_return ended;
+}
+
+std::vector<ObjectStatistics> NodeService::statistics() const {
+  std::vector<ObjectStatistics> result;
+  NodeTable::instance().for_each([&result](ObjectId id, const TypeDescriptor& type, std::uint64_t cores) {
+    result.push_back({id, std::string(type.interface_name), static_cast<std::uint16_t>(std::popcount(cores))});
+    return result.size() < kMaxStatistics;
+  });
+  return result;
+}
+
+}  // namespace detail
+}  // namespace ebb

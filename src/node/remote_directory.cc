@@ -1,0 +1,38 @@
+// The directory as nodes other than the front end see it: every question goes there.
+#include "src/node/remote_directory.h"
+
+#include <utility>
+
+#include "src/node/system_objects.h"
+
+namespace ebb {
+namespace {
+
+class RemoteDirectory final : public Directory {
+ public:
+  task<Result<ObjectRecord>> create(std::string interface_name, std::uint64_t interface_id, NodeId home) override {
+    return detail::kDirectory.on(kFrontEndNode)
+        .call<&detail::DirectoryService::create>(std::move(interface_name), interface_id, home);
+  }
+  task<Result<ObjectRecord>> lookup(ObjectId id) override {
+    return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::lookup>(id);
+  }
+  task<Result<void>> remove(ObjectId id) override {
+    return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::remove>(id);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Directory> make_remote_directory() { return std::make_unique<RemoteDirectory>(); }
+
+namespace detail {
+
+task<Result<ObjectRecord>> DirectoryService::create(std::string interface_name, std::uint64_t interface_id, NodeId home) {
+  return NodeTable::instance().directory().create(std::move(interface_name), interface_id, home);
+}
+task<Result<ObjectRecord>> DirectoryService::lookup(ObjectId id) { return NodeTable::instance().directory().lookup(id); }
+task<Result<void>> DirectoryService::remove(ObjectId id) { return NodeTable::instance().directory().remove(id); }
+
+}  // namespace detail
+}  // namespace ebb

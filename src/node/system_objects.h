@@ -1,0 +1,54 @@
+// The runtime's own objects, known on every node under fixed ids: the cluster runs on its own object model.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ebb/async/task.h"
+#include "ebb/base/ids.h"
+#include "ebb/base/result.h"
+#include "ebb/node.h"
+#include "ebb/object.h"
+
+namespace ebb::detail {
+
+/// The nodes at one moment; a list with a higher version is newer.
+struct MemberList {
+  std::uint64_t version = 0;
+  std::vector<Member> members;
+};
+
+/// The directory, as the front end answers for it.
+struct DirectoryService {
+  task<Result<ObjectRecord>> create(std::string interface_name, std::uint64_t interface_id, NodeId home);
+  task<Result<ObjectRecord>> lookup(ObjectId id);
+  task<Result<void>> remove(ObjectId id);
+  using interface = ebb::interface<"ebb.Directory/1", method<"create", &DirectoryService::create>,
+                                   method<"lookup", &DirectoryService::lookup>,
+                                   method<"remove", &DirectoryService::remove>>;
+};
+
+/// Joining, as the front end answers for it.
+struct ClusterService {
+  /// The list comes separately, to NodeService::set_members, before the answer.
+  task<Result<void>> join(Member candidate);
+  using interface = ebb::interface<"ebb.Cluster/1", method<"join", &ClusterService::join>>;
+};
+
+/// What every node does for the front end.
+struct NodeService {
+  task<Result<void>> set_members(MemberList list);
+  task<Result<void>> end_object(ObjectId id, std::uint64_t interface_id);
+  std::vector<ObjectStatistics> statistics() const;
+  task<Result<void>> stop();
+  using interface = ebb::interface<"ebb.Node/1", method<"set_members", &NodeService::set_members>,
+                                   method<"end_object", &NodeService::end_object>,
+                                   method<"statistics", &NodeService::statistics>, method<"stop", &NodeService::stop>>;
+};
+
+inline constexpr auto kDirectory = ref<DirectoryService>::unchecked(ObjectId(1));
+inline constexpr auto kCluster = ref<ClusterService>::unchecked(ObjectId(2));
+inline constexpr auto kNodeService = ref<NodeService>::unchecked(ObjectId(3));
+
+}  // namespace ebb::detail
