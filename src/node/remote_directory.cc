@@ -20,6 +20,9 @@ class RemoteDirectory final : public Directory {
   task<Result<void>> remove(ObjectId id) override {
     return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::remove>(id);
   }
+  task<Result<std::vector<ObjectRecord>>> list(ObjectId after, std::uint32_t limit) override {
+    return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::list>(after, limit);
+  }
 };
 
 }  // namespace
@@ -33,6 +36,9 @@ task<Result<ObjectRecord>> DirectoryService::create(std::string interface_name, 
 }
 task<Result<ObjectRecord>> DirectoryService::lookup(ObjectId id) { return NodeTable::instance().directory().lookup(id); }
 task<Result<void>> DirectoryService::remove(ObjectId id) { return NodeTable::instance().directory().remove(id); }
+task<Result<std::vector<ObjectRecord>>> DirectoryService::list(ObjectId after, std::uint32_t limit) {
+  return NodeTable::instance().directory().list(after, limit);
+}
 
 }  // namespace detail
 }  // namespace ebb

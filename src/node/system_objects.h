@@ -24,9 +24,10 @@ struct DirectoryService {
   task<Result<ObjectRecord>> create(std::string interface_name, std::uint64_t interface_id, NodeId home);
   task<Result<ObjectRecord>> lookup(ObjectId id);
   task<Result<void>> remove(ObjectId id);
+  task<Result<std::vector<ObjectRecord>>> list(ObjectId after, std::uint32_t limit);
   using interface = ebb::interface<"ebb.Directory/1", method<"create", &DirectoryService::create>,
                                    method<"lookup", &DirectoryService::lookup>,
-                                   method<"remove", &DirectoryService::remove>>;
+                                   method<"remove", &DirectoryService::remove>, method<"list", &DirectoryService::list>>;
 };
 
 /// Joining, as the front end answers for it.

@@ -1,6 +1,6 @@
 #include <algorithm>
+#include <map>
 #include <mutex>
-#include <unordered_map>
 
 #include "ebb/object/directory.h"
 
@@ -35,6 +35,16 @@ class MemoryDirectory final : public Directory {
     co_return Result<void>();
   }
 
+  task<Result<std::vector<ObjectRecord>>> list(ObjectId after, std::uint32_t limit) override {
+    std::vector<ObjectRecord> records;
+    const std::lock_guard guard(mutex_);
+    for (auto next = records_.upper_bound(after); next != records_.end(); ++next) {
+      if (records.size() == std::min(limit, kMaxListed)) break;
+      records.push_back(next->second);
+    }
+    co_return records;
+  }
+
  private:
   static Error missing(ObjectId id) {
     return Error(Errc::no_such_object,
@@ -44,7 +54,7 @@ class MemoryDirectory final : public Directory {
   const std::uint32_t limit_;
   std::mutex mutex_;  // guards the two below; held for one table operation, never across a wait
   std::uint32_t next_ = kFirstDynamicObject.index();
-  std::unordered_map<ObjectId, ObjectRecord> records_;
+  std::map<ObjectId, ObjectRecord> records_;
 };
 
 }  // namespace

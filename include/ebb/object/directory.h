@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ebb/async/task.h"
 #include "ebb/base/ids.h"
@@ -32,6 +33,10 @@ class Directory {
   virtual task<Result<ObjectRecord>> lookup(ObjectId id) = 0;
   /// Forgets an object; no_such_object if it is not there.
   virtual task<Result<void>> remove(ObjectId id) = 0;
+  /// The objects with ids above `after`, ordered by id: at most `limit`, and never more than kMaxListed.
+  virtual task<Result<std::vector<ObjectRecord>>> list(ObjectId after, std::uint32_t limit) = 0;
+
+  static constexpr std::uint32_t kMaxListed = 1024;
 };
 
 /// A directory in this process's memory, for one node by itself and for tests. Gives out ids from

@@ -1,0 +1,255 @@
+// Object records in one table, the next id in the other; every statement is prepared once.
+#include "frontend/directory/embedded/sqlite_directory.h"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <bit>
+#include <mutex>
+#include <utility>
+
+namespace ebb::frontend::directory {
+namespace {
+
+// Written into the file's header, by which a file of something else is told apart.
+constexpr int kApplicationId = 0x4d4c4f53;  // "MLOS"
+constexpr int kVersion = 1;
+
+constexpr const char* kSchema =
+    "CREATE TABLE objects(id INTEGER PRIMARY KEY, interface_id INTEGER NOT NULL, interface_name TEXT NOT NULL,"
+    " home INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE next_id(only INTEGER PRIMARY KEY CHECK(only = 1), value INTEGER NOT NULL) STRICT;";
+
+struct Close {
+  void operator()(sqlite3* database) const noexcept { sqlite3_close_v2(database); }
+  void operator()(sqlite3_stmt* statement) const noexcept { sqlite3_finalize(statement); }
+};
+using Database = std::unique_ptr<sqlite3, Close>;
+using Prepared = std::unique_ptr<sqlite3_stmt, Close>;
+
+/// A statement with its parameters bound, for one use; ready for the next one afterwards.
+class Use {
+ public:
+  explicit Use(const Prepared& statement) noexcept : statement_(statement.get()) {}
+  Use(const Use&) = delete;
+  Use& operator=(const Use&) = delete;
+  ~Use() {
+    sqlite3_reset(statement_);
+    sqlite3_clear_bindings(statement_);
+  }
+  Use& bind(std::int64_t value) noexcept {
+    sqlite3_bind_int64(statement_, ++parameter_, value);
+    return *this;
+  }
+  /// `text` outlives this.
+  Use& bind(const std::string& text) noexcept {
+    sqlite3_bind_text(statement_, ++parameter_, text.data(), static_cast<int>(text.size()), SQLITE_STATIC);
+    return *this;
+  }
+  /// SQLITE_ROW, SQLITE_DONE, or an error.
+  int step() noexcept { return sqlite3_step(statement_); }
+  std::int64_t number(int column) noexcept { return sqlite3_column_int64(statement_, column); }
+  std::string text(int column) {
+    const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
+    return bytes == nullptr ? std::string() : std::string(bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column)));
+  }
+
+ private:
+  sqlite3_stmt* statement_;
+  int parameter_ = 0;
+};
+
+ObjectRecord record_of(Use& row) {
+  return {ObjectId(static_cast<std::uint32_t>(row.number(0))), std::bit_cast<std::uint64_t>(row.number(1)), row.text(2),
+          NodeId(static_cast<std::uint32_t>(row.number(3)))};
+}
+
+Error missing(ObjectId id) {
+  return Error(Errc::no_such_object,
+               "no object has the id " + std::to_string(id.index()) + "; it was destroyed, or never created");
+}
+
+class SqliteDirectory final : public Directory {
+ public:
+  SqliteDirectory(std::string name, std::uint32_t limit) : name_(std::move(name)), limit_(std::min(limit, kMaxObjects)) {}
+
+  Result<void> open(const std::string& file) {
+    sqlite3* opened = nullptr;
+    const int code = sqlite3_open_v2(file.empty() ? ":memory:" : file.c_str(), &opened,
+                                     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+    database_.reset(opened);
+    if (code != SQLITE_OK) return failure(code);
+    // Exclusive: the counter below is this process's alone.
+    if (auto set = run("PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"); !set) return set;
+    if (auto set = run("BEGIN EXCLUSIVE"); !set) return set;
+    Result<void> ready = check_schema();
+    if (ready) ready = run("COMMIT");
+    if (ready) ready = prepare();
+    return ready;
+  }
+
+  task<Result<ObjectRecord>> create(std::string interface_name, std::uint64_t interface_id, NodeId home) override {
+    if (interface_name.size() > kMaxInterfaceNameBytes) {
+      co_return Error(Errc::invalid_argument, "an interface's name has at most " + std::to_string(kMaxInterfaceNameBytes) +
+                                                  " bytes; choose a shorter one");
+    }
+    const std::lock_guard guard(mutex_);
+    if (next_ >= limit_) {
+      co_return Error(Errc::resource_exhausted, "all " + std::to_string(limit_ - kFirstDynamicObject.index()) +
+                                                    " object ids have been given out; ids are not reused");
+    }
+    ObjectRecord record{ObjectId(next_), interface_id, std::move(interface_name), home};
+    if (Result<void> stored = store(record); !stored) {
+      if (sqlite3_get_autocommit(database_.get()) == 0) static_cast<void>(run("ROLLBACK"));
+      co_return std::move(stored).error();
+    }
+    ++next_;
+    co_return record;
+  }
+
+  task<Result<ObjectRecord>> lookup(ObjectId id) override {
+    const std::lock_guard guard(mutex_);
+    Use row(lookup_);
+    const int code = row.bind(id.index()).step();
+    if (code == SQLITE_ROW) co_return record_of(row);
+    if (code == SQLITE_DONE) co_return missing(id);
+    co_return failure(code);
+  }
+
+  task<Result<void>> remove(ObjectId id) override {
+    const std::lock_guard guard(mutex_);
+    const int code = Use(remove_).bind(id.index()).step();
+    if (code != SQLITE_DONE) co_return failure(code);
+    if (sqlite3_changes(database_.get()) == 0) co_return missing(id);
+    co_return Result<void>();
+  }
+
+  task<Result<std::vector<ObjectRecord>>> list(ObjectId after, std::uint32_t limit) override {
+    std::vector<ObjectRecord> records;
+    const std::lock_guard guard(mutex_);
+    Use row(list_);
+    row.bind(after.index()).bind(std::min(limit, kMaxListed));
+    int code = row.step();
+    for (; code == SQLITE_ROW; code = row.step()) records.push_back(record_of(row));
+    if (code != SQLITE_DONE) co_return failure(code);
+    co_return records;
+  }
+
+ private:
+  Result<void> run(const char* statements) {
+    const int code = sqlite3_exec(database_.get(), statements, nullptr, nullptr, nullptr);
+    if (code == SQLITE_OK) return {};
+    return failure(code);
+  }
+
+  Result<std::int64_t> number(const char* statement) {
+    sqlite3_stmt* prepared = nullptr;
+    int code = sqlite3_prepare_v2(database_.get(), statement, -1, &prepared, nullptr);
+    const Prepared held(prepared);
+    if (code == SQLITE_OK) {
+      Use row(held);
+      code = row.step();
+      if (code == SQLITE_ROW) return row.number(0);
+      if (code == SQLITE_DONE) return wrong_file();
+    }
+    return failure(code);
+  }
+
+  /// Inside a transaction: makes the tables of a new file, or checks that these are ours; reads the next id.
+  Result<void> check_schema() {
+    auto tables = number("SELECT count(*) FROM sqlite_schema");
+    if (!tables) return std::move(tables).error();
+    if (*tables == 0) {
+      const std::string make = std::string(kSchema) + "INSERT INTO next_id VALUES(1, " +
+                               std::to_string(kFirstDynamicObject.index()) + "); PRAGMA application_id=" +
+                               std::to_string(kApplicationId) + "; PRAGMA user_version=" + std::to_string(kVersion) + ";";
+      if (auto made = run(make.c_str()); !made) return made;
+    }
+    auto application = number("PRAGMA application_id");
+    if (!application) return std::move(application).error();
+    auto version = number("PRAGMA user_version");
+    if (!version) return std::move(version).error();
+    if (*application != kApplicationId || *version != kVersion) return wrong_file();
+    // The table is believed no more than it must be: a record above the counter moves the counter.
+    auto next = number("SELECT max(value, (SELECT coalesce(max(id), 0) + 1 FROM objects)) FROM next_id");
+    if (!next) return std::move(next).error();
+    if (*next < kFirstDynamicObject.index() || *next > kMaxObjects) return wrong_file();
+    next_ = static_cast<std::uint32_t>(*next);
+    return {};
+  }
+
+  Result<void> prepare() {
+    const std::pair<Prepared*, const char*> statements[] = {
+        {&begin_, "BEGIN"},
+        {&commit_, "COMMIT"},
+        {&insert_, "INSERT INTO objects(id, interface_id, interface_name, home) VALUES(?, ?, ?, ?)"},
+        {&count_, "UPDATE next_id SET value = ?"},
+        {&lookup_, "SELECT id, interface_id, interface_name, home FROM objects WHERE id = ?"},
+        {&remove_, "DELETE FROM objects WHERE id = ?"},
+        {&list_, "SELECT id, interface_id, interface_name, home FROM objects WHERE id > ? ORDER BY id LIMIT ?"},
+    };
+    for (const auto& [place, text] : statements) {
+      sqlite3_stmt* prepared = nullptr;
+      const int code = sqlite3_prepare_v3(database_.get(), text, -1, SQLITE_PREPARE_PERSISTENT, &prepared, nullptr);
+      place->reset(prepared);
+      if (code != SQLITE_OK) return failure(code);
+    }
+    return {};
+  }
+
+  /// The record and the counter behind it, or neither.
+  Result<void> store(const ObjectRecord& record) {
+    int code = Use(begin_).step();
+    if (code == SQLITE_DONE) {
+      code = Use(insert_)
+                 .bind(record.id.index())
+                 .bind(std::bit_cast<std::int64_t>(record.interface_id))
+                 .bind(record.interface_name)
+                 .bind(to_number(record.home))
+                 .step();
+    }
+    if (code == SQLITE_DONE) code = Use(count_).bind(std::int64_t{record.id.index()} + 1).step();
+    if (code == SQLITE_DONE) code = Use(commit_).step();
+    if (code == SQLITE_DONE) return {};
+    return failure(code);
+  }
+
+  Error wrong_file() const {
+    return Error(Errc::malformed, name_ + " is not an object directory of this version; name another file");
+  }
+
+  Error failure(int code) const {
+    switch (code & 0xff) {
+      case SQLITE_BUSY:
+      case SQLITE_LOCKED:
+        return Error(Errc::address_in_use, name_ + " is in use by another program; end it, or name another file");
+      case SQLITE_NOTADB:
+      case SQLITE_CORRUPT: return wrong_file();
+      case SQLITE_PERM:
+      case SQLITE_READONLY:
+        return Error(Errc::permission_denied, name_ + " cannot be written; check who owns it and its folder");
+      case SQLITE_CANTOPEN:
+        return Error(Errc::not_found, name_ + " cannot be opened; check that its folder exists and who owns it");
+      case SQLITE_FULL: return Error(Errc::resource_exhausted, name_ + " has no room left on its disk");
+      default: return Error(Errc::unavailable, name_ + " does not work: " + sqlite3_errstr(code));
+    }
+  }
+
+  const std::string name_;  // as errors call it
+  const std::uint32_t limit_;
+  std::mutex mutex_;  // guards everything below; held for one operation, never across a wait
+  std::uint32_t next_ = kFirstDynamicObject.index();
+  Database database_;  // before its statements: they end first
+  Prepared begin_, commit_, insert_, count_, lookup_, remove_, list_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Directory>> open_sqlite_directory(const std::string& file, std::uint32_t limit) {
+  auto directory = std::make_unique<SqliteDirectory>(
+      file.empty() ? "the directory" : "the directory '" + file + "'", limit);
+  if (auto opened = directory->open(file); !opened) return std::move(opened).error();
+  return std::unique_ptr<Directory>(std::move(directory));
+}
+
+}  // namespace ebb::frontend::directory
