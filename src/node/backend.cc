@@ -109,7 +109,8 @@ task<Result<void>> join(Node* node, Endpoint front_end) {
 task<Result<void>> serve(Options options, ClusterKey key) {
   auto listen = co_await choose_listen(options);
   if (!listen) co_return std::move(listen).error();
-  auto started = co_await Node::start({options.node, key, *listen, nullptr});
+  const NodeOptions node_options{options.node, key, *listen, nullptr};
+  auto started = co_await Node::start(node_options);
   if (!started) co_return std::move(started).error();
   const std::unique_ptr<Node> node = *std::move(started);
   Result<void> outcome = co_await join(node.get(), *options.frontend);

@@ -43,7 +43,8 @@ ClusterNode* ClusterNode::instance() noexcept { return current_node.load(std::me
 ClusterNode::~ClusterNode() = default;
 
 task<Result<void>> ClusterNode::open() {
-  auto messenger = co_await Messenger::start({options_.self, options_.key, options_.listen}, *this);
+  const MessengerOptions options{options_.self, options_.key, options_.listen};
+  auto messenger = co_await Messenger::start(options, *this);
   if (!messenger) co_return std::move(messenger).error();
   messenger_ = *std::move(messenger);
   members_.emplace(options_.self, own());

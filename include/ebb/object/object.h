@@ -221,7 +221,7 @@ class ref {
   template <auto Member>
   static task<Result<std::vector<detail::MethodResult<Member>>>> gather(ref self, NodeId node) {
     auto answer = co_await detail::call_elsewhere(node, kAllCores, self.id_, T::interface::template method_id<Member>(),
-                                                  kDefaultTimeout, {});
+                                                  kDefaultTimeout, Bytes());
     if (!answer) co_return std::move(answer).error();
     if (auto results = wire::decode<std::vector<detail::MethodResult<Member>>>(*answer)) co_return *std::move(results);
     co_return Error(Errc::malformed, "the answer of node " + std::to_string(to_number(node)) +

@@ -1,0 +1,139 @@
+// One authenticated connection between a core of this node and one of a peer: frames out, frames in, who waits for what.
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ebb/async/completion.h"
+#include "ebb/async/core.h"
+#include "ebb/async/task.h"
+#include "ebb/messenger/messenger.h"
+#include "ebb/platform/stream.h"
+#include "src/messenger/frame.h"
+#include "src/messenger/handshake.h"
+
+namespace ebb::messenger {
+
+class Connection;
+
+/// What a connection tells the core's part of the messenger, from platform callbacks and from events: must not block.
+class ConnectionOwner {
+ public:
+  /// The handshake is done; the peer is known from now on.
+  virtual void on_established(Connection& connection) = 0;
+  /// A call came in; Connection::answer() once its answer is there.
+  virtual void on_call(Connection& connection, std::uint32_t call_id, IncomingCall call) = 0;
+  /// It is over; nothing else follows. `reason` says why, also for the peer's orderly end.
+  virtual void on_ended(Connection& connection, const Error& reason) = 0;
+  /// It has output; flush() is due at the end of this turn of the loop.
+  virtual void on_output(Connection& connection) = 0;
+
+ protected:
+  ~ConnectionOwner() = default;
+};
+
+/// Belongs to one core. Kept by shared pointers of that core: an answer may come when the connection is long over.
+class Connection final : public std::enable_shared_from_this<Connection>, public platform::StreamHandler {
+ public:
+  static constexpr std::size_t kMaxPendingCalls = 16'384;
+  static constexpr std::size_t kMaxOutputBytes = std::size_t{8} << 20;
+  static constexpr platform::Duration kHandshakeTimeout = std::chrono::seconds(5);
+  static constexpr platform::Duration kPingAfter = std::chrono::seconds(1);
+  static constexpr platform::Duration kSilenceLimit = std::chrono::seconds(5);
+
+  Connection(ConnectionOwner& owner, Handshake::Side side, const Hello& own, const ClusterKey& key);
+  ~Connection() override;
+
+  /// The connecting side.
+  Result<void> open(platform::Endpoint remote);
+  /// The accepting side.
+  void adopt(std::unique_ptr<platform::Stream> stream);
+
+  bool established() const noexcept { return state_ == State::established; }
+  bool ended() const noexcept { return state_ == State::ended; }
+  /// Whether the peer has ever proved itself here.
+  bool was_established() const noexcept { return handshake_.done(); }
+  bool has_output() const noexcept { return !ended() && queued() != 0; }
+  /// Nothing more will go out or come in.
+  bool stream_closed() const noexcept { return stream_closed_ || !stream_; }
+  bool outgoing() const noexcept { return side_ == Handshake::Side::connecting; }
+  /// Whom it leads to: proved once established, before that whom it is meant for.
+  NodeId peer() const noexcept { return peer_; }
+  platform::Endpoint remote() const { return stream_ ? stream_->remote() : platform::Endpoint{}; }
+  /// Calls and answers that this side works on, and their arguments' bytes.
+  std::size_t incoming_calls = 0;
+  std::size_t incoming_bytes = 0;
+
+  /// Sends a call and waits for its answer; established connections only.
+  task<Result<Bytes>> call(CallTarget target, platform::Instant deadline, Bytes arguments);
+
+  /// Sends the answer to an incoming call, when there is room; nothing if the connection is over.
+  task<void> answer(std::uint32_t call_id, Result<Bytes> answer);
+  /// The same, at once and whatever the room: short answers that the receive path itself gives.
+  void answer_error(std::uint32_t call_id, const Error& error);
+
+  /// Writes out what is queued, as far as the stream takes it.
+  void flush();
+  /// Looks for silence, and breaks it; about once a second.
+  void tick(platform::Instant now);
+  /// Gives every pending call `reason`; the connection stays.
+  void cancel_calls(const Error& reason);
+  /// Ends it from this side: pending calls get `reason`, on_ended is not called. Queued output is sent if `in_order`.
+  void end(const Error& reason, bool in_order);
+
+  // platform::StreamHandler
+  void on_connected() override;
+  void on_data(std::span<const std::byte> bytes) override;
+  void on_writable() override { flush(); }
+  void on_closed(Result<void> reason) override;
+
+ private:
+  enum class State { connecting, handshake, established, ended };
+  struct Pending {
+    Completion<Result<Bytes>>* waiter = nullptr;
+    std::uint32_t generation = 0;
+    TimerId timer;
+  };
+  // In a call's id: the slot, and how often it has been used.
+  static constexpr std::uint32_t kSlotBits = 14;
+  static_assert(kMaxPendingCalls == std::size_t{1} << kSlotBits);
+  class RoomAwaiter;
+
+  std::size_t queued() const noexcept { return output_.size() - sent_; }
+  void enqueue(const FrameHeader& header, std::span<const std::byte> payload);
+  /// How many of the bytes were taken; what is left is an incomplete message. 0 also when the connection has ended.
+  std::size_t take(std::span<const std::byte> bytes);
+  std::size_t take_handshake(std::span<const std::byte> bytes);
+  void take_frame(const FrameHeader& header, std::span<const std::byte> payload);
+  void complete(std::uint32_t call_id, Result<Bytes> answer);
+  std::optional<std::uint32_t> new_pending(Completion<Result<Bytes>>& waiter, platform::Instant deadline);
+  void fail(const Error& reason);
+  void finish(const Error& reason);
+  void wake_for_room();
+
+  ConnectionOwner& owner_;
+  const Handshake::Side side_;
+  State state_ = State::connecting;
+  NodeId peer_;
+  Handshake handshake_;
+  std::unique_ptr<platform::Stream> stream_;
+  Bytes input_;             // an incomplete message
+  Bytes output_;            // from sent_ on: what the stream has not taken
+  std::size_t sent_ = 0;
+  bool output_noted_ = false;
+  bool stream_closed_ = false;
+  std::deque<std::coroutine_handle<>> room_waiters_;  // bounded by pending and incoming calls
+  std::vector<Pending> pending_;
+  std::vector<std::uint32_t> free_slots_;
+  platform::Instant started_;
+  platform::Instant last_received_;
+  platform::Instant last_sent_;
+};
+
+}  // namespace ebb::messenger

@@ -1,0 +1,258 @@
+#include "src/messenger/core_messenger.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "ebb/async/sleep.h"
+
+namespace ebb::messenger {
+namespace {
+
+constexpr platform::Duration kTick = std::chrono::milliseconds(500);
+constexpr platform::Duration kComplaintPause = std::chrono::seconds(1);
+
+std::string named(NodeId node) { return "node " + std::to_string(to_number(node)); }
+
+}  // namespace
+
+CoreMessenger::CoreMessenger(const MessengerOptions& options, MessengerHandler& handler)
+    : options_(options), handler_(handler) {
+  hook_ = Core::current().before_wait([this] { flush(); });
+  ticker_ = Core::current().call_after(kTick, [this] { tick(); });
+}
+
+CoreMessenger::~CoreMessenger() {
+  Core::current().remove_hook(hook_);
+  Core::current().cancel(ticker_);
+}
+
+Result<platform::Endpoint> CoreMessenger::listen(platform::Endpoint local) {
+  auto listener = platform::listen(local, [this](std::unique_ptr<platform::Stream> stream) { accept(std::move(stream)); });
+  if (!listener) return std::move(listener).error();
+  listener_ = *std::move(listener);
+  return listener_->local();
+}
+
+Hello CoreMessenger::hello_to(NodeId wanted) const {
+  Hello hello;
+  hello.cores = static_cast<std::uint16_t>(Core::count());
+  hello.node = options_.self;
+  hello.listen = local_;
+  hello.wanted = wanted;
+  platform::fill_random(hello.nonce);
+  return hello;
+}
+
+// --- connections ---
+
+void CoreMessenger::accept(std::unique_ptr<platform::Stream> stream) {
+  const auto unproven = std::count_if(connections_.begin(), connections_.end(),
+                                      [](const Shared& each) { return !each->established() && !each->outgoing(); });
+  if (closing_ || static_cast<std::size_t>(unproven) + ended_.size() >= kMaxUnprovenConnections) return;
+  auto connection = std::make_shared<Connection>(*this, Handshake::Side::accepting, hello_to(kNoNode), options_.key);
+  connections_.push_back(connection);
+  connection->adopt(std::move(stream));
+}
+
+task<Result<CoreMessenger::Shared>> CoreMessenger::connection_to(NodeId node, platform::Instant deadline) {
+  Peer& peer = peers_[node];  // stays where it is; an entry is never erased
+  if (peer.connection) co_return peer.connection;
+  if (peer.forgotten) co_return Error(Errc::node_gone, peer.why);
+  if (closing_) co_return Error(Errc::cancelled, "this node is closing");
+  if (!peer.known) co_return Error(Errc::node_gone, named(node) + " is not a member of this cluster");
+  if (!peer.opening) {
+    auto connection = std::make_shared<Connection>(*this, Handshake::Side::connecting, hello_to(node), options_.key);
+    if (Result<void> opened = connection->open(peer.endpoint); !opened) {
+      co_return Error(Errc::node_gone, "cannot connect to " + named(node) + ": " + opened.error().text());
+    }
+    connections_.push_back(connection);
+    peer.opening = std::move(connection);
+  }
+  Waiter waiter;
+  peer.waiters.push_back(&waiter);
+  waiter.timer = Core::current().call_at(deadline, [&peer, &waiter] {
+    std::erase(peer.waiters, &waiter);
+    waiter.timer = {};
+    waiter.connected.complete(Error(Errc::deadline_exceeded, "no connection to that node in time; nothing ran"));
+  });
+  co_return co_await waiter.connected;
+}
+
+void CoreMessenger::settle_waiters(Peer& peer, const Result<Shared>& outcome) {
+  for (Waiter* waiter : std::exchange(peer.waiters, {})) {
+    Core::current().cancel(waiter->timer);
+    waiter->connected.complete(outcome);
+  }
+}
+
+void CoreMessenger::on_established(Connection& connection) {
+  Peer& peer = peers_[connection.peer()];
+  const Shared shared = connection.shared_from_this();
+  if (peer.forgotten || closing_) {
+    release(connection);
+    connection.end(Error(Errc::node_gone, peer.forgotten ? peer.why : "this node is closing"), false);
+    return;
+  }
+  if (peer.opening == shared) peer.opening.reset();
+  if (!peer.connection) peer.connection = shared;
+  settle_waiters(peer, shared);
+}
+
+CoreMessenger::Shared CoreMessenger::release(Connection& connection) {
+  const Shared shared = connection.shared_from_this();
+  std::erase(connections_, shared);
+  ended_.push_back({shared, platform::Clock::now()});
+  if (const auto found = peers_.find(connection.peer()); found != peers_.end()) {
+    Peer& peer = found->second;
+    if (peer.opening == shared) peer.opening.reset();
+    if (peer.connection == shared) {
+      peer.connection.reset();
+      // Another one to the same peer may be open: both sides called at once.
+      for (const Shared& other : connections_) {
+        if (other->established() && other->peer() == connection.peer()) peer.connection = other;
+      }
+    }
+  }
+  return shared;
+}
+
+void CoreMessenger::on_ended(Connection& connection, const Error& reason) {
+  const NodeId node = connection.peer();
+  const auto found = peers_.find(node);
+  const bool was_opening = found != peers_.end() && found->second.opening.get() == &connection;
+  const Shared shared = release(connection);
+  if (was_opening) settle_waiters(found->second, reason);
+  // Only a peer that had proved itself can be lost.
+  if (connection.was_established()) {
+    handler_.on_connection_lost(node, reason);
+  } else {
+    complain(connection, reason);
+  }
+}
+
+// A handshake that failed is said once on this node's log, and not more often than an operator can read.
+void CoreMessenger::complain(const Connection& connection, const Error& reason) {
+  if (reason.code() == Errc::node_gone) return;  // nobody there, or gone again: the caller hears of it
+  const platform::Instant now = platform::Clock::now();
+  if (now - last_complaint_ < kComplaintPause && last_complaint_ != platform::Instant{}) {
+    ++unspoken_;
+    return;
+  }
+  last_complaint_ = now;
+  platform::write_log("messenger: " + std::string(name(reason.code())) + ": " +
+                      (connection.outgoing() ? "" : "a connection was refused: ") + reason.text() +
+                      (unspoken_ == 0 ? "" : " (and " + std::to_string(std::exchange(unspoken_, 0)) + " more like it)"));
+}
+
+void CoreMessenger::set_peer(NodeId node, platform::Endpoint endpoint) {
+  Peer& peer = peers_[node];
+  if (peer.forgotten) return;  // ids do not come back
+  peer.endpoint = endpoint;
+  peer.known = true;
+}
+
+void CoreMessenger::forget_peer(NodeId node, const std::string& reason) {
+  Peer& peer = peers_[node];
+  peer.forgotten = true;
+  peer.why = reason;
+  const Error error(Errc::node_gone, reason);
+  for (const Shared& connection : std::vector<Shared>(connections_)) {
+    if (connection->peer() != node) continue;
+    release(*connection);
+    connection->end(error, false);
+  }
+  settle_waiters(peer, error);
+}
+
+// --- calls ---
+
+task<Result<Bytes>> CoreMessenger::call(CallTarget target, Bytes arguments) {
+  if (arguments.size() > Messenger::kMaxPayloadBytes) {
+    co_return Error(Errc::too_large, "the arguments have " + std::to_string(arguments.size()) + " bytes; " +
+                                         std::to_string(Messenger::kMaxPayloadBytes) + " travel at most, send them in parts");
+  }
+  if (target.timeout <= platform::Duration::zero() || target.timeout > Messenger::kMaxTimeout) {
+    co_return Error(Errc::invalid_argument, "a call's timeout lies above zero and within an hour");
+  }
+  const platform::Instant deadline = platform::Clock::now() + target.timeout;
+  if (target.node == options_.self) {
+    // A named value: gcc 12 destroys a braced argument of an awaited call twice.
+    IncomingCall own{target.node, target.object, target.core, target.method, deadline, std::move(arguments)};
+    co_return co_await handler_.on_call(std::move(own));
+  }
+  const auto found = peers_.find(target.node);
+  Shared connection = found != peers_.end() ? found->second.connection : nullptr;
+  if (!connection) {
+    auto connected = co_await connection_to(target.node, deadline);
+    if (!connected) co_return std::move(connected).error();
+    connection = *std::move(connected);
+    // It may have ended between its establishment and this turn.
+    if (!connection->established()) co_return Error(Errc::node_gone, named(target.node) + " closed its connection");
+  }
+  co_return co_await connection->call(target, deadline, std::move(arguments));
+}
+
+void CoreMessenger::on_call(Connection& connection, std::uint32_t call_id, IncomingCall call) {
+  if (connection.incoming_calls >= kMaxIncomingCalls ||
+      connection.incoming_bytes + call.arguments.size() > kMaxIncomingBytes || closing_) {
+    connection.answer_error(call_id, closing_ ? Error(Errc::unavailable, named(options_.self) + " is closing")
+                                              : Error(Errc::overloaded, named(options_.self) + " works on as many calls of "
+                                                                        "this connection as it may; try again later"));
+    return;
+  }
+  ++connection.incoming_calls;
+  connection.incoming_bytes += call.arguments.size();
+  scope_.spawn(carry_out(connection.shared_from_this(), call_id, std::move(call)));
+}
+
+task<void> CoreMessenger::carry_out(Shared connection, std::uint32_t call_id, IncomingCall call) {
+  const std::size_t bytes = call.arguments.size();
+  Result<Bytes> answer = co_await handler_.on_call(std::move(call));
+  connection->incoming_bytes -= bytes;
+  co_await connection->answer(call_id, std::move(answer));
+  --connection->incoming_calls;
+}
+
+// --- the loop ---
+
+void CoreMessenger::on_output(Connection& connection) { with_output_.push_back(connection.shared_from_this()); }
+
+void CoreMessenger::flush() {
+  for (std::size_t i = 0; i < with_output_.size(); ++i) with_output_[i]->flush();
+  with_output_.clear();
+}
+
+void CoreMessenger::tick() {
+  const platform::Instant now = platform::Clock::now();
+  for (const Shared& connection : std::vector<Shared>(connections_)) connection->tick(now);
+  std::erase_if(ended_, [now](const Ended& each) { return now - each.when > kCloseTimeout; });
+  ticker_ = Core::current().call_after(kTick, [this] { tick(); });
+}
+
+task<void> CoreMessenger::close() {
+  closing_ = true;
+  listener_.reset();
+  const Error reason(Errc::cancelled, "this node is closing");
+  for (auto& [node, peer] : peers_) settle_waiters(peer, reason);
+  for (const Shared& connection : std::vector<Shared>(connections_)) connection->cancel_calls(reason);
+  co_await scope_.join();
+  flush();
+  const platform::Instant give_up = platform::Clock::now() + kCloseTimeout;
+  while (std::any_of(connections_.begin(), connections_.end(), [](const Shared& each) { return each->has_output(); }) &&
+         platform::Clock::now() < give_up) {
+    co_await sleep_for(std::chrono::milliseconds(1));
+  }
+  for (const Shared& connection : std::vector<Shared>(connections_)) {
+    release(*connection);
+    connection->end(reason, true);
+  }
+  while (std::any_of(ended_.begin(), ended_.end(), [](const Ended& each) { return !each.connection->stream_closed(); }) &&
+         platform::Clock::now() < give_up) {
+    co_await sleep_for(std::chrono::milliseconds(1));
+  }
+  with_output_.clear();
+  ended_.clear();
+  peers_.clear();
+}
+
+}  // namespace ebb::messenger

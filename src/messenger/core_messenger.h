@@ -1,0 +1,91 @@
+// One core's part of the messenger: its connections, and the calls that come and go by them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "ebb/async/completion.h"
+#include "ebb/async/core.h"
+#include "ebb/async/scope.h"
+#include "ebb/messenger/messenger.h"
+#include "src/messenger/connection.h"
+
+namespace ebb::messenger {
+
+class CoreMessenger final : public ConnectionOwner {
+ public:
+  /// Accepted connections that have not ended their handshake, or are being closed; further ones are closed at once.
+  static constexpr std::size_t kMaxUnprovenConnections = 64;
+  static constexpr std::size_t kMaxIncomingCalls = 4096;
+  static constexpr std::size_t kMaxIncomingBytes = std::size_t{16} << 20;
+  static constexpr platform::Duration kCloseTimeout = std::chrono::seconds(1);
+
+  CoreMessenger(const MessengerOptions& options, MessengerHandler& handler);
+  ~CoreMessenger();
+
+  /// Listens there; where it does, with the port.
+  Result<platform::Endpoint> listen(platform::Endpoint local);
+  void set_local(platform::Endpoint local) noexcept { local_ = local; }
+
+  task<Result<Bytes>> call(CallTarget target, Bytes arguments);
+  void set_peer(NodeId node, platform::Endpoint endpoint);
+  void forget_peer(NodeId node, const std::string& reason);
+  task<void> close();
+
+  // ConnectionOwner
+  void on_established(Connection& connection) override;
+  void on_call(Connection& connection, std::uint32_t call_id, IncomingCall call) override;
+  void on_ended(Connection& connection, const Error& reason) override;
+  void on_output(Connection& connection) override;
+
+ private:
+  using Shared = std::shared_ptr<Connection>;
+  struct Waiter {
+    Completion<Result<Shared>> connected;
+    TimerId timer;
+  };
+  struct Peer {
+    platform::Endpoint endpoint;
+    bool known = false;       // set_peer() named it
+    bool forgotten = false;
+    std::string why;          // it was forgotten
+    Shared connection;        // the one that calls go by, established
+    Shared opening;           // being opened
+    std::vector<Waiter*> waiters;
+  };
+  struct Ended {
+    Shared connection;
+    platform::Instant when;
+  };
+
+  Hello hello_to(NodeId wanted) const;
+  void accept(std::unique_ptr<platform::Stream> stream);
+  task<Result<Shared>> connection_to(NodeId node, platform::Instant deadline);
+  void settle_waiters(Peer& peer, const Result<Shared>& outcome);
+  task<void> carry_out(Shared connection, std::uint32_t call_id, IncomingCall call);
+  Shared release(Connection& connection);
+  void tick();
+  void flush();
+  void complain(const Connection& connection, const Error& reason);
+
+  const MessengerOptions& options_;
+  MessengerHandler& handler_;
+  platform::Endpoint local_;
+  std::unique_ptr<platform::Listener> listener_;
+  std::unordered_map<NodeId, Peer> peers_;
+  std::vector<Shared> connections_;  // all that have not ended
+  std::vector<Ended> ended_;         // whose last output may still be on its way
+  std::vector<Shared> with_output_;
+  Scope scope_;
+  HookId hook_{};
+  TimerId ticker_;
+  platform::Instant last_complaint_{};
+  std::uint64_t unspoken_ = 0;
+  bool closing_ = false;
+};
+
+}  // namespace ebb::messenger

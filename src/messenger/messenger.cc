@@ -1,0 +1,95 @@
+#include "ebb/messenger/messenger.h"
+
+#include <sodium.h>
+
+#include <utility>
+#include <vector>
+
+#include "ebb/async/on_core.h"
+#include "src/messenger/core_messenger.h"
+
+namespace ebb {
+namespace {
+
+using messenger::CoreMessenger;
+
+/// The cores' parts together. Each part is made, used and ended on its own core.
+class ClusterMessenger final : public Messenger {
+ public:
+  ClusterMessenger(MessengerOptions options, MessengerHandler& handler) : options_(options), handler_(handler) {
+    parts_.resize(Core::count());
+  }
+  ~ClusterMessenger() override { sodium_memzero(options_.key.data(), options_.key.size()); }
+
+  task<Result<void>> open() {
+    // The first core may choose the port; the others share it.
+    platform::Endpoint local = options_.listen;
+    for (std::size_t core = 0; core < parts_.size(); ++core) {
+      auto listening = co_await on_core(index(core), [this, core, local] {
+        parts_[core] = std::make_unique<CoreMessenger>(options_, handler_);
+        return parts_[core]->listen(local);
+      });
+      if (!listening) {
+        co_await close();
+        co_return std::move(listening).error();
+      }
+      local = *listening;
+    }
+    local_ = local;
+    for (std::size_t core = 0; core < parts_.size(); ++core) {
+      co_await on_core(index(core), [this, core] { parts_[core]->set_local(local_); });
+    }
+    co_return Result<void>();
+  }
+
+  platform::Endpoint local() const noexcept override { return local_; }
+
+  task<Result<Bytes>> call(CallTarget target, Bytes arguments) override {
+    return parts_[to_number(Core::current().index())]->call(target, std::move(arguments));
+  }
+
+  task<void> set_peer(NodeId node, platform::Endpoint endpoint) override {
+    for (std::size_t core = 0; core < parts_.size(); ++core) {
+      co_await on_core(index(core), [this, core, node, endpoint] { parts_[core]->set_peer(node, endpoint); });
+    }
+  }
+
+  task<void> forget_peer(NodeId node, std::string reason) override {
+    for (std::size_t core = 0; core < parts_.size(); ++core) {
+      co_await on_core(index(core), [this, core, node, &reason] { parts_[core]->forget_peer(node, reason); });
+    }
+  }
+
+  task<void> close() override {
+    for (std::size_t core = 0; core < parts_.size(); ++core) {
+      co_await on_core(index(core), [this, core] { return close_part(core); });
+    }
+    // Only now: what one core still worked on may have called from another. A closed part answers that it is closing.
+    for (std::size_t core = 0; core < parts_.size(); ++core) {
+      co_await on_core(index(core), [this, core] { parts_[core].reset(); });
+    }
+  }
+
+ private:
+  static CoreIndex index(std::size_t core) { return CoreIndex(static_cast<std::uint16_t>(core)); }
+
+  task<void> close_part(std::size_t core) {
+    if (parts_[core]) co_await parts_[core]->close();
+  }
+
+  MessengerOptions options_;
+  MessengerHandler& handler_;
+  platform::Endpoint local_;
+  std::vector<std::unique_ptr<CoreMessenger>> parts_;  // by core
+};
+
+}  // namespace
+
+task<Result<std::unique_ptr<Messenger>>> Messenger::start(MessengerOptions options, MessengerHandler& handler) {
+  if (sodium_init() < 0) co_return Error(Errc::internal, "libsodium does not start on this machine");
+  auto messenger = std::make_unique<ClusterMessenger>(options, handler);
+  if (Result<void> opened = co_await messenger->open(); !opened) co_return std::move(opened).error();
+  co_return std::unique_ptr<Messenger>(std::move(messenger));
+}
+
+}  // namespace ebb
