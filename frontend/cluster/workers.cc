@@ -26,12 +26,17 @@ Workers::~Workers() {
   for (std::thread& thread : threads_) thread.join();
 }
 
+void Workers::drain() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return queue_.empty() && busy_ == 0; });
+}
+
 void Workers::submit(std::function<void()> job) {
   {
     const std::lock_guard guard(mutex_);
     queue_.push_back(std::move(job));
   }
-  changed_.notify_one();
+  changed_.notify_all();
 }
 
 void Workers::serve() {
@@ -43,8 +48,15 @@ void Workers::serve() {
       if (queue_.empty()) return;
       job = std::move(queue_.front());
       queue_.pop_front();
+      ++busy_;
     }
     job();
+    job = nullptr;
+    {
+      const std::lock_guard guard(mutex_);
+      --busy_;
+    }
+    changed_.notify_all();
   }
 }
 

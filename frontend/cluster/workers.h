@@ -51,12 +51,16 @@ class Workers {
     co_return *std::move(call->result);
   }
 
+  /// Waits until nothing is queued and nothing runs. Not from a thread of these, nor while others submit.
+  void drain();
+
  private:
   void submit(std::function<void()> job);
   void serve();
 
-  std::mutex mutex_;  // guards the next two
+  std::mutex mutex_;  // guards the next three
   std::deque<std::function<void()>> queue_;
+  std::size_t busy_ = 0;
   bool ending_ = false;
   std::condition_variable changed_;
   std::vector<std::thread> threads_;
