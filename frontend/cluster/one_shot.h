@@ -22,6 +22,13 @@ class OneShot {
     waiters_.clear();
   }
 
+  task<void> wait() {
+    if (happened_) co_return;
+    Completion<bool> outcome;
+    waiters_.push_back(&outcome);
+    static_cast<void>(co_await outcome);
+  }
+
   /// True once it has happened, false when `limit` passed first.
   task<bool> wait(platform::Duration limit) {
     if (happened_) co_return true;

@@ -52,6 +52,14 @@ KeyFile::~KeyFile() {
   if (!path_.empty()) ::unlink(path_.c_str());
 }
 
+void remove_own_key_files() {
+  const std::string own = std::string(kKeyFilePrefix) + std::to_string(::getpid()) + "-";
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(key_folder(), error)) {
+    if (entry.path().filename().string().starts_with(own)) fs::remove(entry.path(), error);
+  }
+}
+
 void remove_stale_key_files() {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(key_folder(), error)) {

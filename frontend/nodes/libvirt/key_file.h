@@ -28,6 +28,9 @@ class KeyFile {
   std::filesystem::path path_;
 };
 
+/// Removes the key files of this process, for one that ends without destroying its driver. Any thread.
+void remove_own_key_files();
+
 /// Removes key files that belong to processes which no longer run.
 void remove_stale_key_files();
 

@@ -1,0 +1,99 @@
+#include "frontend/cluster/control.h"
+
+#include <algorithm>
+
+#include "ebb/async/core.h"
+#include "ebb/object/node_table.h"
+
+namespace ebb::frontend::cluster {
+namespace {
+
+constexpr platform::Duration kLookLimit = std::chrono::seconds(5);
+// Launching is the driver's to bound, joining the cluster's; this is what both take at most, and a caller's patience.
+constexpr platform::Duration kAddLimit = std::chrono::seconds(120);
+constexpr platform::Duration kRemoveLimit = std::chrono::seconds(30);
+constexpr platform::Duration kClosedLook = std::chrono::milliseconds(50);
+
+Error ending() { return Error(Errc::unavailable, "the front end ends"); }
+
+}  // namespace
+
+template <class T, class Work>
+Result<T> Control::ask(platform::Duration limit, Work work) {
+  if (closed_.load(std::memory_order_relaxed)) return ending();
+  auto answer = std::make_shared<std::promise<Result<T>>>();
+  std::future<Result<T>> future = answer->get_future();
+  auto begin = [this, work, kept = std::move(answer)] { scope_.spawn(work(kept)); };
+  if (auto posted = Core::post(CoreIndex{0}, std::move(begin)); !posted) return std::move(posted).error();
+  const platform::Instant end = platform::Clock::now() + limit;
+  while (future.wait_for(kClosedLook) != std::future_status::ready) {
+    if (closed_.load(std::memory_order_relaxed)) return ending();
+    if (platform::Clock::now() > end) return Error(Errc::deadline_exceeded, "the front end is too busy to answer");
+  }
+  try {
+    return future.get();
+  } catch (const std::future_error&) {
+    return ending();  // the promise was dropped with its core's events
+  }
+}
+
+Result<service::Membership> Control::membership() {
+  return ask<service::Membership>(kLookLimit, [this](Answer<service::Membership> answer) { return list(std::move(answer)); });
+}
+
+task<void> Control::list(Answer<service::Membership> answer) {
+  service::Membership result;
+  result.nodes.push_back({kFrontEndNode, "frontend", static_cast<std::uint32_t>(Core::count()),
+                          platform::to_string(node_.local()), 0, 0});
+  for (const NodeStatus& status : cluster_.list()) result.nodes.push_back(to_info(status));
+  result.epoch = cluster_.epoch();
+  answer->set_value(std::move(result));
+  co_return;
+}
+
+Result<std::vector<service::NodeInfo>> Control::add_nodes(std::uint32_t count) {
+  return ask<std::vector<service::NodeInfo>>(
+      kAddLimit, [this, count](Answer<std::vector<service::NodeInfo>> answer) { return add(std::move(answer), count); });
+}
+
+task<void> Control::add(Answer<std::vector<service::NodeInfo>> answer, std::uint32_t count) {
+  auto added = co_await cluster_.add(count);
+  if (!added) {
+    answer->set_value(std::move(added).error());
+    co_return;
+  }
+  std::vector<service::NodeInfo> result;
+  for (const NodeStatus& status : cluster_.list()) {
+    if (std::find(added->begin(), added->end(), status.id) != added->end()) result.push_back(to_info(status));
+  }
+  answer->set_value(std::move(result));
+}
+
+Result<void> Control::remove_node(NodeId node) {
+  return ask<void>(kRemoveLimit, [this, node](Answer<void> answer) { return remove(std::move(answer), node); });
+}
+
+task<void> Control::remove(Answer<void> answer, NodeId id) {
+  Result<void> removed = co_await cluster_.remove(id);
+  answer->set_value(std::move(removed));
+}
+
+Result<std::vector<service::ObjectInfo>> Control::objects(ObjectId after, std::uint32_t limit) {
+  return ask<std::vector<service::ObjectInfo>>(
+      kLookLimit, [after, limit](Answer<std::vector<service::ObjectInfo>> answer) {
+        return list_objects(std::move(answer), after, limit);
+      });
+}
+
+task<void> Control::list_objects(Answer<std::vector<service::ObjectInfo>> answer, ObjectId after, std::uint32_t limit) {
+  auto records = co_await NodeTable::instance().directory().list(after, limit);
+  if (!records) {
+    answer->set_value(std::move(records).error());
+    co_return;
+  }
+  std::vector<service::ObjectInfo> result;
+  for (ObjectRecord& record : *records) result.push_back({record.id, std::move(record.interface_name), {}, record.home});
+  answer->set_value(std::move(result));
+}
+
+}  // namespace ebb::frontend::cluster

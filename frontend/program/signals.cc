@@ -1,0 +1,61 @@
+#include "frontend/program/signals.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+
+namespace ebb::frontend {
+namespace {
+
+sigset_t ending_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
+  return set;
+}
+
+}  // namespace
+
+void block_signals() {
+  const sigset_t set = ending_signals();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  // A terminal or pipe that went away is an error of write(), not the end.
+  ::signal(SIGPIPE, SIG_IGN);
+}
+
+SignalThread::SignalThread(std::function<void(int)> first, std::function<void(int)> last)
+    : first_(std::move(first)), last_(std::move(last)), end_(::eventfd(0, EFD_CLOEXEC)), thread_([this] { serve(); }) {}
+
+SignalThread::~SignalThread() {
+  const std::uint64_t one = 1;
+  static_cast<void>(!::write(end_, &one, sizeof one));
+  thread_.join();
+  ::close(end_);
+}
+
+void SignalThread::serve() {
+  const sigset_t set = ending_signals();
+  const int signals = ::signalfd(-1, &set, SFD_CLOEXEC);
+  std::array<pollfd, 2> watched{{{signals, POLLIN, 0}, {end_, POLLIN, 0}}};
+  int status = 0;
+  for (;;) {
+    const int ready = ::poll(watched.data(), watched.size(), status == 0 ? -1 : kOrderlyLimitSeconds * 1000);
+    if (ready < 0 && errno == EINTR) continue;
+    if (watched[1].revents != 0) break;
+    if (ready == 0) last_(status);
+    signalfd_siginfo info;
+    if (::read(signals, &info, sizeof info) != sizeof info) continue;
+    if (status != 0) last_(status);
+    status = 128 + static_cast<int>(info.ssi_signo);
+    first_(status);
+  }
+  ::close(signals);
+}
+
+}  // namespace ebb::frontend

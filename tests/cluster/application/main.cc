@@ -1,0 +1,83 @@
+// The application that the tests of the front end run. Its first argument says what it does.
+#include <ebb/application.h>
+#include <ebb/async.h>
+#include <ebb/object.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <string>
+
+namespace {
+
+struct Counter {
+  std::int64_t value = 0;  // one per core
+  void add(std::int64_t count) { value += count; }
+  std::int64_t get() const { return value; }
+  std::int64_t process() const { return ::getpid(); }
+  using interface = ebb::interface<"test.Counter/1", ebb::method<"add", &Counter::add>,
+                                   ebb::method<"get", &Counter::get>, ebb::method<"process", &Counter::process>>;
+};
+
+void print(const std::string& line) {
+  std::puts(line.c_str());
+  std::fflush(stdout);
+}
+
+ebb::task<ebb::ref<Counter>> prepare(ebb::application* app) {
+  (co_await app->nodes().add(app->options().backends)).value();
+  co_return (co_await ebb::create<Counter>()).value();
+}
+
+/// Adds 10 * node + core on every core of every backend and prints the sum over all, then ends.
+ebb::task<void> sum(ebb::application* app) {
+  const auto counter = co_await prepare(app);
+  counter->add(1'000'000);
+  for (const ebb::NodeStatus& node : app->nodes().list()) {
+    for (std::uint16_t core = 0; core < node.cores; ++core) {
+      const std::int64_t count = 10 * ebb::to_number(node.id) + core;
+      (co_await counter.on(node.id, ebb::CoreIndex{core}).call<&Counter::add>(count)).value();
+    }
+  }
+  const auto total = (co_await counter.reduce<&Counter::get>(std::int64_t{0}, std::plus<>{})).value();
+  (co_await ebb::destroy(counter)).value();
+  print("sum " + std::to_string(total));
+}
+
+/// Prints "node ID PROCESS" for each backend and calls them, over and over, until it is interrupted or a call fails.
+ebb::task<void> call_for_ever(ebb::application* app) {
+  const auto counter = co_await prepare(app);
+  for (const ebb::NodeStatus& node : app->nodes().list()) {
+    const auto process = (co_await counter.on(node.id).call<&Counter::process>()).value();
+    print("node " + std::to_string(ebb::to_number(node.id)) + " " + std::to_string(process));
+  }
+  print("ready");
+  for (;;) {
+    // A backend that was removed in order is missing from the list, one that died fails the call.
+    for (const ebb::NodeStatus& node : app->nodes().list()) {
+      (co_await counter.on(node.id).call<&Counter::add>(1)).value();
+    }
+    co_await ebb::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
+}  // namespace
+
+ebb::task<int> ebb_main(ebb::application& app) {
+  const auto arguments = app.arguments();
+  const std::string command = arguments.size() > 1 ? arguments[1] : "";
+  if (command == "sum") {
+    co_await sum(&app);
+  } else if (command == "call") {
+    co_await call_for_ever(&app);
+  } else if (command == "arguments") {
+    for (const std::string& argument : arguments.subspan(1)) print(argument);
+  } else if (command == "throw") {
+    throw std::runtime_error("thrown on purpose");
+  } else {
+    co_return 64;
+  }
+  co_return 0;
+}
