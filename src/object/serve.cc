@@ -84,9 +84,9 @@ task<Result<Bytes>> serve_call(ObjectId id, CoreIndex core, std::uint64_t method
     co_return co_await serve_here(id, method, std::move(arguments));
   }
   // An event of its own, which can block while a representative is made.
-  co_return co_await on_core(target, [id, method, moved = std::move(arguments)]() mutable {
-    return serve_here(id, method, std::move(moved));
-  });
+  // Named: gcc 12 destroys the captures of a temporary in a co_await expression twice (bug 99576).
+  auto work = [id, method, moved = std::move(arguments)]() mutable { return serve_here(id, method, std::move(moved)); };
+  co_return co_await on_core(target, std::move(work));
 }
 
 }  // namespace ebb::detail
