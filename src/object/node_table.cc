@@ -125,7 +125,7 @@ NodeTable::Entry& NodeTable::known(ObjectId id, const detail::TypeDescriptor* ty
   if (!id.valid()) {
     throw ErrorException(Error(Errc::no_such_object, "this reference names no object; create or open one first"));
   }
-  const auto require_same = [id, type](std::uint64_t interface_id, std::string_view interface_name) {
+  const auto require_same = [id, &type](std::uint64_t interface_id, std::string_view interface_name) {
     if (interface_id == type->interface_id) return;
     throw ErrorException(Error(Errc::interface_mismatch, describe(id) + " is a " + std::string(interface_name) +
                                                              ", not a " + std::string(type->interface_name)));
