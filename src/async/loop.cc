@@ -57,9 +57,11 @@ void CoreState::run() {
 }
 
 void CoreState::loop() {
-  while (!stop_requested()) {
+  // A new context begins where an event of another one has just blocked: the hooks of that iteration are still due.
+  bool any = true;
+  for (; !stop_requested(); any = false) {
     // Each source in turn, a bounded batch of each; | because none may be skipped.
-    bool any = static_cast<bool>(int{run_ready()} | int{run_inbound()} | int{run_posted()} | int{run_timers()});
+    any |= static_cast<bool>(int{run_ready()} | int{run_inbound()} | int{run_posted()} | int{run_timers()});
     if (++turns_since_poll_ >= kTurnsPerPlatformPoll) any |= poll_platform();
     if (any || core_.ready_.head != core_.ready_.tail) {
       run_hooks();

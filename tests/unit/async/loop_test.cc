@@ -146,6 +146,28 @@ TEST(Loop, CallsHooksAfterEventsAndBeforeSleep) {
   });
 }
 
+TEST(Loop, CallsHooksBeforeItSleepsAfterAnEventThatBlockedInANewContext) {
+  static platform::Instant blocked, called;
+  blocked = called = platform::kNever;
+  run_cores(1, []() -> task<int> {
+    const HookId hook = Core::current().before_wait([] {
+      if (blocked != platform::kNever && called == platform::kNever) called = platform::Clock::now();
+    });
+    static Context* context;
+    spawn([] {
+      context = &Context::current();
+      blocked = platform::Clock::now();
+      Context::block();
+    });
+    co_await sleep_for(500ms);
+    Core::current().remove_hook(hook);
+    context->resume();
+    co_await yield();
+    co_return 0;
+  });
+  EXPECT_LT(called, blocked + 400ms);
+}
+
 TEST(Loop, StopsOnRequestAlthoughMainWaits) {
   static bool destroyed;
   destroyed = false;
