@@ -185,11 +185,22 @@ task<void> Cluster::kill(NodeId id, std::shared_ptr<Run> run) {
   static_cast<void>(co_await run->ended.wait(gone ? settings_.stop_limit : platform::Duration{1}));
 }
 
+/// Ends a member in order, if it still can. One that turns out to be dead is reported: this may be the first to notice.
+task<void> Cluster::ask_to_stop(NodeId id, std::shared_ptr<Run> run) {
+  const Result<void> asked = co_await node_->ask_to_stop(id);
+  const bool ended = co_await run->ended.wait(asked ? settings_.stop_limit : settings_.reason_limit);
+  if (!asked) {
+    output_.alert("ebb: " + named(id) + " is gone: " + (ended ? run->end_reason : asked.error().text()));
+  } else if (const std::string panic = console_.panic(id); !panic.empty()) {
+    output_.alert("ebb: " + named(id) + " did not end in order: " + panic);
+  }
+}
+
 task<void> Cluster::take_down(NodeId id, bool orderly, std::string reason) {
   const auto run = run_of(id);
   if (run == nullptr) co_return;
   if (membership_.leave(id)) {
-    if (orderly && co_await node_->ask_to_stop(id)) static_cast<void>(co_await run->ended.wait(settings_.stop_limit));
+    if (orderly) co_await ask_to_stop(id, run);
   } else if (membership_.stage(id) == Stage::leaving) {
     co_return;  // somebody else is at it
   }

@@ -85,6 +85,7 @@ class Cluster final : public cluster_nodes, public MembershipAuthority, private 
   task<Result<void>> ready_driver();
   task<Result<void>> start(NodeId id);
   task<void> take_down(NodeId id, bool orderly, std::string reason);
+  task<void> ask_to_stop(NodeId id, std::shared_ptr<Run> run);
   task<void> kill(NodeId id, std::shared_ptr<Run> run);
   task<void> lost(NodeId id, std::string reason);
   void ended(NodeId id, std::string reason);

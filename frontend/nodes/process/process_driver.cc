@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <linux/close_range.h>
+
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -95,6 +97,8 @@ std::vector<std::string> child_environment(int secret) {
   ::dup2(console, STDERR_FILENO);
   const int null = ::open("/dev/null", O_RDONLY);
   if (null >= 0) ::dup2(null, STDIN_FILENO);
+  // What else the front end has open is not the node's: a copy of a socket would keep its connection open.
+  ::close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
   ::fcntl(secret, F_SETFD, 0);
   ::execve(path, arguments, environment);
   static constexpr char kFailed[] = "cannot execute the node's program\n";

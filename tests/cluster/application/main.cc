@@ -8,7 +8,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <functional>
+#include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -46,21 +48,31 @@ ebb::task<void> sum(ebb::application* app) {
   print("sum " + std::to_string(total));
 }
 
-/// Prints "node ID PROCESS" for each backend and calls them, over and over, until it is interrupted or a call fails.
-ebb::task<void> call_for_ever(ebb::application* app) {
+/// Prints "node ID PROCESS" for each backend, and "ready".
+ebb::task<ebb::ref<Counter>> introduce(ebb::application* app) {
   const auto counter = co_await prepare(app);
   for (const ebb::NodeStatus& node : app->nodes().list()) {
     const auto process = (co_await counter.on(node.id).call<&Counter::process>()).value();
     print("node " + std::to_string(ebb::to_number(node.id)) + " " + std::to_string(process));
   }
   print("ready");
+  co_return counter;
+}
+
+/// Calls the backends over and over until a call fails.
+ebb::task<void> call_for_ever(ebb::application* app) {
+  const auto counter = co_await introduce(app);
+  const std::vector<ebb::NodeStatus> nodes = app->nodes().list();
   for (;;) {
-    // A backend that was removed in order is missing from the list, one that died fails the call.
-    for (const ebb::NodeStatus& node : app->nodes().list()) {
-      (co_await counter.on(node.id).call<&Counter::add>(1)).value();
-    }
+    for (const ebb::NodeStatus& node : nodes) (co_await counter.on(node.id).call<&Counter::add>(1)).value();
     co_await ebb::sleep_for(std::chrono::milliseconds(5));
   }
+}
+
+/// Does nothing more.
+ebb::task<void> hold(ebb::application* app) {
+  co_await introduce(app);
+  co_await ebb::sleep_for(std::chrono::hours(1));
 }
 
 }  // namespace
@@ -72,6 +84,8 @@ ebb::task<int> ebb_main(ebb::application& app) {
     co_await sum(&app);
   } else if (command == "call") {
     co_await call_for_ever(&app);
+  } else if (command == "hold") {
+    co_await hold(&app);
   } else if (command == "arguments") {
     for (const std::string& argument : arguments.subspan(1)) print(argument);
   } else if (command == "throw") {

@@ -19,7 +19,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 /// What a started node does.
-enum class Play { join, stay_silent, end_early, join_and_ignore_stop };
+enum class Play { join, stay_silent, end_early, join_and_ignore_stop, join_and_die_unnoticed };
 
 Member member(NodeId id) { return {id, 2, {0x7f000001, 7000}}; }
 
@@ -127,6 +127,10 @@ class FakeDriver final : public nodes::Driver {
 };
 
 task<Result<void>> World::ask_to_stop(NodeId member) {
+  if (plays[member] == Play::join_and_die_unnoticed) {
+    driver->end(member, "killed by signal 11");
+    co_return Error(Errc::node_gone, "connection reset");
+  }
   if (plays[member] == Play::join_and_ignore_stop) co_return Result<void>();
   driver->end(member, "exit status 0");
   co_return Result<void>();
@@ -234,6 +238,13 @@ TEST(Cluster, TakesDownANodeThatIsAskedToStopAndDoesNot) {
   world.plays[NodeId{1}] = Play::join_and_ignore_stop;
   run(world, remove_one);
   EXPECT_EQ(world.stops, 1);
+}
+
+TEST(Cluster, TellsWhyANodeWasDeadThatItMeantToStop) {
+  World world;
+  world.plays[NodeId{1}] = Play::join_and_die_unnoticed;
+  run(world, remove_one);
+  EXPECT_THAT(world.alerts, ElementsAre("ebb: node 1 is gone: killed by signal 11"));
 }
 
 task<void> lose_one(World* world) {
