@@ -76,7 +76,8 @@ class Node {
   /// Forgets a member and tells the others; calls to it end with node_gone and `reason`. Does nothing for an unknown
   /// one. on_lost is not called.
   virtual task<void> remove_member(NodeId member, std::string reason) = 0;
-  /// Asks a member to end in order; the answer comes before it does. The caller then waits for its process or domain.
+  /// Asks a member to end in order; the answer comes before it does. The caller then waits for its process or domain and
+  /// calls remove_member(): its lost connections are not reported any more.
   virtual task<Result<void>> ask_to_stop(NodeId member) = 0;
   /// The objects that `member` (or this node) holds, ordered by id; at most 10,000.
   virtual task<Result<std::vector<ObjectStatistics>>> statistics(NodeId member) = 0;
