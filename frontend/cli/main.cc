@@ -1,10 +1,13 @@
-// The command `ebb`: looks at running front ends and cleans up after dead ones.
-// Exit status: 0 done, 1 it did not work (one line on stderr says why), 2 and above: wrong usage (CLI11's numbers).
+// The command `ebb`: runs applications, looks at running front ends and cleans up after dead ones.
+// Exit status: 0 done, 1 it did not work (one line on stderr says why), above 1 wrong usage (CLI11's numbers); of `ebb run`
+// that of the program, once it runs.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
+#include <string_view>
 
 #include "frontend/cli/client.h"
+#include "frontend/cli/run.h"
 #include "frontend/nodes/libvirt/libvirt_driver.h"
 
 namespace {
@@ -29,7 +32,7 @@ Result<void> ask(Result<void> (*command)(const std::string&, bool), const std::s
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Looks at MultiLibOS clusters and cleans up after them.", "ebb"};
+  CLI::App app{"Runs MultiLibOS applications, looks at their clusters and cleans up after them.", "ebb"};
   app.require_subcommand(1);
   std::string address;
   std::string uri = "qemu:///system";
@@ -41,6 +44,27 @@ int main(int argc, char** argv) {
     command->add_flag("--json", json, "print JSON");
     return command;
   };
+  frontend::cli::RunSettings run;
+  auto* running = app.add_subcommand("run", "run an application; its own options come after --");
+  running->add_option("program", run.program, "the application")->required();
+  running->add_option("arguments", run.arguments, "what the application gets");
+  auto pass_on = [&](const char* name, const char* type, const char* description) {
+    running->add_option_function<std::string>(std::string("--") + name, [&run, name](const std::string& value) {
+      run.options.push_back(std::string("--ebb-") + name + "=" + value);
+      if (std::string_view(name) == "driver") run.driver = value;
+      if (std::string_view(name) == "uri") run.uri = value;
+    }, description)->type_name(type);
+  };
+  pass_on("backends", "N", "how many backends it is to start");
+  pass_on("cores", "M", "cores of each backend");
+  pass_on("driver", "D", "process (Linux processes) or libvirt (bare-metal machines)");
+  pass_on("image", "FILE", "what backends run (default: the program; for libvirt, it with .elf behind)");
+  pass_on("memory", "MIB", "memory of each machine");
+  pass_on("grpc", "ADDRESS", "serve gRPC on this TCP address too");
+  pass_on("directory", "FILE", "keep the directory of objects in FILE");
+  pass_on("uri", "URI", "libvirt's address");
+  running->add_flag_callback("--quiet", [&run] { run.options.push_back("--ebb-quiet"); },
+                             "print neither progress nor what backends print");
   auto* nodes = asking("nodes", "list the nodes of a running front end");
   auto* objects = asking("objects", "list the objects that its directory knows");
   auto* watch = asking("watch", "print each change of the membership");
@@ -49,6 +73,11 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
 
   Result<void> done;
+  if (running->parsed()) {
+    auto ended = frontend::cli::run_program(run);
+    if (ended) return *ended;
+    done = std::move(ended).error();
+  }
   if (nodes->parsed()) done = ask(frontend::cli::print_nodes, address, json);
   if (objects->parsed()) done = ask(frontend::cli::print_objects, address, json);
   if (watch->parsed()) done = ask(frontend::cli::watch, address, json);
