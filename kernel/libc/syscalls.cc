@@ -164,7 +164,15 @@ extern "C" void handle_syscall(SyscallFrame* frame) {
     case SYS_fcntl: result = is_console(a) ? 2 : -EBADF; break;  // F_GETFL: O_RDWR
     case SYS_lseek: result = is_console(a) ? -ESPIPE : -EBADF; break;
     case SYS_open: case SYS_openat: case SYS_stat: case SYS_statx: case SYS_access: case SYS_readlink: case SYS_readlinkat:
-    case SYS_getcwd: case SYS_unlink: result = -ENOENT; break;
+    case SYS_unlink: result = -ENOENT; break;
+    case SYS_getcwd:
+      result = -ERANGE;
+      if (b >= 2) {
+        reinterpret_cast<char*>(a)[0] = '/';
+        reinterpret_cast<char*>(a)[1] = 0;
+        result = 2;
+      }
+      break;
 
     case SYS_brk: result = static_cast<std::int64_t>(set_break(a)); break;
     case SYS_mmap: result = map(a, b, c, d, frame->r8); break;
