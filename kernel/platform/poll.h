@@ -17,11 +17,12 @@ struct CorePoller {
   void* argument = nullptr;
 };
 
-/// Sets the calling core's poller, for as long as the node lives; one per core.
+/// Sets the calling core's poller, the only one it has; an empty one ends it.
 void register_poller(ebb::CoreIndex core, const CorePoller& poller) noexcept;
 
-/// Called by enter_core on the entering core when the image has a network stack; weak, so that images that use no
-/// streams hold no network stack. Any core.
+/// Called by enter_core and leave_core on the core itself. Weak: in images that use no streams they are not there, nor is
+/// a network stack.
 [[gnu::weak]] void enter_network(ebb::CoreIndex core) noexcept;
+[[gnu::weak]] void leave_network(ebb::CoreIndex core) noexcept;
 
 }  // namespace kernel::platform
