@@ -75,6 +75,13 @@ ebb::task<void> hold(ebb::application* app) {
   co_await ebb::sleep_for(std::chrono::hours(1));
 }
 
+/// Never lets anything else run on its core.
+ebb::task<void> spin(ebb::application* app) {
+  co_await introduce(app);
+  for (volatile bool never = false; !never;) {
+  }
+}
+
 }  // namespace
 
 ebb::task<int> ebb_main(ebb::application& app) {
@@ -86,6 +93,8 @@ ebb::task<int> ebb_main(ebb::application& app) {
     co_await call_for_ever(&app);
   } else if (command == "hold") {
     co_await hold(&app);
+  } else if (command == "spin") {
+    co_await spin(&app);
   } else if (command == "arguments") {
     for (const std::string& argument : arguments.subspan(1)) print(argument);
   } else if (command == "throw") {
