@@ -65,6 +65,7 @@ Result<void> enter_core(CoreIndex core) {
 }
 
 void leave_core() noexcept {
+  if (kernel::platform::leave_network != nullptr) kernel::platform::leave_network(static_cast<CoreIndex>(cpu::processor_index()));
   CoreState& state = own();
   cpu::write_msr(cpu::Msr::gs_base, 0);
   memory::release(reinterpret_cast<std::uint64_t>(state.table), kTranslationTableBytes);
