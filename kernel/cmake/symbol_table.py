@@ -17,7 +17,9 @@ def functions(nm, image):
         if kind not in "tTwW" or address == last:
             continue
         last = address
-        yield int(address, 16), name.split("(", 1)[0][:LONGEST_NAME] if not name.startswith("(") else name[:LONGEST_NAME]
+        # Without its parameters, which begin at the first parenthesis that is no part of a name.
+        name = name.replace("(anonymous namespace)", "{anonymous}").replace("operator()", "operator{}")
+        yield int(address, 16), name.split("(", 1)[0][:LONGEST_NAME]
 
 
 def main():

@@ -65,11 +65,14 @@ bool read_word(std::uint64_t address, std::uint64_t& word) noexcept {
 // Code is compiled without frame pointers, so the stack is searched for what looks like return addresses: every frame
 // is there, with a stale one now and then.
 void write_backtrace(std::uint64_t rsp) noexcept {
-  constexpr std::uint64_t kMostWords = 512;
+  constexpr std::uint64_t kMostWords = 2048;
   int frames = 0;
-  for (std::uint64_t at = rsp; at < rsp + kMostWords * 8 && frames < kMostFrames; at += 8) {
+  for (std::uint64_t at = rsp & ~std::uint64_t{7}; at < rsp + kMostWords * 8 && frames < kMostFrames; at += 8) {
     std::uint64_t word = 0;
-    if (!read_word(at, word)) return;
+    if (!read_word(at, word)) {
+      at = (at | 0xff8) & ~std::uint64_t{7};  // a stack that has run over: what was pushed lies behind this page
+      continue;
+    }
     if (!is_text(word)) continue;
     console_write("  from ");
     write_place(word);

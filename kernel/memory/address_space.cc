@@ -244,7 +244,7 @@ bool populate(std::uint64_t address, std::uint64_t error_code) noexcept {
 
 std::uint64_t physical_of(const void* address) noexcept {
   const auto value = reinterpret_cast<std::uint64_t>(address);
-  if (value < kRegionsBegin) return value;
+  if (value < kRegionsBegin) return value < ram_limit ? value : 0;
   const cpu::SpinGuard guard(lock);
   const Table* entry = entry_of(value, 0, false);
   return entry == nullptr || (*entry & kPresent) == 0 ? 0 : (*entry & kAddressMask) | (value & (kPageBytes - 1));
