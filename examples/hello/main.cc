@@ -1,4 +1,5 @@
-// The smallest object: a counter with a representative on each core, summed over all of them.
+// The smallest application: a counter with a representative on every core of every node, summed over all of them.
+#include <ebb/application.h>
 #include <ebb/async.h>
 #include <ebb/object.h>
 
@@ -16,16 +17,15 @@ struct Counter {
       ebb::interface<"demo.Counter/1", ebb::method<"add", &Counter::add>, ebb::method<"get", &Counter::get>>;
 };
 
-ebb::task<int> count() {
-  auto counter = (co_await ebb::create<Counter>()).value();
-  counter->add(1);
-  (co_await counter.on(ebb::CoreIndex{1}).call<&Counter::add>(41)).value();
-  const auto sum = (co_await counter.reduce<&Counter::get>(std::int64_t{0}, std::plus<>{})).value();
-  (co_await ebb::destroy(counter)).value();
-  std::printf("the cores counted to %lld\n", static_cast<long long>(sum));
-  co_return 0;
-}
-
 }  // namespace
 
-int main() { return ebb::run_cores(2, count); }
+ebb::task<int> ebb_main(ebb::application& app) {
+  const auto nodes = (co_await app.nodes().add(app.options().backends)).value();
+  const auto counter = (co_await ebb::create<Counter>()).value();
+  counter->add(1);                                                                  // this core: one load
+  for (const ebb::NodeId node : nodes) (co_await counter.on(node).call<&Counter::add>(41)).value();  // that node
+  const auto sum = (co_await counter.reduce<&Counter::get>(std::int64_t{0}, std::plus<>{})).value();
+  (co_await ebb::destroy(counter)).value();
+  std::printf("%zu nodes besides this one counted to %lld\n", nodes.size(), static_cast<long long>(sum));
+  co_return 0;
+}

@@ -4,6 +4,11 @@ find_package(Python3 REQUIRED COMPONENTS Interpreter)
 set(EBB_PYTHON ${Python3_EXECUTABLE} CACHE INTERNAL "")
 set(EBB_SYMBOL_TABLE ${CMAKE_CURRENT_LIST_DIR}/symbol_table.py CACHE INTERNAL "")
 
+# What all code of an image is compiled with. Without -fno-tree-slp-vectorize gcc 12 pairs a coroutine's two function
+# addresses in a mergeable constant that refers into a section which the linker drops when two files hold the coroutine.
+set(EBB_IMAGE_OPTIONS -fno-pie -ffunction-sections -fdata-sections $<$<CXX_COMPILER_ID:GNU>:-fno-tree-slp-vectorize>
+  CACHE INTERNAL "")
+
 # Each start file by its place in the distribution's compiler. crtbegin.o instead of -static's crtbeginT.o: exceptions
 # are then found through .eh_frame_hdr, without a global lock.
 foreach(file crt1 crti crtbegin crtend crtn)
@@ -20,13 +25,21 @@ function(ebb_link_image target output)
   target_link_libraries(${target} PRIVATE ${EBB_crtend} ${EBB_crtn})
 endfunction()
 
-# ebb_add_image(NAME SOURCES a.cc ... [LIBRARIES x ...]): builds NAME.elf in the current binary folder; target NAME. The
-# image is linked twice: the second time with a table of its functions, for the report of a fault.
+# How everything above the kernel is compiled. Without SLP vectorization, or gcc 12 puts the addresses of a coroutine
+# template's parts into a constant pool outside of their group: two files that use the same one then do not link.
+set(EBB_IMAGE_OPTIONS -fno-pie -ffunction-sections -fdata-sections -fno-tree-slp-vectorize CACHE INTERNAL "")
+
+# ebb_add_image(NAME SOURCES a.cc ... [LIBRARIES x ...] [OUTPUT file]): builds NAME.elf (or file.elf) in the current
+# binary folder; target NAME. Without a main() of its own the program is a node of a cluster. The image is linked twice:
+# the second time with a table of its functions, for the report of a fault.
 function(ebb_add_image name)
-  cmake_parse_arguments(arg "" "" "SOURCES;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(arg "" "OUTPUT" "SOURCES;LIBRARIES" ${ARGN})
+  if(NOT arg_OUTPUT)
+    set(arg_OUTPUT ${name})
+  endif()
   set(objects ${name}-objects)
   add_library(${objects} OBJECT ${arg_SOURCES})
-  target_compile_options(${objects} PRIVATE -fno-pie -ffunction-sections -fdata-sections)
+  target_compile_options(${objects} PRIVATE ${EBB_IMAGE_OPTIONS})
   target_link_libraries(${objects} PRIVATE ${arg_LIBRARIES} multilibos::bare)
   set_target_properties(${objects} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
 
@@ -41,5 +54,5 @@ function(ebb_add_image name)
     DEPENDS ${name}-unnamed ${EBB_SYMBOL_TABLE} VERBATIM)
   add_executable(${name} ${symbols})
   target_link_libraries(${name} PRIVATE ${objects} ${libraries})
-  ebb_link_image(${name} ${name})
+  ebb_link_image(${name} ${arg_OUTPUT})
 endfunction()
