@@ -1,28 +1,38 @@
-// Counts the words of a file with one object whose representatives, one a core, each count what they are handed.
+// Counts the words of a file with one object whose representatives, one on each core of each backend, count what they are
+// handed; a reduction brings their tables together.
+#include <ebb/application.h>
+#include <ebb/async.h>
+#include <ebb/object.h>
+
 #include <chrono>
 #include <cstdio>
 #include <vector>
 
-#include "ebb/async.h"
-#include "ebb/object.h"
 #include "examples/word_count/options.h"
 #include "examples/word_count/piece_reader.h"
+#include "examples/word_count/progress.h"
 #include "examples/word_count/report.h"
 #include "examples/word_count/word_count.h"
 
 namespace {
 
-// Pieces under way to one core: one it counts, one that waits for it.
-constexpr int kPiecesAhead = 2;
+using Clock = std::chrono::steady_clock;
+
+// Pieces under way to one core: one it counts, one that waits for it, one that travels.
+constexpr int kPiecesAhead = 3;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 /// Hands pieces to one core until the file ends or something fails.
-ebb::task<ebb::Result<void>> feed(PieceReader* reader, ebb::ref<WordCount> object, ebb::CoreIndex core) {
+ebb::task<ebb::Result<void>> feed(PieceReader* reader, Progress* progress, ebb::ref<WordCount> object, ebb::NodeId node,
+                                  ebb::CoreIndex core) {
   for (;;) {
     auto piece = reader->next();
     if (!piece) co_return std::move(piece).error();
     if (!*piece) co_return ebb::Result<void>();
-    auto counted = co_await object.on(core).call<&WordCount::count>(*std::move(*piece));
+    auto counted = co_await object.on(node, core).call<&WordCount::count>(*std::move(*piece));
     if (!counted) co_return counted;
+    progress->show(reader->bytes_read(), reader->file_bytes());
   }
 }
 
@@ -31,38 +41,76 @@ WordTable merged(WordTable left, WordTable right) {
   return left;
 }
 
-ebb::task<int> count_words(Options options) {
-  PieceReader reader = PieceReader::open(options.file).value();
+std::vector<Share> joined(std::vector<Share> shares, Share share) {
+  shares.push_back(share);
+  return shares;
+}
+
+/// The backends, or this node if there are none, with the cores that are to count.
+std::vector<NodeReport> counting_nodes(ebb::application* app) {
+  std::vector<NodeReport> nodes;
+  for (const ebb::NodeStatus& node : app->nodes().list()) nodes.push_back({node.id, node.driver, node.cores});
+  if (nodes.empty()) nodes.push_back({ebb::this_node(), "none", static_cast<std::uint16_t>(ebb::Core::count())});
+  return nodes;
+}
+
+ebb::task<void> start_backends(ebb::application* app, Report* report) {
+  const std::size_t count = app->options().backends;
+  if (count == 0) co_return;
+  std::fprintf(stderr, "starting %zu backends (%s)\n", count, app->options().driver.c_str());
+  (co_await app->nodes().add(count)).value();
+  for (const ebb::NodeStatus& node : app->nodes().list()) {
+    report->seconds.launch = std::max(report->seconds.launch, std::chrono::duration<double>(node.launch).count());
+    report->seconds.join = std::max(report->seconds.join, std::chrono::duration<double>(node.join).count());
+  }
+}
+
+ebb::task<void> stop_backends(ebb::application* app, Report* report) {
+  const auto start = Clock::now();
+  std::vector<ebb::task<ebb::Result<void>>> stops;
+  for (const ebb::NodeStatus& node : app->nodes().list()) stops.push_back(app->nodes().remove(node.id));
+  for (const auto& stopped : co_await ebb::when_all(std::move(stops))) stopped.value();
+  report->seconds.stop = seconds_since(start);
+}
+
+ebb::task<void> count_words(PieceReader* reader, Report* report) {
+  const auto start = Clock::now();
   const auto object = (co_await ebb::create<WordCount>()).value();
-  Report report;
-  const auto start = std::chrono::steady_clock::now();
+  Progress progress;
   std::vector<ebb::task<ebb::Result<void>>> feeders;
-  for (std::uint16_t core = 0; core < options.cores; ++core) {
-    for (int ahead = 0; ahead < kPiecesAhead; ++ahead) feeders.push_back(feed(&reader, object, ebb::CoreIndex(core)));
+  for (int ahead = 0; ahead < kPiecesAhead; ++ahead) {
+    for (const NodeReport& node : report->nodes) {
+      for (std::uint16_t core = 0; core < node.cores; ++core) {
+        feeders.push_back(feed(reader, &progress, object, node.id, ebb::CoreIndex(core)));
+      }
+    }
   }
   for (const auto& fed : co_await ebb::when_all(std::move(feeders))) fed.value();
-  report.table = (co_await object.reduce<&WordCount::table>(WordTable(), merged)).value();
-  report.work_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  for (std::uint16_t core = 0; core < options.cores; ++core) {
-    report.pieces.push_back((co_await object.on(ebb::CoreIndex(core)).call<&WordCount::piece_count>()).value());
-  }
+  report->table = (co_await object.reduce<&WordCount::table>(WordTable(), merged)).value();
+  report->shares = (co_await object.reduce<&WordCount::share>(std::vector<Share>(), joined)).value();
   (co_await ebb::destroy(object)).value();
-  print_report(report);
-  if (!options.json.empty()) write_json(report, options.json).value();
-  co_return 0;
+  report->seconds.work = seconds_since(start);
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  const auto options = parse_options(argc, argv);
+ebb::task<int> ebb_main(ebb::application& app) {
+  const auto options = parse_options(app.arguments());
   if (!options) {
     std::fprintf(stderr, "word_count: %s\n%s", options.error().text().c_str(), kUsage);
-    return 2;
+    co_return 2;
   }
   if (options->help) {
     std::fputs(kUsage, stdout);
-    return 0;
+    co_return 0;
   }
-  return ebb::run_cores(options->cores, [&options] { return count_words(*options); });
+  PieceReader reader = PieceReader::open(options->file).value();
+  Report report;
+  co_await start_backends(&app, &report);
+  report.nodes = counting_nodes(&app);
+  co_await count_words(&reader, &report);
+  co_await stop_backends(&app, &report);
+  print_report(report);
+  if (!options->json.empty()) write_json(report, options->json).value();
+  co_return 0;
 }

@@ -25,6 +25,7 @@ ebb::Result<PieceReader> PieceReader::open(const std::string& path) {
     return Error(Errc::invalid_argument, "'" + path + "' is not a regular file; name a text file");
   }
   reader.file_bytes_ = static_cast<std::size_t>(status.st_size);
+  reader.piece_bytes_ = std::clamp(reader.file_bytes_ / 64, kLeastPieceBytes, kMostPieceBytes);
   return reader;
 }
 
@@ -33,14 +34,14 @@ ebb::Result<std::optional<std::string>> PieceReader::next() {
   rest_.clear();
   for (;;) {
     const std::size_t before = piece.size();
-    piece.resize(before + kPieceBytes);
-    const std::size_t got = std::fread(piece.data() + before, 1, kPieceBytes, file_.get());
+    piece.resize(before + piece_bytes_);
+    const std::size_t got = std::fread(piece.data() + before, 1, piece_bytes_, file_.get());
     piece.resize(before + got);
     bytes_read_ += got;
     if (std::ferror(file_.get())) {
       return Error(Errc::unavailable, "reading '" + path_ + "' failed: " + std::strerror(errno));
     }
-    if (got < kPieceBytes) {  // the end of the file ends the last word
+    if (got < piece_bytes_) {  // the end of the file ends the last word
       if (piece.empty()) return std::optional<std::string>();
       return std::optional(std::move(piece));
     }

@@ -26,6 +26,13 @@ Summary summarize(const WordTable& table) {
   return summary;
 }
 
+std::uint64_t pieces_of(const Report& report, ebb::NodeId node, std::uint16_t core) {
+  for (const Share& share : report.shares) {
+    if (share.node == node && ebb::to_number(share.core) == core) return share.pieces;
+  }
+  return 0;
+}
+
 }  // namespace
 
 void print_report(const Report& report) {
@@ -33,26 +40,34 @@ void print_report(const Report& report) {
   for (const auto& [word, count] : summary.top) {
     std::printf("%10llu  %s\n", static_cast<unsigned long long>(count), word.c_str());
   }
-  std::printf("%llu words, %zu distinct, in %.3f s\n", static_cast<unsigned long long>(summary.words),
-              report.table.size(), report.work_seconds);
-  for (std::size_t core = 0; core < report.pieces.size(); ++core) {
-    std::printf("core %zu counted %llu pieces\n", core, static_cast<unsigned long long>(report.pieces[core]));
+  std::printf("%llu words, %zu distinct\n", static_cast<unsigned long long>(summary.words), report.table.size());
+  for (const NodeReport& node : report.nodes) {
+    for (std::uint16_t core = 0; core < node.cores; ++core) {
+      std::printf("node %u core %u counted %llu pieces\n", ebb::to_number(node.id), core,
+                  static_cast<unsigned long long>(pieces_of(report, node.id, core)));
+    }
   }
+  const Seconds& seconds = report.seconds;
+  std::printf("launch %.3f s, join %.3f s, work %.3f s, stop %.3f s\n", seconds.launch, seconds.join, seconds.work, seconds.stop);
 }
 
 ebb::Result<void> write_json(const Report& report, const std::string& path) {
   const Summary summary = summarize(report.table);
-  nlohmann::ordered_json cores = nlohmann::ordered_json::array();
-  for (std::size_t core = 0; core < report.pieces.size(); ++core) {
-    cores.push_back({{"core", core}, {"pieces", report.pieces[core]}});
-  }
   nlohmann::ordered_json document;
   document["words"] = summary.words;
   document["distinct"] = report.table.size();
   document["top"] = nlohmann::ordered_json::array();
   for (const auto& [word, count] : summary.top) document["top"].push_back({word, count});
-  document["nodes"] = {{{"id", 0}, {"driver", "local"}, {"cores", cores}}};
-  document["seconds"] = {{"work", report.work_seconds}};
+  document["nodes"] = nlohmann::ordered_json::array();
+  for (const NodeReport& node : report.nodes) {
+    nlohmann::ordered_json cores = nlohmann::ordered_json::array();
+    for (std::uint16_t core = 0; core < node.cores; ++core) {
+      cores.push_back({{"core", core}, {"pieces", pieces_of(report, node.id, core)}});
+    }
+    document["nodes"].push_back({{"id", ebb::to_number(node.id)}, {"driver", node.driver}, {"cores", std::move(cores)}});
+  }
+  const Seconds& seconds = report.seconds;
+  document["seconds"] = {{"launch", seconds.launch}, {"join", seconds.join}, {"work", seconds.work}, {"stop", seconds.stop}};
   std::ofstream out(path, std::ios::trunc);
   out << document.dump() << '\n';
   out.close();

@@ -5,13 +5,29 @@
 #include <string>
 #include <vector>
 
+#include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "examples/word_count/word_count.h"
 
+struct NodeReport {
+  ebb::NodeId id = ebb::kNoNode;
+  std::string driver;
+  std::uint16_t cores = 0;
+};
+
+/// Launch and join: the slowest backend's.
+struct Seconds {
+  double launch = 0;
+  double join = 0;
+  double work = 0;
+  double stop = 0;
+};
+
 struct Report {
   WordTable table;
-  std::vector<std::uint64_t> pieces;  // by core
-  double work_seconds = 0;
+  std::vector<NodeReport> nodes;
+  std::vector<Share> shares;  // of the cores that counted anything
+  Seconds seconds;
 };
 
 void print_report(const Report& report);

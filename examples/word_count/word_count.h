@@ -7,12 +7,20 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "ebb/async.h"
 #include "ebb/object.h"
 
 using WordTable = std::map<std::string, std::uint64_t>;
 
 /// A word is a maximal run of ASCII letters, folded to lower case.
 constexpr bool is_letter(char character) { return (character | 0x20) >= 'a' && (character | 0x20) <= 'z'; }
+
+/// What one representative did.
+struct Share {
+  ebb::NodeId node = ebb::kNoNode;
+  ebb::CoreIndex core{};
+  std::uint64_t pieces = 0;
+};
 
 struct WordCount {
   std::uint64_t pieces = 0;
@@ -32,10 +40,10 @@ struct WordCount {
     }
     if (!word.empty()) ++words[word];
   }
-  std::uint64_t piece_count() const { return pieces; }
+  Share share() const { return {ebb::this_node(), ebb::Core::current().index(), pieces}; }
   WordTable table() const { return WordTable(words.begin(), words.end()); }
 
   using interface =
       ebb::interface<"example.WordCount/1", ebb::method<"count", &WordCount::count>,
-                     ebb::method<"piece_count", &WordCount::piece_count>, ebb::method<"table", &WordCount::table>>;
+                     ebb::method<"share", &WordCount::share>, ebb::method<"table", &WordCount::table>>;
 };
