@@ -12,18 +12,6 @@ std::span<const std::byte> bytes_of(const std::string& text) { return std::as_by
 
 }  // namespace
 
-/// Suspends until the output has room or the connection is over.
-class Connection::RoomAwaiter {
- public:
-  explicit RoomAwaiter(Connection& connection) noexcept : connection_(connection) {}
-  bool await_ready() const noexcept { return connection_.ended() || connection_.queued() < kMaxOutputBytes; }
-  void await_suspend(std::coroutine_handle<> waiting) { connection_.room_waiters_.push_back(waiting); }
-  void await_resume() const noexcept {}
-
- private:
-  Connection& connection_;
-};
-
 Connection::Connection(ConnectionOwner& owner, Handshake::Side side, const Hello& own, const ClusterKey& key)
     : owner_(owner), side_(side), peer_(own.wanted), handshake_(side, own, key), started_(platform::Clock::now()),
       last_received_(started_), last_sent_(started_) {}
@@ -46,22 +34,39 @@ void Connection::adopt(std::unique_ptr<platform::Stream> stream) {
 void Connection::on_connected() {
   state_ = State::handshake;
   output_ = handshake_.begin();
+  room_.take(output_.size());
   flush();
 }
 
 // --- in ---
 
 void Connection::on_data(std::span<const std::byte> bytes) {
+  if (ended()) return;  // it is on its way out, and what still arrives is for nobody
   const auto self = shared_from_this();  // whoever hears of a frame may let go of the connection
   last_received_ = platform::Clock::now();
-  if (!input_.empty()) {
-    input_.insert(input_.end(), bytes.begin(), bytes.end());
-    const std::size_t taken = take(input_);
-    input_.erase(input_.begin(), input_.begin() + static_cast<std::ptrdiff_t>(taken));
-    return;
+  // What the last bytes left is made whole first; all that follows is read where it lies.
+  while (!input_.empty()) {
+    const std::size_t whole = message_bytes(input_);
+    const std::size_t missing = std::min(whole - std::min(whole, input_.size()), bytes.size());
+    input_.reserve(std::min(whole, input_.size() + std::max(missing, input_.size())));
+    input_.insert(input_.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(missing));
+    bytes = bytes.subspan(missing);
+    if (take(input_) != 0) {
+      input_.clear();
+    } else if (ended() || bytes.empty()) {
+      return;
+    }
+    if (ended()) return;
   }
   const std::size_t taken = take(bytes);
   if (!ended()) input_.assign(bytes.begin() + static_cast<std::ptrdiff_t>(taken), bytes.end());
+}
+
+std::size_t Connection::message_bytes(std::span<const std::byte> bytes) const noexcept {
+  if (state_ == State::handshake) return handshake_.needed();
+  if (bytes.size() < FrameHeader::kBytes) return FrameHeader::kBytes;
+  const auto header = parse_header(bytes.first<FrameHeader::kBytes>());
+  return header ? FrameHeader::kBytes + header->payload_bytes : 0;
 }
 
 std::size_t Connection::take(std::span<const std::byte> bytes) {
@@ -69,9 +74,10 @@ std::size_t Connection::take(std::span<const std::byte> bytes) {
   while (!ended()) {
     const auto rest = bytes.subspan(taken);
     if (state_ == State::handshake) {
-      const std::size_t step = take_handshake(rest);
-      if (step == 0) break;
-      taken += step;
+      const std::size_t needed = handshake_.needed();
+      if (rest.size() < needed) break;
+      taken += needed;
+      take_handshake(rest.first(needed));
       continue;
     }
     if (rest.size() < FrameHeader::kBytes) break;
@@ -82,27 +88,22 @@ std::size_t Connection::take(std::span<const std::byte> bytes) {
     }
     const std::size_t size = FrameHeader::kBytes + header->payload_bytes;
     if (rest.size() < size) break;
-    take_frame(*header, rest.subspan(FrameHeader::kBytes, header->payload_bytes));
     taken += size;
+    take_frame(*header, rest.subspan(FrameHeader::kBytes, header->payload_bytes));
   }
   return taken;
 }
 
-std::size_t Connection::take_handshake(std::span<const std::byte> bytes) {
-  const std::size_t needed = handshake_.needed();
-  if (bytes.size() < needed) return 0;
-  const Result<void> fed = handshake_.feed(bytes.first(needed), output_);
+void Connection::take_handshake(std::span<const std::byte> message) {
+  const std::size_t before = output_.size();
+  const Result<void> fed = handshake_.feed(message, output_);
+  room_.take(output_.size() - before);
   flush();
-  if (!fed) {
-    fail(fed.error());
-    return needed;
-  }
-  if (handshake_.done()) {
-    state_ = State::established;
-    peer_ = handshake_.peer().node;
-    owner_.on_established(*this);
-  }
-  return needed;
+  if (!fed) return fail(fed.error());
+  if (!handshake_.done()) return;
+  state_ = State::established;
+  peer_ = handshake_.peer().node;
+  owner_.on_established(*this);
 }
 
 void Connection::take_frame(const FrameHeader& header, std::span<const std::byte> payload) {
@@ -117,11 +118,11 @@ void Connection::take_frame(const FrameHeader& header, std::span<const std::byte
       return;
     }
     case FrameType::reply:
-      complete(header.call_id, Bytes(payload.begin(), payload.end()));
+      take_answer(header.call_id, Bytes(payload.begin(), payload.end()));
       return;
     case FrameType::error:
-      complete(header.call_id, Error(to_code(header.core_or_code),
-                                     std::string(reinterpret_cast<const char*>(payload.data()), payload.size())));
+      take_answer(header.call_id, Error(to_code(header.core_or_code),
+                                        std::string(reinterpret_cast<const char*>(payload.data()), payload.size())));
       return;
   }
 }
@@ -137,26 +138,43 @@ std::optional<std::uint32_t> Connection::new_pending(Completion<Result<Bytes>>& 
   const std::uint32_t slot = free_slots_.back();
   free_slots_.pop_back();
   Pending& pending = pending_[slot];
-  const std::uint32_t id = pending.generation << kSlotBits | slot;
   pending.waiter = &waiter;
-  pending.timer = Core::current().call_at(deadline, [this, id] {
-    pending_[id % kMaxPendingCalls].timer = {};
-    complete(id, Error(Errc::deadline_exceeded, named(peer_) + " did not answer in time; the call may or may not have run"));
+  pending.timer = Core::current().call_at(deadline, [this, slot] {
+    Pending& late = pending_[slot];
+    late.timer = {};
+    settle(late, Error(Errc::deadline_exceeded, named(peer_) + " did not answer in time; the call may or may not have run"));
   });
-  return id;
+  return pending.generation << kSlotBits | slot;
 }
 
-void Connection::complete(std::uint32_t call_id, Result<Bytes> answer) {
+Connection::Pending* Connection::find_pending(std::uint32_t call_id) noexcept {
   const std::uint32_t slot = call_id % kMaxPendingCalls;
-  if (slot >= pending_.size()) return;
+  if (slot >= pending_.size()) return nullptr;
   Pending& pending = pending_[slot];
-  if (pending.waiter == nullptr || (pending.generation << kSlotBits | slot) != call_id) return;  // late
-  if (pending.timer != TimerId{}) Core::current().cancel(pending.timer);
-  Completion<Result<Bytes>>* waiter = std::exchange(pending.waiter, nullptr);
-  pending.timer = {};
+  return (pending.generation << kSlotBits | slot) == call_id ? &pending : nullptr;
+}
+
+/// Lets the caller go on. The slot of a call that was sent stays taken until its answer comes, however late: so no answer
+/// can ever be taken for that of another call, and what the peer still works on counts as pending.
+void Connection::settle(Pending& pending, Result<Bytes> answer) {
+  if (pending.waiter == nullptr) return;
+  if (pending.timer != TimerId{}) Core::current().cancel(std::exchange(pending.timer, {}));
+  if (pending.room != nullptr) std::exchange(pending.room, nullptr)->give_up();
+  std::exchange(pending.waiter, nullptr)->complete(std::move(answer));
+}
+
+void Connection::take_answer(std::uint32_t call_id, Result<Bytes> answer) {
+  Pending* pending = find_pending(call_id);
+  if (pending == nullptr || !pending->sent) return;
+  settle(*pending, std::move(answer));
+  free_slot(call_id % kMaxPendingCalls);
+}
+
+void Connection::free_slot(std::uint32_t slot) {
+  Pending& pending = pending_[slot];
+  pending.sent = false;
   ++pending.generation;
   free_slots_.push_back(slot);
-  waiter->complete(std::move(answer));
 }
 
 task<Result<Bytes>> Connection::call(CallTarget target, platform::Instant deadline, Bytes arguments) {
@@ -167,53 +185,56 @@ task<Result<Bytes>> Connection::call(CallTarget target, platform::Instant deadli
     co_return Error(Errc::overloaded, std::to_string(kMaxPendingCalls) + " calls to " + named(peer_) +
                                           " wait for their answers; try again when some have come");
   }
-  while (queued() >= kMaxOutputBytes && !answered.ready()) co_await RoomAwaiter(*this);
-  // The deadline, or the connection's end, may have come first.
-  if (!answered.ready()) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - platform::Clock::now()).count();
-    FrameHeader header;
-    header.type = FrameType::call;
-    header.payload_bytes = static_cast<std::uint32_t>(arguments.size());
-    header.core_or_code = to_number(target.core);
-    header.call_id = *id;
-    header.object = target.object.index();
-    header.method = target.method;
-    header.timeout_ms = static_cast<std::uint32_t>(std::clamp<std::int64_t>(left, 1, 0xffff'ffff));
-    enqueue(header, arguments);
-    arguments = Bytes();
+  const std::uint32_t slot = *id % kMaxPendingCalls;
+  const std::size_t frame_bytes = FrameHeader::kBytes + arguments.size();
+  bool room = room_.try_take(frame_bytes);
+  if (!room) {
+    Room::Waiter waiter(room_, frame_bytes);
+    pending_[slot].room = &waiter;
+    room = co_await waiter;
+    pending_[slot].room = nullptr;
   }
+  if (answered.ready()) {  // the deadline, or the connection's end, came first
+    if (room) room_.give_back(frame_bytes);
+    free_slot(slot);
+    co_return co_await answered;
+  }
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - platform::Clock::now()).count();
+  FrameHeader header;
+  header.type = FrameType::call;
+  header.payload_bytes = static_cast<std::uint32_t>(arguments.size());
+  header.core_or_code = to_number(target.core);
+  header.call_id = *id;
+  header.object = target.object.index();
+  header.method = target.method;
+  header.timeout_ms = static_cast<std::uint32_t>(std::clamp<std::int64_t>(left, 1, 0xffff'ffff));
+  pending_[slot].sent = true;
+  enqueue(header, arguments);
+  arguments = Bytes();
   co_return co_await answered;
 }
 
-task<void> Connection::answer(std::uint32_t call_id, Result<Bytes> answer) {
-  const auto self = shared_from_this();
-  while (!ended() && queued() >= kMaxOutputBytes) co_await RoomAwaiter(*this);
-  if (ended()) co_return;
-  if (answer && answer->size() > Messenger::kMaxPayloadBytes) {
-    answer = Error(Errc::too_large, "the result has " + std::to_string(answer->size()) + " bytes; " +
-                                        std::to_string(Messenger::kMaxPayloadBytes) + " travel at most");
-  }
-  if (!answer) {
-    answer_error(call_id, answer.error());
-    co_return;
-  }
+void Connection::answer(std::uint32_t call_id, std::span<const std::byte> result) {
   FrameHeader header;
   header.type = FrameType::reply;
-  header.payload_bytes = static_cast<std::uint32_t>(answer->size());
+  header.payload_bytes = static_cast<std::uint32_t>(result.size());
   header.call_id = call_id;
-  enqueue(header, *answer);
+  if (!ended()) enqueue(header, result);
 }
 
 void Connection::answer_error(std::uint32_t call_id, const Error& error) {
   if (ended()) return;
-  constexpr std::size_t kMaxTextBytes = 4096;
-  const auto text = bytes_of(error.text()).first(std::min(error.text().size(), kMaxTextBytes));
+  const auto text = bytes_of(error.text()).first(std::min(error.text().size(), FrameHeader::kMaxErrorTextBytes));
   FrameHeader header;
   header.type = FrameType::error;
   header.payload_bytes = static_cast<std::uint32_t>(text.size());
   header.core_or_code = static_cast<std::uint16_t>(error.code());
   header.call_id = call_id;
+  room_.take(FrameHeader::kBytes + text.size());
   enqueue(header, text);
+  if (queued() > kMaxBacklogBytes) {
+    fail(Error(Errc::node_gone, named(peer_) + " sends calls and takes no answers; its connection was closed"));
+  }
 }
 
 // --- out ---
@@ -228,10 +249,10 @@ void Connection::enqueue(const FrameHeader& header, std::span<const std::byte> p
 void Connection::flush() {
   output_noted_ = false;
   if (ended() || !stream_ || state_ == State::connecting) return;
-  if (queued() != 0) {
-    last_sent_ = platform::Clock::now();
-    sent_ += stream_->send(std::span(output_).subspan(sent_));
-  }
+  if (queued() == 0) return;
+  last_sent_ = platform::Clock::now();
+  const std::size_t taken = stream_->send(std::span(output_).subspan(sent_));
+  sent_ += taken;
   if (sent_ == output_.size()) {
     output_.clear();
     sent_ = 0;
@@ -239,17 +260,12 @@ void Connection::flush() {
     output_.erase(output_.begin(), output_.begin() + static_cast<std::ptrdiff_t>(sent_));
     sent_ = 0;
   }
-  if (queued() < kMaxOutputBytes) wake_for_room();
+  room_.give_back(taken);
 }
 
-void Connection::wake_for_room() {
-  while (!room_waiters_.empty()) {
-    Core::current().resume_soon(room_waiters_.front());
-    room_waiters_.pop_front();
-  }
-}
-
-void Connection::tick(platform::Instant now) {
+void Connection::tick(platform::Instant now, platform::Duration missed) {
+  started_ += missed;
+  last_received_ = std::min(now, last_received_ + missed);
   if (state_ == State::connecting || state_ == State::handshake) {
     if (now - started_ > kHandshakeTimeout) {
       fail(Error(Errc::node_gone, (outgoing() ? named(peer_) : std::string("a peer")) + " did not complete the handshake in 5 s"));
@@ -257,9 +273,13 @@ void Connection::tick(platform::Instant now) {
     return;
   }
   if (ended()) return;
+  for (Bytes* buffer : {&input_, &output_}) {
+    if (buffer->empty() && buffer->capacity() > kKeptBufferBytes) *buffer = Bytes();
+  }
   if (now - last_received_ > kSilenceLimit) {
     fail(Error(Errc::node_gone, named(peer_) + " has been silent for 5 s and counts as gone"));
   } else if (now - last_sent_ >= kPingAfter && queued() == 0) {
+    room_.take(FrameHeader::kBytes);
     enqueue(FrameHeader{}, {});
   }
 }
@@ -294,10 +314,7 @@ void Connection::end(const Error& reason, bool in_order) {
 }
 
 void Connection::cancel_calls(const Error& reason) {
-  for (std::uint32_t slot = 0; slot < pending_.size(); ++slot) {
-    const Pending& pending = pending_[slot];
-    if (pending.waiter != nullptr) complete(pending.generation << kSlotBits | slot, reason);
-  }
+  for (Pending& pending : pending_) settle(pending, reason);
 }
 
 void Connection::finish(const Error& reason) {
@@ -305,7 +322,7 @@ void Connection::finish(const Error& reason) {
   // Whoever waits learns that the node is gone, whatever it did wrong; only a cancellation is no news of the node.
   const bool as_it_is = reason.code() == Errc::cancelled || reason.code() == Errc::node_gone;
   cancel_calls(as_it_is ? reason : Error(Errc::node_gone, reason.text()));
-  wake_for_room();
+  room_.dismiss();
 }
 
 }  // namespace ebb::messenger

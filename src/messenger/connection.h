@@ -1,9 +1,7 @@
 // One authenticated connection between a core of this node and one of a peer: frames out, frames in, who waits for what.
 #pragma once
 
-#include <coroutine>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -17,6 +15,7 @@
 #include "ebb/platform/stream.h"
 #include "src/messenger/frame.h"
 #include "src/messenger/handshake.h"
+#include "src/messenger/room.h"
 
 namespace ebb::messenger {
 
@@ -43,6 +42,10 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
  public:
   static constexpr std::size_t kMaxPendingCalls = 16'384;
   static constexpr std::size_t kMaxOutputBytes = std::size_t{8} << 20;
+  /// Of output with the answers that wait for no room: a peer that sends calls and takes no answers is disconnected.
+  static constexpr std::size_t kMaxBacklogBytes = std::size_t{16} << 20;
+  /// Buffers that grew larger are given back when a tick finds them empty.
+  static constexpr std::size_t kKeptBufferBytes = std::size_t{256} << 10;
   static constexpr platform::Duration kHandshakeTimeout = std::chrono::seconds(5);
   static constexpr platform::Duration kPingAfter = std::chrono::seconds(1);
   static constexpr platform::Duration kSilenceLimit = std::chrono::seconds(5);
@@ -66,22 +69,24 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   /// Whom it leads to: proved once established, before that whom it is meant for.
   NodeId peer() const noexcept { return peer_; }
   platform::Endpoint remote() const { return stream_ ? stream_->remote() : platform::Endpoint{}; }
-  /// Calls and answers that this side works on, and their arguments' bytes.
+  /// Calls of the peer that this side works on, and the bytes of their arguments and of answers that wait for room.
   std::size_t incoming_calls = 0;
   std::size_t incoming_bytes = 0;
 
   /// Sends a call and waits for its answer; established connections only.
   task<Result<Bytes>> call(CallTarget target, platform::Instant deadline, Bytes arguments);
 
-  /// Sends the answer to an incoming call, when there is room; nothing if the connection is over.
-  task<void> answer(std::uint32_t call_id, Result<Bytes> answer);
-  /// The same, at once and whatever the room: short answers that the receive path itself gives.
+  /// `if (co_await room)`: one answer() with so many bytes may follow; false when the connection is over.
+  Room::Waiter room_for(std::size_t payload_bytes) noexcept { return {room_, FrameHeader::kBytes + payload_bytes}; }
+  void answer(std::uint32_t call_id, std::span<const std::byte> result);
+  /// Answers with an error, whatever the room.
   void answer_error(std::uint32_t call_id, const Error& error);
 
   /// Writes out what is queued, as far as the stream takes it.
   void flush();
-  /// Looks for silence, and breaks it; about once a second.
-  void tick(platform::Instant now);
+  /// Looks for silence, and breaks it; about once a second. `missed`: how long this core itself was away beyond that, which
+  /// says nothing about the peer.
+  void tick(platform::Instant now, platform::Duration missed);
   /// Gives every pending call `reason`; the connection stays.
   void cancel_calls(const Error& reason);
   /// Ends it from this side: pending calls get `reason`, on_ended is not called. Queued output is sent if `in_order`.
@@ -97,25 +102,32 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   enum class State { connecting, handshake, established, ended };
   struct Pending {
     Completion<Result<Bytes>>* waiter = nullptr;
+    Room::Waiter* room = nullptr;  // not sent yet: waits for room
     std::uint32_t generation = 0;
+    bool sent = false;
     TimerId timer;
   };
   // In a call's id: the slot, and how often it has been used.
   static constexpr std::uint32_t kSlotBits = 14;
   static_assert(kMaxPendingCalls == std::size_t{1} << kSlotBits);
-  class RoomAwaiter;
 
   std::size_t queued() const noexcept { return output_.size() - sent_; }
+  /// Room for it has been taken.
   void enqueue(const FrameHeader& header, std::span<const std::byte> payload);
-  /// How many of the bytes were taken; what is left is an incomplete message. 0 also when the connection has ended.
+  /// How many of the bytes were taken; what is left is an incomplete message, or the connection has ended.
   std::size_t take(std::span<const std::byte> bytes);
-  std::size_t take_handshake(std::span<const std::byte> bytes);
+  /// How many bytes the message that starts with these has; 0 when it breaks the protocol. Never more than are needed to
+  /// know more.
+  std::size_t message_bytes(std::span<const std::byte> bytes) const noexcept;
+  void take_handshake(std::span<const std::byte> message);
   void take_frame(const FrameHeader& header, std::span<const std::byte> payload);
-  void complete(std::uint32_t call_id, Result<Bytes> answer);
+  Pending* find_pending(std::uint32_t call_id) noexcept;
+  void settle(Pending& pending, Result<Bytes> answer);
+  void take_answer(std::uint32_t call_id, Result<Bytes> answer);
+  void free_slot(std::uint32_t slot);
   std::optional<std::uint32_t> new_pending(Completion<Result<Bytes>>& waiter, platform::Instant deadline);
   void fail(const Error& reason);
   void finish(const Error& reason);
-  void wake_for_room();
 
   ConnectionOwner& owner_;
   const Handshake::Side side_;
@@ -128,7 +140,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   std::size_t sent_ = 0;
   bool output_noted_ = false;
   bool stream_closed_ = false;
-  std::deque<std::coroutine_handle<>> room_waiters_;  // bounded by pending and incoming calls
+  Room room_{kMaxOutputBytes};  // in output_; its waiters are bounded by pending and incoming calls
   std::vector<Pending> pending_;
   std::vector<std::uint32_t> free_slots_;
   platform::Instant started_;

@@ -60,6 +60,10 @@ task<Result<CoreMessenger::Shared>> CoreMessenger::connection_to(NodeId node, pl
   if (peer.forgotten) co_return Error(Errc::node_gone, peer.why);
   if (closing_) co_return Error(Errc::cancelled, "this node is closing");
   if (!peer.known) co_return Error(Errc::node_gone, named(node) + " is not a member of this cluster");
+  if (peer.waiters.size() >= Connection::kMaxPendingCalls) {
+    co_return Error(Errc::overloaded, std::to_string(Connection::kMaxPendingCalls) + " calls wait for a connection to " +
+                                          named(node) + "; try again when some have ended");
+  }
   if (!peer.opening) {
     auto connection = std::make_shared<Connection>(*this, Handshake::Side::connecting, hello_to(node), options_.key);
     if (Result<void> opened = connection->open(peer.endpoint); !opened) {
@@ -140,7 +144,8 @@ void CoreMessenger::complain(const Connection& connection, const Error& reason) 
   }
   last_complaint_ = now;
   platform::write_log("messenger: " + std::string(name(reason.code())) + ": " +
-                      (connection.outgoing() ? "" : "a connection was refused: ") + reason.text() +
+                      (connection.outgoing() ? "" : "a connection from ") + to_string(connection.remote()) +
+                      (connection.outgoing() ? ": " : " was refused: ") + reason.text() +
                       (unspoken_ == 0 ? "" : " (and " + std::to_string(std::exchange(unspoken_, 0)) + " more like it)"));
 }
 
@@ -209,7 +214,17 @@ task<void> CoreMessenger::carry_out(Shared connection, std::uint32_t call_id, In
   const std::size_t bytes = call.arguments.size();
   Result<Bytes> answer = co_await handler_.on_call(std::move(call));
   connection->incoming_bytes -= bytes;
-  co_await connection->answer(call_id, std::move(answer));
+  if (answer && answer->size() > Messenger::kMaxPayloadBytes) {
+    answer = Error(Errc::too_large, "the result has " + std::to_string(answer->size()) + " bytes; " +
+                                        std::to_string(Messenger::kMaxPayloadBytes) + " travel at most");
+  }
+  if (!answer) {
+    connection->answer_error(call_id, answer.error());
+  } else {
+    connection->incoming_bytes += answer->size();
+    if (co_await connection->room_for(answer->size())) connection->answer(call_id, *answer);
+    connection->incoming_bytes -= answer->size();
+  }
   --connection->incoming_calls;
 }
 
@@ -224,7 +239,9 @@ void CoreMessenger::flush() {
 
 void CoreMessenger::tick() {
   const platform::Instant now = platform::Clock::now();
-  for (const Shared& connection : std::vector<Shared>(connections_)) connection->tick(now);
+  const platform::Duration missed = std::max(platform::Duration::zero(), now - last_tick_ - kTick);
+  last_tick_ = now;
+  for (const Shared& connection : std::vector<Shared>(connections_)) connection->tick(now, missed);
   std::erase_if(ended_, [now](const Ended& each) { return now - each.when > kCloseTimeout; });
   ticker_ = Core::current().call_after(kTick, [this] { tick(); });
 }

@@ -83,6 +83,7 @@ class CoreMessenger final : public ConnectionOwner {
   Scope scope_;
   HookId hook_{};
   TimerId ticker_;
+  platform::Instant last_tick_ = platform::Clock::now();
   platform::Instant last_complaint_{};
   std::uint64_t unspoken_ = 0;
   bool closing_ = false;

@@ -48,6 +48,7 @@ std::optional<FrameHeader> parse_header(std::span<const std::byte, FrameHeader::
   header.method = get<std::uint64_t>(&bytes[16]);
   header.timeout_ms = get<std::uint32_t>(&bytes[24]);
   if (header.payload_bytes > Messenger::kMaxPayloadBytes) return std::nullopt;
+  if (header.type == FrameType::error && header.payload_bytes > FrameHeader::kMaxErrorTextBytes) return std::nullopt;
   if (header.type == FrameType::ping && header != FrameHeader{}) return std::nullopt;
   if (header.type == FrameType::reply && header.core_or_code != 0) return std::nullopt;
   if (header.type != FrameType::call && (header.object != 0 || header.method != 0 || header.timeout_ms != 0)) {

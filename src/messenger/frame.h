@@ -19,6 +19,7 @@ enum class FrameType : std::uint8_t { call = 1, reply = 2, error = 3, ping = 4 }
 
 struct FrameHeader {
   static constexpr std::size_t kBytes = 32;
+  static constexpr std::size_t kMaxErrorTextBytes = 4096;
   std::uint32_t payload_bytes = 0;
   FrameType type = FrameType::ping;
   std::uint16_t core_or_code = 0;

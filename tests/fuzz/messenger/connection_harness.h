@@ -1,0 +1,13 @@
+// Feeds one connection with what a peer may send, without a network.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+namespace ebb::messenger::fuzz {
+
+/// The first byte says how long the pieces are that the rest arrives in, and whether the peer has shaken hands before.
+/// Ends the program where the connection takes the pieces for something else than the whole, or goes on after its end.
+void check(std::span<const std::byte> input);
+
+}  // namespace ebb::messenger::fuzz
