@@ -70,8 +70,6 @@ ebb::Result<std::unique_ptr<PciTransport>> PciTransport::create(pci::ConfigSpace
   transport->notify_bytes_ = parts[kTypeNotify].bytes;
   transport->settings_ = parts[kTypeSettings].memory;
   transport->settings_bytes_ = parts[kTypeSettings].bytes;
-  const std::uint16_t queues = transport->common_->queue_count;
-  transport->doorbells_.resize(queues < kMaxQueues ? queues : kMaxQueues);
   return transport;
 }
 
@@ -90,14 +88,15 @@ void PciTransport::set_driver_features(std::uint64_t features) {
 }
 
 std::uint16_t PciTransport::max_queue_size(std::uint16_t queue) {
-  if (queue >= doorbells_.size()) return 0;
+  // Asked of each queue: how many there are in all, QEMU knows only when the features are chosen.
+  if (queue >= kMaxQueues) return 0;
   common_->queue_select = queue;
   return common_->queue_size;
 }
 
 ebb::Result<void> PciTransport::set_up_queue(std::uint16_t queue, const QueueAddresses& addresses,
                                              std::optional<std::uint16_t> interrupt) {
-  if (queue >= doorbells_.size()) return Error(Errc::malformed, "the virtio device lacks a queue that its kind must have");
+  if (queue >= kMaxQueues) return Error(Errc::malformed, "the virtio device lacks a queue that its kind must have");
   common_->queue_select = queue;
   const std::uint64_t doorbell = std::uint64_t{common_->queue_notify_offset} * notify_multiplier_;
   if (doorbell + sizeof(std::uint16_t) > notify_bytes_ || (doorbell & 1) != 0) {
@@ -118,6 +117,7 @@ ebb::Result<void> PciTransport::set_up_queue(std::uint16_t queue, const QueueAdd
     return Error(Errc::resource_exhausted, "the virtio device has no interrupt for a queue; give it vectors (QEMU: vectors=2N+2)");
   }
   common_->queue_enable = 1;
+  if (queue >= doorbells_.size()) doorbells_.resize(queue + std::size_t{1});
   doorbells_[queue] = reinterpret_cast<volatile std::uint16_t*>(notify_ + doorbell);
   return {};
 }

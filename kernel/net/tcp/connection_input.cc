@@ -360,7 +360,8 @@ void Connection::check_remote_fin() {
       default: break;
     }
   }
-  if (!fin_received_ || receive_buffer_.ready() != 0 || notified_ || user_closed_) return;
+  // An owner that holds back reading holds back the end too: it may have to send before it can read on.
+  if (!fin_received_ || receive_buffer_.ready() != 0 || notified_ || user_closed_ || !takes_data()) return;
   // The peer is done and everything is delivered: our side ends too, in the background.
   fin_queued_ = true;
   state_at_ = engine_.now() + engine_.config().fin_wait_2;

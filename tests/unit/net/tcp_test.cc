@@ -209,6 +209,19 @@ TEST(Tcp, AReaderThatStopsHoldsItsPeerBackAndLosesNothing) {
   }
 }
 
+TEST(Tcp, AReaderThatStopsHearsOfTheEndWhenItGoesOn) {
+  Pair pair;
+  pair.establish();
+  pair.accepted().stream->set_reading(false);
+  pair.client.stream->close();
+  pair.world.run_for(2s);
+  EXPECT_EQ(pair.accepted().closed, 0u);
+  EXPECT_EQ(pair.accepted().stream->send(std::as_bytes(std::span("still open", 10))), 10u);
+  pair.accepted().stream->set_reading(true);
+  ASSERT_TRUE(pair.world.run([&] { return pair.accepted().closed != 0 && pair.client.closed != 0; }));
+  EXPECT_EQ(pair.client.received, "still open");
+}
+
 TEST(Tcp, SendTakesNoMoreThanItsBufferAndAnnouncesRoom) {
   Pair pair;
   pair.establish();
