@@ -30,7 +30,7 @@ Bytes bytes(std::string_view text) {
   return result;
 }
 
-enum Method : std::uint64_t { echo, fail, never, hold, big };
+enum Method : std::uint64_t { echo, fail, fail_at_length, never, hold, big };
 
 struct Peer final : MessengerHandler {
   task<Result<Bytes>> on_call(IncomingCall call) override {
@@ -41,6 +41,7 @@ struct Peer final : MessengerHandler {
   static task<Result<Bytes>> answer(Peer* self, IncomingCall call) {
     switch (call.method) {
       case fail: co_return Error(Errc::application_error, "std::runtime_error: no");
+      case fail_at_length: co_return Error(Errc::application_error, std::string(5000, 'e'));
       case never: co_await sleep_for(200ms); co_return Bytes();
       case hold: co_await self->released; co_return Bytes();
       case big: co_return Bytes(Messenger::kMaxPayloadBytes + 1);
@@ -296,6 +297,107 @@ task<void> shake_hands(Stranger* stranger, messenger::Handshake* handshake) {
     EXPECT_TRUE(handshake->feed(step, output));
     stranger->stream->send(output);
   }
+}
+
+/// A stranger that has become node 7 and now talks to `pair.a`.
+task<std::unique_ptr<Stranger>> join_as_node_7(Pair* pair) {
+  auto stranger = std::make_unique<Stranger>(pair->a->local());
+  const ClusterKey key = key_of('k');
+  messenger::Handshake handshake(messenger::Handshake::Side::connecting,
+                                 {messenger::kProtocolVersion, 1, NodeId{7}, {}, NodeId{1}, {}}, key);
+  co_await shake_hands(stranger.get(), &handshake);
+  // The answer to a call says that the other side has seen the end of the handshake too.
+  stranger->heard.clear();
+  stranger->stream->send(encode(messenger::FrameHeader{0, messenger::FrameType::call, 0, 1, 1025, echo, 1000}));
+  while (stranger->heard.empty() && !stranger->closed) co_await sleep_for(1ms);
+  co_return stranger;
+}
+
+TEST(Messenger, KeepsDeadlinesTowardsAPeerThatTakesNothing) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    const auto stranger = co_await join_as_node_7(&pair);
+    stranger->stream->set_reading(false);
+    const auto started = platform::Clock::now();
+    std::vector<task<Result<Bytes>>> calls;
+    for (int i = 0; i < 12; ++i) calls.push_back(pair.a->call(to(7, echo, 300ms), Bytes(Messenger::kMaxPayloadBytes)));
+    for (const auto& answer : co_await when_all(std::move(calls))) EXPECT_EQ(answer.code(), Errc::deadline_exceeded);
+    EXPECT_LT(platform::Clock::now() - started, 2s);
+    EXPECT_TRUE(pair.left.lost.empty());
+    EXPECT_EQ((co_await pair.b->call(to(1, echo), bytes("others go on"))).value(), bytes("others go on"));
+    co_await pair.close();
+    co_return 0;
+  });
+}
+
+TEST(Messenger, ClosesOnAPeerThatCallsAndTakesNoAnswers) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    const auto stranger = co_await join_as_node_7(&pair);
+    stranger->stream->set_reading(false);
+    const auto call = encode(messenger::FrameHeader{0, messenger::FrameType::call, 0, 1, 1025, fail_at_length, 1000});
+    // Up to 4 KiB of error each: more than the backlog and any kernel's buffers.
+    for (int i = 0; i < 400'000 && pair.left.lost.empty(); ++i) {
+      for (std::size_t sent = 0; sent < call.size() && pair.left.lost.empty();) {
+        sent += stranger->stream->send(std::span(call).subspan(sent));
+        if (sent < call.size() || i % 100 == 0) co_await yield();
+      }
+    }
+    for (int i = 0; i < 1000 && pair.left.lost.empty(); ++i) co_await sleep_for(1ms);
+    EXPECT_EQ(pair.left.lost.size(), 1u) << pair.left.calls << " calls";
+    if (!pair.left.lost.empty()) {
+      EXPECT_EQ(pair.left.lost[0].first, NodeId{7});
+    }
+    co_await pair.close();
+    co_return 0;
+  });
+}
+
+TEST(Messenger, SettlesCallsWhenBothSidesConnectAtOnce) {
+  run(2, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    std::vector<task<Result<Bytes>>> calls;
+    for (int i = 0; i < 50; ++i) {
+      calls.push_back(pair.a->call(to(2, echo), bytes("from a")));
+      calls.push_back(pair.b->call(to(1, echo), bytes("from b")));
+    }
+    for (const auto& answer : co_await when_all(std::move(calls))) EXPECT_TRUE(answer);
+    EXPECT_TRUE(pair.left.lost.empty() && pair.right.lost.empty());
+    co_await pair.close();
+    co_return 0;
+  });
+}
+
+TEST(Messenger, ClosesWhileACallWaitsForAConnection) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    std::unique_ptr<platform::Stream> accepted;
+    const auto mute = platform::listen(kLoopback, [&accepted](std::unique_ptr<platform::Stream> stream) {
+      static struct : platform::StreamHandler {
+        void on_connected() override {}
+        void on_data(std::span<const std::byte>) override {}
+        void on_writable() override {}
+        void on_closed(Result<void>) override {}
+      } ignores;
+      stream->set_handler(ignores);
+      accepted = std::move(stream);
+    });
+    co_await pair.a->set_peer(NodeId{5}, mute.value()->local());
+    Scope scope;
+    int ended = 0;
+    scope.spawn(expect_code(pair.a.get(), to(5, echo, 50ms), Errc::deadline_exceeded, &ended));
+    scope.spawn(expect_code(pair.a.get(), to(5, echo), Errc::cancelled, &ended));
+    while (ended == 0) co_await sleep_for(1ms);
+    co_await pair.close();
+    co_await scope.join();
+    EXPECT_EQ(ended, 2);
+    accepted.reset();
+    co_return 0;
+  });
 }
 
 TEST(Messenger, ClosesOnGarbledAndOversizedFramesAndSilence) {
