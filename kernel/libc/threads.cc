@@ -20,7 +20,8 @@ extern "C" {
 namespace kernel::libc {
 namespace {
 
-enum class State : std::uint32_t { absent, parked, claimed, running };
+// leaving: the thread has ended for whoever joins it, and the processor is about to be parked again.
+enum class State : std::uint32_t { absent, parked, claimed, running, leaving };
 
 struct Processor {
   std::atomic<State> state{State::absent};
@@ -155,6 +156,8 @@ std::int64_t clone3(const SyscallFrame& frame, const CloneArguments* arguments, 
   if (size < sizeof(CloneArguments) || (arguments->flags & kNeeded) != kNeeded) return -EINVAL;
   for (std::size_t index = 1; index < cpu::processor_count(); ++index) {
     Processor& processor = processors[index];
+    // Who joined a thread may start the next one before this one's processor has got that far: some instructions more.
+    while (processor.state.load(std::memory_order_acquire) == State::leaving) cpu::pause();
     State expected = State::parked;
     if (!processor.state.compare_exchange_strong(expected, State::claimed, std::memory_order_acquire)) continue;
     const int id = kFirstThread + static_cast<int>(index);
@@ -173,6 +176,7 @@ std::int64_t clone3(const SyscallFrame& frame, const CloneArguments* arguments, 
 
 extern "C" [[noreturn]] void thread_left() {
   Processor& self = processors[cpu::processor_index()];
+  self.state.store(State::leaving, std::memory_order_release);
   if (int* word = self.clear_tid) {
     __atomic_store_n(word, 0, __ATOMIC_RELEASE);
     wake(reinterpret_cast<std::uint32_t*>(word), 1, ~0u);
