@@ -110,6 +110,21 @@ void drop_pages(std::uint64_t begin, std::uint64_t end) noexcept {
   }
 }
 
+void clear_pages(std::uint64_t begin, std::uint64_t end) noexcept {
+  for (std::uint64_t address = begin; address < end;) {
+    const Table* entry = entry_of(address, 0, false);
+    if (entry == nullptr) {
+      address = (address | (kLargeBytes - 1)) + 1;
+      continue;
+    }
+    if (*entry & kAddressMask) {
+      auto* words = reinterpret_cast<volatile std::uint64_t*>(*entry & kAddressMask);
+      for (std::size_t i = 0; i < kPageBytes / sizeof(*words); ++i) words[i] = 0;
+    }
+    address += kPageBytes;
+  }
+}
+
 void protect_pages(std::uint64_t begin, std::uint64_t end, Access access) noexcept {
   for (std::uint64_t address = begin; address < end;) {
     Table* entry = entry_of(address, 0, false);
@@ -214,8 +229,9 @@ bool protect(std::uint64_t address, std::size_t bytes, Access access) noexcept {
 
 void discard(std::uint64_t address, std::size_t bytes) noexcept {
   if (address < kRegionsBegin || address >= kRegionsEnd) return;
+  const std::uint64_t end = (address + bytes) & ~std::uint64_t{kPageBytes - 1};
   const cpu::SpinGuard guard(lock);
-  drop_pages(round_up(address, kPageBytes), (address + bytes) & ~std::uint64_t{kPageBytes - 1});
+  clear_pages(round_up(address, kPageBytes), end);
 }
 
 bool populate(std::uint64_t address, std::uint64_t error_code) noexcept {

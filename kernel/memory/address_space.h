@@ -33,7 +33,8 @@ void* reserve(std::size_t bytes, Access access, std::size_t alignment = 4096) no
 bool release(std::uint64_t address, std::size_t bytes) noexcept;
 /// Changes how reserved memory may be used. False as for release().
 bool protect(std::uint64_t address, std::size_t bytes, Access access) noexcept;
-/// Frees the pages and keeps the region: the next touch finds zeros.
+/// Empties the region: the next touch finds zeros. The pages stay with it. To free them, every core would have to forget
+/// where they were first, for the region's addresses are used again: by the C library's heaps, at once and on any core.
 void discard(std::uint64_t address, std::size_t bytes) noexcept;
 
 /// For the page fault handler: brings the page in if `address` lies in a region that allows the access; false if not,
