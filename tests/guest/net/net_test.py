@@ -99,8 +99,10 @@ class Node:
     def close(self):
         if self.qemu.poll() is None:
             self.qemu.send_signal(signal.SIGTERM)
-        self.qemu.wait()
+        status = self.qemu.wait()
         self.reader.join()
+        if status != 0:
+            sys.stderr.write(f"the node ended with status {status} after saying:\n" + "".join(self.output))
 
 
 def receive_all(connection):
