@@ -13,6 +13,12 @@ constexpr platform::Duration kComplaintPause = std::chrono::seconds(1);
 
 std::string named(NodeId node) { return "node " + std::to_string(to_number(node)); }
 
+/// What callers learn of a connection that did not come about: whatever a stranger at that place did, the node is not there.
+Error to_callers(const Error& reason) {
+  const bool as_it_is = reason.code() == Errc::unauthenticated || reason.code() == Errc::version_mismatch;
+  return as_it_is ? reason : Error(Errc::node_gone, reason.text());
+}
+
 }  // namespace
 
 CoreMessenger::CoreMessenger(const MessengerOptions& options, MessengerHandler& handler)
@@ -125,7 +131,7 @@ void CoreMessenger::on_ended(Connection& connection, const Error& reason) {
   const auto found = peers_.find(node);
   const bool was_opening = found != peers_.end() && found->second.opening.get() == &connection;
   const Shared shared = release(connection);
-  if (was_opening) settle_waiters(found->second, reason);
+  if (was_opening) settle_waiters(found->second, to_callers(reason));
   // Only a peer that had proved itself can be lost.
   if (connection.was_established()) {
     handler_.on_connection_lost(node, reason);

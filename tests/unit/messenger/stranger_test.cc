@@ -1,0 +1,186 @@
+// Messengers that meet peers which do not keep to the protocol.
+#include <gtest/gtest.h>
+
+#include "src/messenger/connection.h"
+#include "src/messenger/frame.h"
+#include "tests/unit/messenger/pair.h"
+
+namespace {
+
+using namespace ebb;
+using namespace ebb::messenger_test;
+
+/// A peer that is no messenger: connects and says what the test wants.
+struct Stranger final : platform::StreamHandler {
+  explicit Stranger(platform::Endpoint remote) { stream = platform::connect(remote, *this).value(); }
+  void on_connected() override { connected = true; }
+  void on_data(std::span<const std::byte> data) override { heard.insert(heard.end(), data.begin(), data.end()); }
+  void on_writable() override {}
+  void on_closed(Result<void>) override { closed = true; }
+  std::unique_ptr<platform::Stream> stream;
+  bool connected = false;
+  bool closed = false;
+  Bytes heard;
+};
+
+task<bool> becomes(const bool* flag, platform::Duration limit = 2s) {
+  for (const auto end = platform::Clock::now() + limit; !*flag && platform::Clock::now() < end;) co_await sleep_for(1ms);
+  co_return *flag;
+}
+
+TEST(MessengerAndStrangers, ClosesOnStrangers) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    Stranger web(pair.a->local());
+    co_await becomes(&web.connected);
+    const std::string request = "GET / HTTP/1.1\r\nHost: somewhere.example\r\nAccept: everything there is\r\n\r\n";
+    web.stream->send(std::as_bytes(std::span(request)));
+    EXPECT_TRUE(co_await becomes(&web.closed));
+    EXPECT_TRUE(web.heard.empty());
+    EXPECT_EQ((co_await pair.b->call(to(1, echo), bytes("ok"))).value(), bytes("ok"));
+    co_await pair.close();
+    co_return 0;
+  });
+}
+
+/// A peer with the right key that breaks the protocol afterwards.
+task<void> shake_hands(Stranger* stranger, messenger::Handshake* handshake) {
+  co_await becomes(&stranger->connected);
+  stranger->stream->send(handshake->begin());
+  while (!handshake->done() && !stranger->closed) {
+    if (stranger->heard.size() < handshake->needed()) {
+      co_await sleep_for(1ms);
+      continue;
+    }
+    const Bytes step(stranger->heard.begin(), stranger->heard.begin() + static_cast<std::ptrdiff_t>(handshake->needed()));
+    stranger->heard.erase(stranger->heard.begin(), stranger->heard.begin() + static_cast<std::ptrdiff_t>(step.size()));
+    Bytes output;
+    EXPECT_TRUE(handshake->feed(step, output));
+    stranger->stream->send(output);
+  }
+}
+
+/// A stranger that has become node 7 and now talks to `pair.a`.
+task<std::unique_ptr<Stranger>> join_as_node_7(Pair* pair) {
+  auto stranger = std::make_unique<Stranger>(pair->a->local());
+  const ClusterKey key = key_of('k');
+  messenger::Handshake handshake(messenger::Handshake::Side::connecting,
+                                 {messenger::kProtocolVersion, 1, NodeId{7}, {}, NodeId{1}, {}}, key);
+  co_await shake_hands(stranger.get(), &handshake);
+  // The answer to a call says that the other side has seen the end of the handshake too.
+  stranger->heard.clear();
+  stranger->stream->send(encode(messenger::FrameHeader{0, messenger::FrameType::call, 0, 1, 1025, echo, 1000}));
+  while (stranger->heard.empty() && !stranger->closed) co_await sleep_for(1ms);
+  co_return stranger;
+}
+
+TEST(MessengerAndStrangers, KeepsDeadlinesTowardsAPeerThatTakesNothing) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    const auto stranger = co_await join_as_node_7(&pair);
+    stranger->stream->set_reading(false);
+    const auto started = platform::Clock::now();
+    std::vector<task<Result<Bytes>>> calls;
+    for (int i = 0; i < 12; ++i) calls.push_back(pair.a->call(to(7, echo, 300ms), Bytes(Messenger::kMaxPayloadBytes)));
+    for (const auto& answer : co_await when_all(std::move(calls))) EXPECT_EQ(answer.code(), Errc::deadline_exceeded);
+    EXPECT_LT(platform::Clock::now() - started, 2s);
+    EXPECT_TRUE(pair.left.lost.empty());
+    EXPECT_EQ((co_await pair.b->call(to(1, echo), bytes("others go on"))).value(), bytes("others go on"));
+    co_await pair.close();
+    co_return 0;
+  });
+}
+
+TEST(MessengerAndStrangers, ClosesOnAPeerThatCallsAndTakesNoAnswers) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    const auto stranger = co_await join_as_node_7(&pair);
+    stranger->stream->set_reading(false);
+    const auto call = encode(messenger::FrameHeader{0, messenger::FrameType::call, 0, 1, 1025, fail_at_length, 1000});
+    // Up to 4 KiB of error each: more than the backlog and any kernel's buffers.
+    for (int i = 0; i < 400'000 && pair.left.lost.empty(); ++i) {
+      for (std::size_t sent = 0; sent < call.size() && pair.left.lost.empty();) {
+        sent += stranger->stream->send(std::span(call).subspan(sent));
+        if (sent < call.size() || i % 100 == 0) co_await yield();
+      }
+    }
+    for (int i = 0; i < 1000 && pair.left.lost.empty(); ++i) co_await sleep_for(1ms);
+    EXPECT_EQ(pair.left.lost.size(), 1u) << pair.left.calls << " calls";
+    if (!pair.left.lost.empty()) {
+      EXPECT_EQ(pair.left.lost[0].first, NodeId{7});
+    }
+    co_await pair.close();
+    co_return 0;
+  });
+}
+
+TEST(MessengerAndStrangers, ClosesWhileACallWaitsForAConnection) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    std::unique_ptr<platform::Stream> accepted;
+    const auto mute = platform::listen(kLoopback, [&accepted](std::unique_ptr<platform::Stream> stream) {
+      static struct : platform::StreamHandler {
+        void on_connected() override {}
+        void on_data(std::span<const std::byte>) override {}
+        void on_writable() override {}
+        void on_closed(Result<void>) override {}
+      } ignores;
+      stream->set_handler(ignores);
+      accepted = std::move(stream);
+    });
+    co_await pair.a->set_peer(NodeId{5}, mute.value()->local());
+    Scope scope;
+    int ended = 0;
+    scope.spawn(expect_code(pair.a.get(), to(5, echo, 50ms), Errc::deadline_exceeded, &ended));
+    scope.spawn(expect_code(pair.a.get(), to(5, echo), Errc::cancelled, &ended));
+    while (ended == 0) co_await sleep_for(1ms);
+    co_await pair.close();
+    co_await scope.join();
+    EXPECT_EQ(ended, 2);
+    accepted.reset();
+    co_return 0;
+  });
+}
+
+TEST(MessengerAndStrangers, ClosesOnGarbledAndOversizedFramesAndSilence) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    const ClusterKey key = key_of('k');
+    messenger::FrameHeader oversized;
+    oversized.type = messenger::FrameType::call;
+    oversized.payload_bytes = Messenger::kMaxPayloadBytes + 1;
+    const auto oversized_bytes = encode(oversized);
+    const Bytes garbage(messenger::FrameHeader::kBytes, std::byte{0xee});
+    for (const auto& frame : {Bytes(oversized_bytes.begin(), oversized_bytes.end()), garbage}) {
+      pair.left.lost.clear();
+      Stranger stranger(pair.a->local());
+      messenger::Handshake handshake(messenger::Handshake::Side::connecting,
+                                     {messenger::kProtocolVersion, 1, NodeId{7}, {}, NodeId{1}, {}}, key);
+      co_await shake_hands(&stranger, &handshake);
+      EXPECT_TRUE(handshake.done());
+      stranger.stream->send(frame);
+      EXPECT_TRUE(co_await becomes(&stranger.closed));
+      EXPECT_EQ(pair.left.lost.size(), 1u);
+      if (!pair.left.lost.empty()) {
+        EXPECT_EQ(pair.left.lost[0].second.code(), Errc::malformed);
+      }
+    }
+    pair.left.lost.clear();
+    Stranger silent(pair.a->local());
+    messenger::Handshake handshake(messenger::Handshake::Side::connecting,
+                                   {messenger::kProtocolVersion, 1, NodeId{8}, {}, NodeId{1}, {}}, key);
+    co_await shake_hands(&silent, &handshake);
+    EXPECT_TRUE(co_await becomes(&silent.closed, messenger::Connection::kSilenceLimit + 2s));
+    EXPECT_FALSE(silent.heard.empty()) << "it was pinged";
+    EXPECT_EQ(pair.left.lost.size(), 1u);
+    co_await pair.close();
+    co_return 0;
+  });
+}
+
+}  // namespace
