@@ -23,17 +23,28 @@ constexpr int kPiecesAhead = 3;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
+/// What the feeders share.
+struct Work {
+  PieceReader* reader;
+  ebb::ref<WordCount> object;
+  Progress progress;
+  bool failed = false;  // then the others need not go on
+};
+
 /// Hands pieces to one core until the file ends or something fails.
-ebb::task<ebb::Result<void>> feed(PieceReader* reader, Progress* progress, ebb::ref<WordCount> object, ebb::NodeId node,
-                                  ebb::CoreIndex core) {
-  for (;;) {
-    auto piece = reader->next();
-    if (!piece) co_return std::move(piece).error();
-    if (!*piece) co_return ebb::Result<void>();
-    auto counted = co_await object.on(node, core).call<&WordCount::count>(*std::move(*piece));
-    if (!counted) co_return counted;
-    progress->show(reader->bytes_read(), reader->file_bytes());
+ebb::task<ebb::Result<void>> feed(Work* work, ebb::NodeId node, ebb::CoreIndex core) {
+  while (!work->failed) {
+    auto piece = work->reader->next();
+    if (piece && !*piece) break;
+    ebb::Result<void> counted = piece ? co_await work->object.on(node, core).call<&WordCount::count>(*std::move(*piece))
+                                      : ebb::Result<void>(std::move(piece).error());
+    if (!counted) {
+      work->failed = true;
+      co_return counted;
+    }
+    work->progress.show(work->reader->bytes_read(), work->reader->file_bytes());
   }
+  co_return ebb::Result<void>();
 }
 
 WordTable merged(WordTable left, WordTable right) {
@@ -76,12 +87,12 @@ ebb::task<void> stop_backends(ebb::application* app, Report* report) {
 ebb::task<void> count_words(PieceReader* reader, Report* report) {
   const auto start = Clock::now();
   const auto object = (co_await ebb::create<WordCount>()).value();
-  Progress progress;
+  Work work{reader, object, {}};
   std::vector<ebb::task<ebb::Result<void>>> feeders;
   for (int ahead = 0; ahead < kPiecesAhead; ++ahead) {
     for (const NodeReport& node : report->nodes) {
       for (std::uint16_t core = 0; core < node.cores; ++core) {
-        feeders.push_back(feed(reader, &progress, object, node.id, ebb::CoreIndex(core)));
+        feeders.push_back(feed(&work, node.id, ebb::CoreIndex(core)));
       }
     }
   }

@@ -169,7 +169,7 @@ task<void> Cluster::lost(NodeId id, std::string reason) {
   const auto run = run_of(id);
   if (co_await run->ended.wait(settings_.reason_limit)) reason = run->end_reason;
   output_.alert("ebb: " + named(id) + " is gone: " + reason);
-  co_await node_->remove_member(id, reason);
+  co_await node_->remove_member(id, named(id) + ": " + reason);
   co_await kill(id, run);
   finish(id, reason);
 }
@@ -205,7 +205,7 @@ task<void> Cluster::take_down(NodeId id, bool orderly, std::string reason) {
     co_return;  // somebody else is at it
   }
   co_await kill(id, run);
-  co_await node_->remove_member(id, reason);
+  co_await node_->remove_member(id, named(id) + ": " + reason);
   finish(id, reason);
 }
 
