@@ -58,7 +58,12 @@ bool NetworkCore::poll() {
     stack_.advance();
     any = true;
   }
-  if (pair_ != nullptr) pair_->flush();
+  if (pair_ != nullptr) {
+    pair_->flush();
+    if (pair_->broken() && !std::exchange(broken_reported_, true)) {
+      ebb::platform::write_log("ebb: network: the device broke the rules of virtio; a core's queues are given up");
+    }
+  }
   return any;
 }
 

@@ -81,6 +81,7 @@ class NetworkCore final : public kernel::net::Environment {
   virtio::net::QueuePair::Deliver deliver_;
   std::uint64_t address_seen_ = 0;
   bool interrupts_wanted_ = false;
+  bool broken_reported_ = false;
 };
 
 }  // namespace kernel::platform

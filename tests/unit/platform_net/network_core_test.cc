@@ -14,11 +14,13 @@
 namespace {
 ebb::platform::Instant now{std::chrono::hours(1)};
 std::map<std::uint16_t, unsigned> wakes;
+std::string log;
 }  // namespace
 
 // The little of the platform that a core's network asks for.
 namespace ebb::platform {
 Clock::time_point Clock::now() noexcept { return ::now; }
+void write_log(std::string_view line) noexcept { log += line; }
 void wake(CoreIndex core) noexcept { ++wakes[to_number(core)]; }
 void fill_random(std::span<std::byte> bytes) {
   static unsigned seed = 1;
@@ -133,6 +135,20 @@ TEST_F(NetworkCoreTest, CarriesWhatConcernsAllCoresToAllOfThem) {
   EXPECT_LT(cores[0]->before_sleep(), now);
   EXPECT_TRUE(cores[0]->poll());
   EXPECT_EQ(device.sent.size(), 1u) << "one core answers";
+}
+
+TEST_F(NetworkCoreTest, SaysOnceThatItsDeviceBrokeTheRulesAndMaySleep) {
+  start(1, 1);
+  take_address();
+  device.queues.at(0).fill_used(9999, 1);
+  device.queues.at(0).show_used();
+  log.clear();
+  cores[0]->poll();
+  EXPECT_NE(log.find("broke the rules"), std::string::npos);
+  log.clear();
+  cores[0]->poll();
+  EXPECT_EQ(log, "");
+  EXPECT_GT(cores[0]->before_sleep(), now);
 }
 
 TEST_F(NetworkCoreTest, ACoreWithoutAQueueSendsThroughCore0) {
