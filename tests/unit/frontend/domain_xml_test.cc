@@ -14,12 +14,16 @@ TEST(DomainXml, EscapesWhatTheUserChose) {
   EXPECT_NE(xml.find("<kernel>/a&apos;b&lt;c&gt;&amp;&quot;.elf</kernel>"), std::string::npos);
 }
 
-TEST(DomainXml, GivesOneQueuePairPerCoreOnBusZero) {
+TEST(DomainXml, GivesOneQueuePairPerCoreUpToTwoOnBusZero) {
   NodeSpec spec;
   spec.id = NodeId{3};
+  spec.cores = 1;
+  EXPECT_NE(domain_xml(spec, {"n", "net", false, "/k", {}}).find("<driver queues='1'/>"), std::string::npos);
+  spec.cores = 2;
+  EXPECT_NE(domain_xml(spec, {"n", "net", false, "/k", {}}).find("<driver queues='2'/>"), std::string::npos);
   spec.cores = 4;
   const auto xml = domain_xml(spec, {"n", "net", false, "/k", {}});
-  EXPECT_NE(xml.find("<driver queues='4'/>"), std::string::npos);
+  EXPECT_NE(xml.find("<driver queues='2'/>"), std::string::npos);
   EXPECT_NE(xml.find("<vcpu>4</vcpu>"), std::string::npos);
   EXPECT_NE(xml.find("bus='0'"), std::string::npos);
   EXPECT_NE(xml.find("<domain type='qemu'>"), std::string::npos);
