@@ -1,5 +1,4 @@
 # Linking bare-metal images: one static ELF of application, runtime, kernel and the distribution's C and C++ libraries.
-find_package(Python3 REQUIRED COMPONENTS Interpreter)
 # Internal cache entries are seen from every folder.
 set(EBB_PYTHON ${Python3_EXECUTABLE} CACHE INTERNAL "")
 set(EBB_SYMBOL_TABLE ${CMAKE_CURRENT_LIST_DIR}/symbol_table.py CACHE INTERNAL "")
@@ -24,10 +23,6 @@ function(ebb_link_image target output)
     -Wl,-z,max-page-size=4096)
   target_link_libraries(${target} PRIVATE ${EBB_crtend} ${EBB_crtn})
 endfunction()
-
-# How everything above the kernel is compiled. Without SLP vectorization, or gcc 12 puts the addresses of a coroutine
-# template's parts into a constant pool outside of their group: two files that use the same one then do not link.
-set(EBB_IMAGE_OPTIONS -fno-pie -ffunction-sections -fdata-sections -fno-tree-slp-vectorize CACHE INTERNAL "")
 
 # ebb_add_image(NAME SOURCES a.cc ... [LIBRARIES x ...] [OUTPUT file]): builds NAME.elf (or file.elf) in the current
 # binary folder; target NAME. Without a main() of its own the program is a node of a cluster. The image is linked twice:

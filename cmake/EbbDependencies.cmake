@@ -1,0 +1,65 @@
+# What the libraries need from the system, as imported targets. The tree includes this file, and so does the installed
+# package: the same targets then stand behind the exported ones, and no path of the building machine is installed.
+# EBB_FRONTEND and EBB_BARE_METAL say which parts to look for. EBB_MISSING becomes a list of one line for each thing not
+# found, which names its Debian package.
+set(EBB_MISSING "")
+
+macro(ebb_missing what package)
+  list(APPEND EBB_MISSING "multilibos needs ${what}: install the Debian package ${package}")
+endmacro()
+
+# A library as the distribution's one file, not as a choice that the user's own find modules would take part in.
+macro(ebb_find_archive target variable file package)
+  find_library(${variable} NAMES ${file})
+  mark_as_advanced(${variable})
+  if(NOT ${variable})
+    ebb_missing(${file} ${package})
+  elseif(NOT TARGET ${target})
+    add_library(${target} UNKNOWN IMPORTED)
+    set_target_properties(${target} PROPERTIES IMPORTED_LOCATION ${${variable}})
+  endif()
+endmacro()
+
+macro(ebb_find_module variable module package)
+  if(PkgConfig_FOUND)
+    pkg_check_modules(${variable} QUIET IMPORTED_TARGET ${module})
+    if(NOT ${variable}_FOUND)
+      ebb_missing(${module} ${package})
+    endif()
+  endif()
+endmacro()
+
+# Public headers include Boost.PFR.
+find_path(EBB_BOOST_HEADERS boost/pfr.hpp)
+mark_as_advanced(EBB_BOOST_HEADERS)
+if(NOT EBB_BOOST_HEADERS)
+  ebb_missing("the header boost/pfr.hpp" libboost1.81-dev)
+endif()
+find_package(Threads QUIET)
+if(NOT Threads_FOUND)
+  ebb_missing("the C library's threads (with the language C or CXX enabled)" libc6-dev)
+endif()
+ebb_find_archive(multilibos::boost_context EBB_BOOST_CONTEXT libboost_context.a libboost-context1.81-dev)
+ebb_find_archive(multilibos::sodium EBB_SODIUM libsodium.a libsodium-dev)
+
+if(EBB_FRONTEND)
+  find_package(PkgConfig QUIET)
+  if(NOT PkgConfig_FOUND)
+    ebb_missing("the program pkg-config" pkg-config)
+  endif()
+  ebb_find_module(EBB_GRPC grpc++ libgrpc++-dev)
+  ebb_find_module(EBB_SQLITE sqlite3 libsqlite3-dev)
+  ebb_find_module(EBB_LIBVIRT libvirt libvirt-dev)
+  ebb_find_archive(multilibos::grpc_reflection EBB_GRPC_REFLECTION libgrpc++_reflection.so libgrpc++-dev)
+  find_package(Protobuf QUIET)
+  if(NOT TARGET protobuf::libprotobuf)
+    ebb_missing("the library protobuf" libprotobuf-dev)
+  endif()
+endif()
+
+if(EBB_BARE_METAL)
+  find_package(Python3 QUIET COMPONENTS Interpreter)
+  if(NOT Python3_FOUND)
+    ebb_missing("the program python3" python3)
+  endif()
+endif()
