@@ -32,10 +32,23 @@ def wait_until(condition, limit_s=LIMIT_S):
     return True
 
 
+def domains():
+    """The names of all running libvirt domains."""
+    done = subprocess.run(["virsh", "-q", "-c", "qemu:///system", "list", "--name"], capture_output=True, text=True,
+                          timeout=LIMIT_S, check=True)
+    return done.stdout.split()
+
+
+def key_files(process):
+    folder = Path("/run/multilibos/keys" if os.geteuid() == 0 else f"/var/tmp/multilibos-{os.geteuid()}")
+    return [str(file) for file in folder.glob(f"key-{process}-*")]
+
+
 class FrontEnd:
     """`with FrontEnd([program, ...]) as front_end:`; the process is killed at the end if it still runs."""
 
-    def __init__(self, words):
+    def __init__(self, words, libvirt=False):
+        self.libvirt = libvirt
         self.process = subprocess.Popen([str(word) for word in words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True)
         self.lines = []
@@ -93,7 +106,11 @@ class FrontEnd:
     def leftovers(self):
         """What should be gone after the end, and is not a moment later."""
         def still_there():
-            left = [f"process {process} of node {node}" for node, process in self.nodes.items() if runs(process)]
+            if self.libvirt:
+                left = [name for name in domains() if name.startswith(f"multilibos-{self.process.pid}-")]
+                left += key_files(self.process.pid)
+            else:
+                left = [f"process {process} of node {node}" for node, process in self.nodes.items() if runs(process)]
             return left + ([f"socket {self.socket}"] if self.socket.exists() else [])
         wait_until(lambda: not still_there(), 5)
         return still_there()

@@ -116,6 +116,12 @@ class Trouble(unittest.TestCase):
             self.assertTrue(any("node_gone" in line for line in front_end.errors), front_end.errors)
             self.assertEqual(front_end.leftovers(), [])
 
+    def test_a_node_that_faults_reaches_the_application(self):
+        with FrontEnd([APPLICATION, "fault", "--ebb-backends=2"]) as front_end:
+            self.assertEqual(front_end.wait(), 1)
+            self.assertIn("ebb: node 1 is gone: killed by signal 11", front_end.errors)
+            self.assertEqual(front_end.leftovers(), [])
+
     def test_a_node_that_dies_while_nobody_calls_it_is_reported(self):
         with FrontEnd([APPLICATION, "hold", "--ebb-backends=2"]) as front_end:
             os.kill(front_end.wait_ready().nodes[2], signal.SIGKILL)

@@ -19,7 +19,9 @@ struct Counter {
   void add(std::int64_t count) { value += count; }
   std::int64_t get() const { return value; }
   std::int64_t process() const { return ::getpid(); }
-  using interface = ebb::interface<"test.Counter/1", ebb::method<"add", &Counter::add>,
+  void fault() { *static_cast<volatile int*>(nothing) = 1; }
+  void* volatile nothing = nullptr;
+  using interface = ebb::interface<"test.Counter/1", ebb::method<"fault", &Counter::fault>, ebb::method<"add", &Counter::add>,
                                    ebb::method<"get", &Counter::get>, ebb::method<"process", &Counter::process>>;
 };
 
@@ -75,6 +77,12 @@ ebb::task<void> hold(ebb::application* app) {
   co_await ebb::sleep_for(std::chrono::hours(1));
 }
 
+/// Makes the first backend fault.
+ebb::task<void> fault(ebb::application* app) {
+  const auto counter = co_await introduce(app);
+  (co_await counter.on(app->nodes().list().front().id).call<&Counter::fault>()).value();
+}
+
 /// Never lets anything else run on its core.
 ebb::task<void> spin(ebb::application* app) {
   co_await introduce(app);
@@ -93,6 +101,8 @@ ebb::task<int> ebb_main(ebb::application& app) {
     co_await call_for_ever(&app);
   } else if (command == "hold") {
     co_await hold(&app);
+  } else if (command == "fault") {
+    co_await fault(&app);
   } else if (command == "spin") {
     co_await spin(&app);
   } else if (command == "arguments") {

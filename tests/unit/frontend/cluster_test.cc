@@ -224,7 +224,7 @@ task<void> remove_one(World* world) {
   EXPECT_TRUE(co_await world->cluster->remove(NodeId{1}));
   EXPECT_EQ((co_await world->cluster->remove(NodeId{1})).code(), Errc::not_found);
   EXPECT_EQ(world->cluster->list().size(), 1u);
-  EXPECT_THAT(world->removed, ElementsAre(std::pair(NodeId{1}, "it was removed")));
+  EXPECT_THAT(world->removed, ElementsAre(std::pair(NodeId{1}, "node 1: it was removed")));
 }
 
 TEST(Cluster, RemovesANodeOnce) {
