@@ -30,6 +30,9 @@ struct Ipv4Config {
 struct TcpConfig {
   std::size_t send_buffer_bytes = 256 * 1024;    ///< full: send() takes less, on_writable follows. Power of two.
   std::size_t receive_buffer_bytes = 256 * 1024; ///< the largest window we announce. Power of two.
+  /// What all buffers of a core's connections may take, which they do when they are first used. None left: received
+  /// data that would have to wait is dropped, a connection that wants to send is reset.
+  std::size_t buffer_bytes = std::size_t{2} << 30;
   std::size_t max_connections = 4096;            ///< per core; full: SYNs are dropped, connect() is refused
   std::size_t max_half_open = 128;               ///< per listener; full: SYNs are dropped and counted
   std::size_t max_time_wait = 1024;              ///< per core; full: the oldest ends early
@@ -74,7 +77,7 @@ struct Statistics {
   std::uint64_t dropped_no_port = 0;        ///< UDP without a socket
   std::uint64_t dropped_backlog = 0;        ///< SYN over max_half_open or max_connections
   std::uint64_t dropped_out_of_window = 0;  ///< TCP segment outside the window or with a bad acknowledgement
-  std::uint64_t dropped_gaps = 0;           ///< TCP segment over max_gaps
+  std::uint64_t dropped_gaps = 0;           ///< TCP segment over max_gaps, or without memory for a buffer
   std::uint64_t dropped_ring_full = 0;      ///< transmit said no
   std::uint64_t dropped_unresolved = 0;     ///< no route, or nobody answered ARP
   std::uint64_t address_conflicts = 0;      ///< another machine uses our address

@@ -88,7 +88,7 @@ Result<Link> find_device() {
   auto device = virtio::net::NetDevice::create(*link.transport, cores, interrupts, memory::allocate_pages);
   if (!device) return std::move(device).error();
   link.device = std::move(*device);
-  link.node = std::make_unique<NetworkNode>(*link.device, cores);
+  link.node = std::make_unique<NetworkNode>(*link.device, cores, memory::free_pages() * memory::kPageBytes / 2);
   return link;
 }
 

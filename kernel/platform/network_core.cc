@@ -18,6 +18,7 @@ kernel::net::Config config_of(NetworkNode& node, ebb::CoreIndex core) {
   config.link = node.device().link();
   config.core = core;
   config.core_count = node.core_count();
+  config.tcp.buffer_bytes = node.buffer_bytes() / node.core_count();
   return config;
 }
 

@@ -20,11 +20,14 @@ class NetworkCore;
 /// The address that all cores of the node share, and the cores themselves. Any core.
 class NetworkNode {
  public:
-  explicit NetworkNode(virtio::net::NetDevice& device, std::size_t core_count) : device_(device), core_count_(core_count) {}
+  /// `buffer_bytes`: what the buffers of all connections may take together.
+  NetworkNode(virtio::net::NetDevice& device, std::size_t core_count, std::size_t buffer_bytes)
+      : device_(device), core_count_(core_count), buffer_bytes_(buffer_bytes) {}
 
   virtio::net::NetDevice& device() noexcept { return device_; }
   kernel::net::Shared& shared() noexcept { return shared_; }
   std::size_t core_count() const noexcept { return core_count_; }
+  std::size_t buffer_bytes() const noexcept { return buffer_bytes_; }
 
   /// The core, or nullptr if it takes no part (yet).
   NetworkCore* core(std::size_t index) const noexcept { return cores_[index].load(std::memory_order_acquire); }
@@ -39,6 +42,7 @@ class NetworkNode {
  private:
   virtio::net::NetDevice& device_;
   std::size_t core_count_;
+  std::size_t buffer_bytes_;
   kernel::net::Shared shared_;
   std::array<std::atomic<NetworkCore*>, ebb::kMaxCores> cores_{};
   mutable std::mutex mutex_;

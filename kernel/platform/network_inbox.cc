@@ -7,9 +7,13 @@ namespace kernel::platform {
 NetworkInbox::~NetworkInbox() { take(); }
 
 NetworkInbox::Put NetworkInbox::put(std::unique_ptr<FrameMessage> message) {
-  // The count only bounds; it orders nothing.
-  if (count_.fetch_add(1, std::memory_order_relaxed) >= kMaxMessages) {
+  // The counts only bound; they order nothing.
+  const std::size_t bytes = message->bytes.size();
+  const bool too_many = count_.fetch_add(1, std::memory_order_relaxed) >= kMaxMessages;
+  const bool too_much = bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes > kMaxBytes;
+  if (too_many || too_much) {
     count_.fetch_sub(1, std::memory_order_relaxed);
+    bytes_.fetch_sub(bytes, std::memory_order_relaxed);
     return Put::full;
   }
   FrameMessage* const made = message.release();
@@ -25,12 +29,15 @@ NetworkInbox::Put NetworkInbox::put(std::unique_ptr<FrameMessage> message) {
 std::vector<std::unique_ptr<FrameMessage>> NetworkInbox::take() {
   std::vector<std::unique_ptr<FrameMessage>> messages;
   if (head_.load(std::memory_order_relaxed) == nullptr) return messages;
+  std::size_t bytes = 0;
   for (FrameMessage* message = head_.exchange(nullptr, std::memory_order_acquire); message != nullptr;) {
     FrameMessage* const next = message->next;
+    bytes += message->bytes.size();
     messages.emplace_back(message);
     message = next;
   }
   count_.fetch_sub(messages.size(), std::memory_order_relaxed);
+  bytes_.fetch_sub(bytes, std::memory_order_relaxed);
   std::reverse(messages.begin(), messages.end());
   return messages;
 }

@@ -28,6 +28,7 @@ struct FrameMessage {
 class NetworkInbox {
  public:
   static constexpr std::size_t kMaxMessages = 1024;
+  static constexpr std::size_t kMaxBytes = std::size_t{4} << 20;
 
   NetworkInbox() = default;
   ~NetworkInbox();
@@ -35,7 +36,7 @@ class NetworkInbox {
   NetworkInbox& operator=(const NetworkInbox&) = delete;
 
   enum class Put : std::uint8_t {
-    full,   ///< kMaxMessages wait; the message is dropped, as on a full link
+    full,   ///< kMaxMessages or kMaxBytes wait; the message is dropped, as on a full link
     first,  ///< the inbox was empty: its core must be woken
     more,   ///< whoever put the first one wakes the core
   };
@@ -49,6 +50,7 @@ class NetworkInbox {
  private:
   std::atomic<FrameMessage*> head_{nullptr};
   std::atomic<std::size_t> count_{0};
+  std::atomic<std::size_t> bytes_{0};
 };
 
 }  // namespace kernel::platform

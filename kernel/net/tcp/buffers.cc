@@ -6,13 +6,22 @@
 
 namespace kernel::net::tcp {
 
-void Ring::write(std::uint64_t offset, std::span<const std::byte> bytes) {
-  if (bytes.empty()) return;
-  if (!memory_) memory_ = std::make_unique_for_overwrite<std::byte[]>(capacity_);
+bool Ring::write(std::uint64_t offset, std::span<const std::byte> bytes) {
+  if (bytes.empty()) return true;
+  if (!memory_) {
+    if (budget_ != nullptr && !budget_->take(capacity_)) return false;
+    memory_ = std::make_unique_for_overwrite<std::byte[]>(capacity_);
+  }
   const std::size_t at = static_cast<std::size_t>(offset & (capacity_ - 1));
   const std::size_t first = std::min(bytes.size(), capacity_ - at);
   std::memcpy(memory_.get() + at, bytes.data(), first);
   if (first < bytes.size()) std::memcpy(memory_.get(), bytes.data() + first, bytes.size() - first);
+  return true;
+}
+
+void Ring::release() noexcept {
+  if (memory_ && budget_ != nullptr) budget_->give_back(capacity_);
+  memory_.reset();
 }
 
 Pieces Ring::read(std::uint64_t offset, std::size_t size) const noexcept {
@@ -25,9 +34,9 @@ Pieces Ring::read(std::uint64_t offset, std::size_t size) const noexcept {
   return pieces;
 }
 
-std::size_t SendBuffer::append(std::span<const std::byte> bytes) {
+std::optional<std::size_t> SendBuffer::append(std::span<const std::byte> bytes) {
   const auto taken = bytes.first(std::min(bytes.size(), room()));
-  ring_.write(end_, taken);
+  if (!ring_.write(end_, taken)) return std::nullopt;
   end_ += taken.size();
   return taken.size();
 }
@@ -42,7 +51,10 @@ std::size_t ReceiveBuffer::insert(std::size_t offset, std::span<const std::byte>
     kept = false;
     return 0;
   }
-  ring_.write(run.begin, bytes);
+  if (!ring_.write(run.begin, bytes)) {
+    kept = false;
+    return 0;
+  }
   auto last = touched;
   for (; last != runs_.end() && last->begin <= run.end; ++last) {
     run.begin = std::min(run.begin, last->begin);

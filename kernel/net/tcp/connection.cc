@@ -41,9 +41,9 @@ void ConnectionStream::close() {
 }
 
 Connection::Connection(Engine& engine, const Flow& flow, TcpSeq initial_sequence, std::uint16_t max_segment)
-    : engine_(engine), flow_(flow), send_buffer_(engine.config().send_buffer_bytes),
+    : engine_(engine), flow_(flow), send_buffer_(engine.config().send_buffer_bytes, &engine.budget()),
       unacknowledged_(initial_sequence), send_next_(initial_sequence), send_max_(initial_sequence),
-      max_segment_(max_segment), receive_buffer_(engine.config().receive_buffer_bytes, engine.config().max_gaps),
+      max_segment_(max_segment), receive_buffer_(engine.config().receive_buffer_bytes, engine.config().max_gaps, &engine.budget()),
       timeout_(engine.config()), recover_(initial_sequence) {
   // The smallest shift that lets 16 bits express the whole buffer [RFC 7323 2.3].
   while ((engine.config().receive_buffer_bytes >> receive_shift_) > 0xffff && receive_shift_ < 14) ++receive_shift_;
@@ -72,10 +72,15 @@ void Connection::answer(const wire::TcpSegment& syn, std::shared_ptr<ListenerSta
 
 std::size_t Connection::send(std::span<const std::byte> bytes) {
   if ((state_ != State::established && state_ != State::close_wait) || fin_queued_ || notified_) return 0;
-  const std::size_t taken = send_buffer_.append(bytes);
-  if (taken < bytes.size()) want_writable_ = true;
+  const auto taken = send_buffer_.append(bytes);
+  if (!taken) {  // told by on_closed, which must not come from here
+    starved_ = true;
+    engine_.defer(*this);
+    return 0;
+  }
+  if (*taken < bytes.size()) want_writable_ = true;
   output();
-  return taken;
+  return *taken;
 }
 
 void Connection::set_reading(bool reading) {
@@ -109,6 +114,9 @@ void Connection::detach() {
 
 void Connection::on_deferred() {
   if (state_ == State::closed) return;
+  if (starved_) {
+    return fail(Error(Errc::resource_exhausted, "no memory is left for the connection's send buffer; give the node more"), true);
+  }
   if (state_ == State::syn_sent) {
     if (!user_closed_) return;
     retire();

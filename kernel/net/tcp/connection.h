@@ -118,6 +118,7 @@ class Connection : public TimerEntry {
   std::shared_ptr<ListenerState> listener_;
 
   // Sending [RFC 9293 3.3.1]. The buffer's first byte is unacknowledged_ once the SYN is acknowledged.
+  bool starved_ = false;  // send() found no memory
   SendBuffer send_buffer_;
   wire::TcpSeq unacknowledged_;      // SND.UNA
   wire::TcpSeq send_next_;           // SND.NXT; goes back to SND.UNA at a timeout

@@ -36,7 +36,7 @@ std::size_t Engine::FlowHash::operator()(const Flow& flow) const noexcept {
 }
 
 Engine::Engine(Internet& internet, Shared& shared, const SipKey& key)
-    : internet_(internet), shared_(shared), key_(key), connections_(64, FlowHash{key}), redirects_(16, FlowHash{key}) {}
+    : internet_(internet), shared_(shared), key_(key), budget_(config().buffer_bytes), connections_(64, FlowHash{key}), redirects_(16, FlowHash{key}) {}
 
 Engine::~Engine() = default;
 

@@ -12,6 +12,7 @@
 #include "kernel/net/internet.h"
 #include "kernel/net/shared.h"
 #include "kernel/net/siphash.h"
+#include "kernel/net/tcp/buffers.h"
 #include "kernel/net/tcp/connection.h"
 #include "kernel/net/tcp/timer_heap.h"
 
@@ -65,6 +66,7 @@ class Engine {
   Instant now() const { return internet_.now(); }
   const TcpConfig& config() const noexcept { return internet_.config().tcp; }
   Internet& internet() noexcept { return internet_; }
+  BufferBudget& budget() noexcept { return budget_; }
   Statistics& statistics() noexcept { return internet_.statistics(); }
   /// False when the transmit ring is full.
   bool send(const Flow& flow, const Outgoing& segment, const Pieces& payload);
@@ -91,6 +93,7 @@ class Engine {
   Internet& internet_;
   Shared& shared_;
   SipKey key_;
+  BufferBudget budget_;
   std::unordered_map<Flow, std::unique_ptr<Connection>, FlowHash> connections_;
   TimerHeap<Connection> timers_;
   std::vector<Connection*> deferred_;

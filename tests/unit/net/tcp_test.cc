@@ -222,6 +222,32 @@ TEST(Tcp, AReaderThatStopsHearsOfTheEndWhenItGoesOn) {
   EXPECT_EQ(pair.client.received, "still open");
 }
 
+TEST(Tcp, AConnectionThatFindsNoMemoryToSendIsResetAndOthersGoOn) {
+  Config config;
+  config.tcp.buffer_bytes = config.tcp.send_buffer_bytes;  // one buffer
+  Pair pair(1, config);
+  pair.establish();
+  pair.accepted().stream->set_reading(false);
+  const std::string bytes = pattern(config.tcp.send_buffer_bytes, 3);
+  pair.client.send(bytes);
+  Peer second;
+  connect(pair.a, second, {pair.b.address(), kPort});
+  ASSERT_TRUE(pair.world.run([&] { return second.connected; }));
+  EXPECT_EQ(second.stream->send(std::as_bytes(std::span("x", 1))), 0u);
+  EXPECT_EQ(second.closed, 0u) << "a callback came from inside send()";
+  ASSERT_TRUE(pair.world.run([&] { return second.closed != 0; }));
+  EXPECT_EQ(second.error, ebb::Errc::resource_exhausted);
+  pair.accepted().stream->set_reading(true);
+  ASSERT_TRUE(pair.world.run([&] { return pair.accepted().received == bytes; }));
+  // The first connection has nothing to send once all is acknowledged, so its memory is another's.
+  pair.world.run_for(1s);
+  Peer third;
+  connect(pair.a, third, {pair.b.address(), kPort});
+  ASSERT_TRUE(pair.world.run([&] { return third.connected; }));
+  third.send("works");
+  ASSERT_TRUE(pair.world.run([&] { return pair.server.peers.back()->received == "works"; }));
+}
+
 TEST(Tcp, SendTakesNoMoreThanItsBufferAndAnnouncesRoom) {
   Pair pair;
   pair.establish();

@@ -36,6 +36,20 @@ TEST(NetworkInbox, RefusesMoreThanItsBoundAndRecovers) {
   EXPECT_EQ(inbox.put(message(0)), NetworkInbox::Put::first);
 }
 
+TEST(NetworkInbox, RefusesMoreBytesThanItsBoundAndRecovers) {
+  NetworkInbox inbox;
+  const auto large = [] {
+    auto made = message(0);
+    made->bytes.resize(NetworkInbox::kMaxBytes / 4);
+    return made;
+  };
+  for (int i = 0; i < 4; ++i) EXPECT_NE(inbox.put(large()), NetworkInbox::Put::full);
+  EXPECT_EQ(inbox.put(large()), NetworkInbox::Put::full);
+  EXPECT_EQ(inbox.put(message(1)), NetworkInbox::Put::more) << "a small one still fits";
+  EXPECT_EQ(inbox.take().size(), 5u);
+  EXPECT_EQ(inbox.put(large()), NetworkInbox::Put::first);
+}
+
 TEST(NetworkInbox, LosesNothingOfSeveralSenders) {
   constexpr std::size_t kEach = 20'000;
   constexpr std::size_t kSenders = 3;

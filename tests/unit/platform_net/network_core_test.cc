@@ -41,7 +41,7 @@ struct NetworkCoreTest : testing::Test {
     auto made = virtio::net::NetDevice::create(device, core_count, pairs, virtio_test::allocate_pages);
     ASSERT_TRUE(made) << made.error().to_string();
     driver = std::move(*made);
-    node = std::make_unique<NetworkNode>(*driver, core_count);
+    node = std::make_unique<NetworkNode>(*driver, core_count, std::size_t{64} << 20);
     for (std::size_t i = 0; i < core_count; ++i) {
       cores.push_back(std::make_unique<NetworkCore>(*node, static_cast<CoreIndex>(i)));
       node->add(i, *cores.back());
