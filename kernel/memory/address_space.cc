@@ -21,6 +21,10 @@ constexpr std::uint64_t kLargeBytes = 2 << 20;
 constexpr std::uint64_t kRegionsBegin = 0x1000'0000'0000;
 constexpr std::uint64_t kRegionsEnd = 0x5000'0000'0000;
 
+// Never RAM on a PC, however much there is: PCI windows, the APICs, the firmware.
+constexpr std::uint64_t kDevicesBegin = 0xe000'0000;
+constexpr std::uint64_t kDevicesEnd = 0x1'0000'0000;
+
 using Table = std::uint64_t;
 
 struct Region {
@@ -156,6 +160,7 @@ bool make_address_space(std::uint64_t ram_end, std::uint64_t image_end) noexcept
     *entry = address | kPresent | kWritable;
   }
   for (std::uint64_t address = kLargeBytes; address < ram_limit; address += kLargeBytes) {
+    if (address >= kDevicesBegin && address < kDevicesEnd) continue;
     Table* entry = entry_of(address, 1, true);
     if (entry == nullptr) return false;
     *entry = address | kPresent | kWritable | kLarge | (address < image_end ? 0 : kNoExecute);
@@ -175,7 +180,8 @@ std::uint64_t root_table() noexcept { return reinterpret_cast<std::uint64_t>(roo
 ebb::Result<volatile void*> map_device(std::uint64_t physical, std::size_t bytes) {
   const std::uint64_t begin = physical & ~(kLargeBytes - 1);
   const std::uint64_t end = round_up(physical + bytes, kLargeBytes);
-  if (bytes == 0 || end <= begin || begin < ram_limit || end > kRegionsBegin) {
+  const bool among_devices = begin >= kDevicesBegin && end <= kDevicesEnd;
+  if (bytes == 0 || end <= begin || (begin < ram_limit && !among_devices) || end > kRegionsBegin) {
     return ebb::Error(ebb::Errc::invalid_argument, "a device's window overlaps memory or the end of the address space");
   }
   const cpu::SpinGuard guard(lock);

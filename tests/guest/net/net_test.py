@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A node with a network device against Linux: DHCP, ping, TCP in both directions, and how connections end.
 
-usage: net_test.py RUN_IMAGE ECHO_NODE.elf [--cores N] [--queues N] [--device OPTIONS]
+usage: net_test.py RUN_IMAGE ECHO_NODE.elf [--cores N] [--queues N] [--memory MIB] [--device OPTIONS]
 
 Runs in a network namespace of its own with a bridge, a tap and dnsmasq; nothing of it is left when the test ends.
 """
@@ -75,7 +75,7 @@ class Node:
             netdev += f",queues={queues}"
             device += f",mq=on,vectors={2 * queues + 2}"
         self.qemu = subprocess.Popen(
-            [options.run_image, "--cores", str(options.cores), "--memory", "256", "--timeout", "150",
+            [options.run_image, "--cores", str(options.cores), "--memory", str(options.memory), "--timeout", "150",
              "--qemu", f"-netdev {netdev} -device {device}", options.image], stdout=subprocess.PIPE, text=True)
         self.address = None
         self.output = []
@@ -333,6 +333,7 @@ def main():
     parser.add_argument("image")
     parser.add_argument("--cores", type=int, default=1)
     parser.add_argument("--queues", type=int, default=1)
+    parser.add_argument("--memory", type=int, default=256, help="MiB")
     parser.add_argument("--device", default="", help="further options of the device, each with a comma before it")
     options, rest = parser.parse_known_args()
     if "EBB_NET_TEST" not in os.environ:
