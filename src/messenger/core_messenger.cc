@@ -52,6 +52,7 @@ Hello CoreMessenger::hello_to(NodeId wanted) const {
 // --- connections ---
 
 void CoreMessenger::accept(std::unique_ptr<platform::Stream> stream) {
+  drop_ended();
   const auto unproven = std::count_if(connections_.begin(), connections_.end(),
                                       [](const Shared& each) { return !each->established() && !each->outgoing(); });
   if (closing_ || static_cast<std::size_t>(unproven) + ended_.size() >= kMaxUnprovenConnections) return;
@@ -132,26 +133,25 @@ void CoreMessenger::on_ended(Connection& connection, const Error& reason) {
   const bool was_opening = found != peers_.end() && found->second.opening.get() == &connection;
   const Shared shared = release(connection);
   if (was_opening) settle_waiters(found->second, to_callers(reason));
+  complain(connection, reason);
   // Only a peer that had proved itself can be lost.
-  if (connection.was_established()) {
-    handler_.on_connection_lost(node, reason);
-  } else {
-    complain(connection, reason);
-  }
+  if (connection.was_established()) handler_.on_connection_lost(node, reason);
 }
 
-// A handshake that failed is said once on this node's log, and not more often than an operator can read.
+// Broken rules and failed handshakes are said on this node's log, once and not more often than an operator can read.
 void CoreMessenger::complain(const Connection& connection, const Error& reason) {
-  if (reason.code() == Errc::node_gone) return;  // nobody there, or gone again: the caller hears of it
+  if (reason.code() == Errc::node_gone) return;  // nobody there, or gone again: whoever called hears of it
   const platform::Instant now = platform::Clock::now();
   if (now - last_complaint_ < kComplaintPause && last_complaint_ != platform::Instant{}) {
     ++unspoken_;
     return;
   }
   last_complaint_ = now;
+  const std::string place = to_string(connection.remote());
   platform::write_log("messenger: " + std::string(name(reason.code())) + ": " +
-                      (connection.outgoing() ? "" : "a connection from ") + to_string(connection.remote()) +
-                      (connection.outgoing() ? ": " : " was refused: ") + reason.text() +
+                      (connection.outgoing() || connection.was_established() ? place + ": "
+                                                                             : "a connection from " + place + " was refused: ") +
+                      reason.text() +
                       (unspoken_ == 0 ? "" : " (and " + std::to_string(std::exchange(unspoken_, 0)) + " more like it)"));
 }
 
@@ -243,12 +243,17 @@ void CoreMessenger::flush() {
   with_output_.clear();
 }
 
+void CoreMessenger::drop_ended() {
+  const platform::Instant now = platform::Clock::now();
+  std::erase_if(ended_, [now](const Ended& each) { return each.connection->stream_closed() || now - each.when > kCloseTimeout; });
+}
+
 void CoreMessenger::tick() {
   const platform::Instant now = platform::Clock::now();
   const platform::Duration missed = std::max(platform::Duration::zero(), now - last_tick_ - kTick);
   last_tick_ = now;
   for (const Shared& connection : std::vector<Shared>(connections_)) connection->tick(now, missed);
-  std::erase_if(ended_, [now](const Ended& each) { return now - each.when > kCloseTimeout; });
+  drop_ended();
   ticker_ = Core::current().call_after(kTick, [this] { tick(); });
 }
 

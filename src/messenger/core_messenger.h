@@ -68,6 +68,7 @@ class CoreMessenger final : public ConnectionOwner {
   void settle_waiters(Peer& peer, const Result<Shared>& outcome);
   task<void> carry_out(Shared connection, std::uint32_t call_id, IncomingCall call);
   Shared release(Connection& connection);
+  void drop_ended();
   void tick();
   void flush();
   void complain(const Connection& connection, const Error& reason);

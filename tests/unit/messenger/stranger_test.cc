@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "src/messenger/connection.h"
+#include "src/messenger/core_messenger.h"
 #include "src/messenger/frame.h"
 #include "tests/unit/messenger/pair.h"
 
@@ -39,6 +40,31 @@ TEST(MessengerAndStrangers, ClosesOnStrangers) {
     EXPECT_TRUE(co_await becomes(&web.closed));
     EXPECT_TRUE(web.heard.empty());
     EXPECT_EQ((co_await pair.b->call(to(1, echo), bytes("ok"))).value(), bytes("ok"));
+    co_await pair.close();
+    co_return 0;
+  });
+}
+
+TEST(MessengerAndStrangers, BoundsThoseThatSayNothing) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    constexpr std::size_t kBound = messenger::CoreMessenger::kMaxUnprovenConnections;
+    std::vector<std::unique_ptr<Stranger>> strangers;
+    for (std::size_t i = 0; i < kBound; ++i) {
+      strangers.push_back(std::make_unique<Stranger>(pair.a->local()));
+      EXPECT_TRUE(co_await becomes(&strangers.back()->connected));
+    }
+    Stranger beyond(pair.a->local());
+    EXPECT_TRUE(co_await becomes(&beyond.closed));
+    for (const auto& each : strangers) EXPECT_FALSE(each->closed);
+    strangers.clear();
+    bool served = false;
+    for (int i = 0; i < 30 && !served; ++i) {
+      co_await sleep_for(100ms);
+      served = (co_await pair.b->call(to(1, echo), Bytes())).has_value();
+    }
+    EXPECT_TRUE(served) << "there is room again once they are gone";
     co_await pair.close();
     co_return 0;
   });
