@@ -131,22 +131,24 @@ void start_server() {
   server->start();
 }
 
+ebb::task<int> wait_for_address() {
+  while (!ebb::platform::own_address()) co_await ebb::sleep_for(1ms);
+  co_return 0;
+}
+
 ebb::task<int> serve() {
   const auto count = static_cast<std::uint16_t>(ebb::Core::count());
   for (std::uint16_t i = 0; i < count; ++i) co_await ebb::on_core(ebb::CoreIndex{i}, [] { start_server(); });
-  for (;;) {
-    if (const auto address = ebb::platform::own_address()) {
-      std::printf("address %s cores %u\n", ebb::platform::to_string(Endpoint{*address, 0}).c_str(), count);
-      std::fflush(stdout);
-      break;
-    }
-    co_await ebb::sleep_for(1ms);
-  }
+  const auto address = ebb::platform::own_address();
+  std::printf("address %s cores %u\n", ebb::platform::to_string(Endpoint{address.value_or(0), 0}).c_str(), count);
+  std::fflush(stdout);
   for (;;) co_await ebb::sleep_for(1h);
 }
 
 }  // namespace
 
 int main() {
+  // The network lasts from one run to the next.
+  if (const int status = ebb::run_cores(ebb::platform::available_cores(), wait_for_address); status != 0) return status;
   return ebb::run_cores(ebb::platform::available_cores(), serve);
 }
