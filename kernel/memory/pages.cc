@@ -2,6 +2,9 @@
 
 #include <atomic>
 
+#include "kernel/cpu/instructions.h"
+#include "kernel/cpu/processor.h"
+#include "kernel/cpu/instructions.h"
 #include "kernel/cpu/spin_lock.h"
 
 namespace kernel::memory {
@@ -15,18 +18,25 @@ struct FreePage {
   FreePage* next;
 };
 
-cpu::SpinLock lock;
+// A core's own few pages: most allocations and frees touch no other core. Used with interrupts off.
+constexpr std::size_t kCachedPages = 64;
+constexpr std::size_t kMovedPages = kCachedPages / 2;  // to or from the common list, at once
+struct alignas(64) Cache {
+  FreePage* pages = nullptr;
+  std::size_t count = 0;
+};
+constinit Cache caches[cpu::kMaxProcessors];
+
+cpu::SpinLock lock;  // guards what follows
 Range ranges[kMaxRamRanges];
 std::size_t range_count = 0;
 FreePage* returned = nullptr;
-std::atomic<std::size_t> available{0};
+std::atomic<std::size_t> available{0};  // those in no cache
 std::size_t total = 0;
 
 // The compiler's memset belongs to the C library, which may not be up yet.
 void clear(void* at, std::size_t bytes) noexcept {
-  auto* to = static_cast<unsigned char*>(at);
-  std::size_t words = bytes / 8;
-  asm volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(std::uint64_t{0}) : "memory");
+  cpu::store_zero_words(at, bytes / 8);
 }
 
 void* carve(std::size_t pages) noexcept {
@@ -48,6 +58,35 @@ void* carve(std::size_t pages) noexcept {
   return nullptr;
 }
 
+void refill(Cache& cache) noexcept {
+  const cpu::SpinGuard guard(lock);
+  while (cache.count < kMovedPages) {
+    FreePage* page = returned;
+    if (page != nullptr) {
+      returned = page->next;
+    } else {
+      page = static_cast<FreePage*>(carve(1));
+      if (page == nullptr) return;
+    }
+    page->next = cache.pages;
+    cache.pages = page;
+    ++cache.count;
+    available.fetch_sub(1, std::memory_order_relaxed);
+  }
+}
+
+void drain(Cache& cache) noexcept {
+  const cpu::SpinGuard guard(lock);
+  for (std::size_t moved = 0; moved < kMovedPages; ++moved) {
+    FreePage* page = cache.pages;
+    cache.pages = page->next;
+    --cache.count;
+    page->next = returned;
+    returned = page;
+  }
+  available.fetch_add(kMovedPages, std::memory_order_relaxed);
+}
+
 }  // namespace
 
 void add_ram(std::uint64_t begin, std::uint64_t end) noexcept {
@@ -61,30 +100,27 @@ void add_ram(std::uint64_t begin, std::uint64_t end) noexcept {
 }
 
 void* allocate_page() noexcept {
-  void* page;
+  FreePage* page;
   {
-    const cpu::SpinGuard guard(lock);
-    if (returned != nullptr) {
-      page = returned;
-      returned = returned->next;
-    } else {
-      page = carve(1);
-    }
+    const cpu::InterruptGuard interrupts;
+    Cache& cache = caches[cpu::processor_index()];
+    if (cache.pages == nullptr) refill(cache);
+    page = cache.pages;
+    if (page == nullptr) return nullptr;
+    cache.pages = page->next;
+    --cache.count;
   }
-  if (page == nullptr) return nullptr;
-  available.fetch_sub(1, std::memory_order_relaxed);
   clear(page, kPageBytes);
   return page;
 }
 
 void free_page(void* page) noexcept {
   auto* freed = static_cast<FreePage*>(page);
-  {
-    const cpu::SpinGuard guard(lock);
-    freed->next = returned;
-    returned = freed;
-  }
-  available.fetch_add(1, std::memory_order_relaxed);
+  const cpu::InterruptGuard interrupts;
+  Cache& cache = caches[cpu::processor_index()];
+  freed->next = cache.pages;
+  cache.pages = freed;
+  if (++cache.count == kCachedPages) drain(cache);
 }
 
 void* allocate_pages(std::size_t count) noexcept {
@@ -99,7 +135,11 @@ void* allocate_pages(std::size_t count) noexcept {
   return run;
 }
 
-std::size_t free_pages() noexcept { return available.load(std::memory_order_relaxed); }
+std::size_t free_pages() noexcept {
+  std::size_t count = available.load(std::memory_order_relaxed);
+  for (const Cache& cache : caches) count += cache.count;
+  return count;
+}
 std::size_t total_pages() noexcept { return total; }
 
 }  // namespace kernel::memory

@@ -12,7 +12,9 @@ inline constexpr std::size_t kMaxRamRanges = 32;
 /// Gives a range of unused RAM to the allocator; at boot, on one processor. Beyond kMaxRamRanges the range is left out.
 void add_ram(std::uint64_t begin, std::uint64_t end) noexcept;
 
-/// One zeroed page, or nullptr when there is none. Any core, any context; takes a lock for a few instructions.
+/// One zeroed page, or nullptr when there is none. Any core, any context. Comes from the
+/// core's own cache; every 32nd time or so a lock is taken for a moment. When the rest is gone, pages in other cores'
+/// caches (at most 64 each) count as gone too.
 void* allocate_page() noexcept;
 /// Takes it back.
 void free_page(void* page) noexcept;
@@ -22,7 +24,7 @@ void free_page(void* page) noexcept;
 /// node.
 void* allocate_pages(std::size_t count) noexcept;
 
-/// Pages that nobody owns.
+/// Pages that nobody owns; while cores allocate, off by what is under way.
 std::size_t free_pages() noexcept;
 std::size_t total_pages() noexcept;
 
