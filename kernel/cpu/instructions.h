@@ -92,6 +92,10 @@ inline void enable_interrupts_and_halt() noexcept { asm volatile("sti; hlt; cli"
 [[noreturn]] inline void halt_forever() noexcept {
   for (;;) asm volatile("cli; hlt");
 }
+/// Zeroes `words` of eight bytes, without a call of the C library.
+inline void store_zero_words(void* at, std::uint64_t words) noexcept {
+  asm volatile("rep stosq" : "+D"(at), "+c"(words) : "a"(std::uint64_t{0}) : "memory");
+}
 inline void pause() noexcept { asm volatile("pause"); }
 inline std::uint64_t read_flags() noexcept {
   std::uint64_t flags;
