@@ -32,7 +32,8 @@ constexpr std::uint16_t kPowerPort = 0x604;      // q35's ACPI PM1a control
 constexpr std::uint16_t kPowerOff = 0x2000;      // sleep enable, type 0: S5
 constexpr int kPanicStatus = 70;
 
-std::atomic<bool> panicking{false};
+constexpr std::size_t kNobody = ~std::size_t{0};
+std::atomic<std::size_t> reporter{kNobody};  // the processor that reports
 
 bool is_text(std::uint64_t address) noexcept {
   return address >= reinterpret_cast<std::uint64_t>(__executable_start) && address < reinterpret_cast<std::uint64_t>(etext);
@@ -81,20 +82,24 @@ void write_backtrace(std::uint64_t rsp) noexcept {
   }
 }
 
-// One processor reports; the others stop.
+[[noreturn]] void end_report() noexcept {
+  console_write("ebb-panic: end\n");
+  out8(kPvpanicPort, kPvpanicPanicked);
+  power_off(kPanicStatus);
+}
+
+// One processor reports; the others stop. A fault of the report itself ends the machine with what has been said.
 void begin_report() noexcept {
-  if (panicking.exchange(true, std::memory_order_relaxed)) halt_forever();
+  std::size_t first = kNobody;
+  if (!reporter.compare_exchange_strong(first, processor_index(), std::memory_order_relaxed)) {
+    if (first == processor_index()) end_report();
+    halt_forever();
+  }
   break_console_lock();
   for (std::size_t other = 0; other < processor_count(); ++other) {
     if (other != processor_index()) send_interrupt(other, kHaltVector);
   }
   console_write("\nebb-panic: ");
-}
-
-[[noreturn]] void end_report() noexcept {
-  console_write("ebb-panic: end\n");
-  out8(kPvpanicPort, kPvpanicPanicked);
-  power_off(kPanicStatus);
 }
 
 }  // namespace
@@ -147,7 +152,9 @@ void panic(const char* what, std::uint64_t rip, std::uint64_t rsp, std::uint64_t
 }
 
 void power_off(int status) noexcept {
-  out32(kDebugExitPort, static_cast<std::uint32_t>(status));
+  // The device leaves seven bits of it; a failure must not become a 0.
+  constexpr int kHighest = 127;
+  out32(kDebugExitPort, static_cast<std::uint32_t>(status < 0 || status > kHighest ? kHighest : status));
   out16(kPowerPort, kPowerOff);
   halt_forever();
 }

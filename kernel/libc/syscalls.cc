@@ -233,7 +233,7 @@ extern "C" void handle_syscall(SyscallFrame* frame) {
     case SYS_getrlimit: result = limits(a, reinterpret_cast<std::uint64_t*>(b)); break;
     case SYS_sysinfo: result = system_info(reinterpret_cast<SystemInfo*>(a)); break;
 
-    case SYS_exit_group: cpu::power_off(static_cast<int>(a & 0x7f));
+    case SYS_exit_group: cpu::power_off(static_cast<int>(a & 0xff));  // as wait(2) tells it
     case SYS_tgkill: case SYS_tkill: case SYS_kill: aborted(*frame);
     default: report_unknown(frame->rax);
   }

@@ -118,6 +118,6 @@ void write_log(std::string_view line) noexcept {
   cpu::console_write("\n");
 }
 
-void exit_node(int status) noexcept { cpu::power_off(status & 0x7f); }
+void exit_node(int status) noexcept { cpu::power_off(status & 0xff); }
 
 }  // namespace ebb::platform

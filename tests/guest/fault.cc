@@ -1,5 +1,7 @@
-// Ends in the way its first argument names. Not a test by itself: fault_test.py reads what it leaves on the console.
+// Ends in the way its first argument names. Not a test by itself: fault_test.py looks at what it leaves on the console,
+// and at what it costs the host.
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -28,6 +30,12 @@ ebb::task<int> fault_on_core_one() {
   co_return 0;
 }
 
+ebb::task<int> sleep_on_both_cores() {
+  co_await ebb::on_core(ebb::CoreIndex{1}, [] {});
+  co_await ebb::sleep_for(std::chrono::seconds(3));
+  co_return 6;
+}
+
 void use_all_memory() {
   for (;;) {
     auto* memory = static_cast<char*>(std::malloc(1 << 20));
@@ -44,6 +52,8 @@ int main(int argc, char** argv) {
   if (std::strcmp(way, "stack") == 0) return overflow_stack(0);
   if (std::strcmp(way, "throw") == 0) throw_in_thread();
   if (std::strcmp(way, "core") == 0) return ebb::run_cores(2, fault_on_core_one);
+  if (std::strcmp(way, "idle") == 0) return ebb::run_cores(2, sleep_on_both_cores);
+  if (std::strcmp(way, "status") == 0) return 256 + 200;
   if (std::strcmp(way, "memory") == 0) use_all_memory();
   if (std::strcmp(way, "illegal") == 0) asm volatile("ud2");
   if (std::strcmp(way, "hang") == 0) for (std::atomic<bool> never{false}; !never;) {}

@@ -1,4 +1,5 @@
 """What an image that cannot go on says, and what run-image makes of it: usage fault_test.py RUN_IMAGE IMAGE."""
+import resource
 import subprocess
 import sys
 
@@ -28,3 +29,12 @@ expect("illegal", 70, "invalid opcode", "main+0x")
 expect("memory", 70, "out of memory")
 expect("nothing", 5, "nothing happened")
 expect("hang", 124, stderr="did not end within 2 s", options=("--timeout", "2"))
+# QEMU's exit code has seven bits for it: what does not fit is still a failure.
+expect("status", 127)
+
+# Two cores with nothing to do for 3 s halt: polling, they would take up to 6 s of the host's processors.
+before = resource.getrusage(resource.RUSAGE_CHILDREN)
+expect("idle", 6)
+after = resource.getrusage(resource.RUSAGE_CHILDREN)
+seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+assert seconds < 1.5, f"an idle image took {seconds:.2f} s of processor time"
