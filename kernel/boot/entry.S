@@ -1,4 +1,5 @@
-// From the hypervisor's jump to C++: the PVH entry of the first processor, and the start of the others.
+// From the hypervisor's jump to C++: the PVH entry of the first processor, and the start of the others; and from the
+// started kernel into the C library.
 //
 // PVH (xen/include/public/arch-x86/hvm/start_info.h): 32-bit protected mode, paging off, interrupts off, flat segments,
 // %ebx = physical address of the start info. The other processors begin in real mode (SDM vol. 3, 9.4) in a copy of
@@ -143,6 +144,16 @@ ap_long_mode:
         xorl %ebp, %ebp
         call processor_start
         ud2
+
+// enter_c_library(stack): the process begins (System V ABI, AMD64 supplement, 3.4.1).
+        .globl enter_c_library
+        .type enter_c_library, @function
+enter_c_library:
+        movq %rdi, %rsp
+        xorl %ebp, %ebp
+        xorl %edx, %edx
+        sti
+        jmp _start
 
         .section .rodata.boot, "a", @progbits
         .p2align 3

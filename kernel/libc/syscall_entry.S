@@ -103,14 +103,4 @@ leave_thread:
         call thread_left
         ud2
 
-// enter_c_library(stack): the process begins (System V ABI, AMD64 supplement, 3.4.1).
-        .globl enter_c_library
-        .type enter_c_library, @function
-enter_c_library:
-        movq %rdi, %rsp
-        xorl %ebp, %ebp
-        xorl %edx, %edx
-        sti
-        jmp _start
-
         .section .note.GNU-stack, "", @progbits
