@@ -227,6 +227,29 @@ class NodeOnTheNetwork(unittest.TestCase):
                 received += len(connection.recv(1 << 20))
             self.assertEqual(received, sent)
 
+    def test_survives_more_peers_that_do_not_read_than_it_has_memory_for(self):
+        # Each keeps up to 512 KiB of buffers in the node; with 256 MiB that is too much, and some are reset.
+        connections = []
+        for _ in range(500):
+            connection = socket.socket()
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 17)
+            connection.settimeout(PATIENCE)
+            connection.connect((self.node.address, ECHO))
+            connection.setblocking(False)
+            connections.append(connection)
+        block = bytes(1 << 16)
+        moved = time.monotonic()
+        while time.monotonic() - moved < 0.5:
+            for connection in connections:
+                with contextlib.suppress(BlockingIOError, ConnectionError):
+                    connection.send(block)
+                    moved = time.monotonic()
+        for connection in connections:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+        self.test_echoes_a_byte_at_a_time()
+
     def test_takes_many_connections(self):
         connections = [self.node.connect(ECHO) for _ in range(200)]
         for number, connection in enumerate(connections):
