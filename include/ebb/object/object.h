@@ -26,7 +26,7 @@
 
 namespace ebb {
 
-template <object_type T>
+template <class T>
 class ref;
 
 namespace detail {
@@ -45,7 +45,7 @@ using MethodResult = typename SignatureOf<Member>::result;
 }  // namespace detail
 
 /// The representative of an object on one core of this node.
-template <object_type T>
+template <class T>
 class target {
  public:
   target(ObjectId id, CoreIndex core) noexcept : id_(id), core_(core) {}
@@ -90,7 +90,7 @@ class target {
 };
 
 /// The representatives of an object on one node: one core's, or that of whichever core the call reaches first.
-template <object_type T>
+template <class T>
 class node_target {
  public:
   node_target(ObjectId id, NodeId node, CoreIndex core, platform::Duration timeout) noexcept
@@ -143,7 +143,10 @@ class node_target {
 };
 
 /// A reference to an object: its id, no more. Copy it freely, hand it to any core. Callable only on a core.
-template <object_type T>
+///
+/// Not constrained to object types, so that an object's methods may take and return references to its own type, which is
+/// not complete there; using one of anything else does not compile.
+template <class T>
 class ref {
  public:
   /// Names no object; using it throws ErrorException(no_such_object).
@@ -281,7 +284,7 @@ task<Result<void>> destroy(ref<T> object) {
 }
 
 /// References travel as the id, under a name of their own.
-template <object_type T>
+template <class T>
 struct wire::Codec<ref<T>> {
   static constexpr std::size_t kLeastBytes = wire::Codec<ObjectId>::kLeastBytes;
   static constexpr std::uint64_t name(std::uint64_t hash) noexcept {
