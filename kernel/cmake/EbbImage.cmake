@@ -1,4 +1,6 @@
 # Linking bare-metal images: one static ELF of application, runtime, kernel and the distribution's C and C++ libraries.
+# For the table of functions; without it CMake leaves an assembler file out, and says nothing.
+enable_language(ASM)
 # Internal cache entries are seen from every folder.
 set(EBB_PYTHON ${Python3_EXECUTABLE} CACHE INTERNAL "")
 set(EBB_SYMBOL_TABLE ${CMAKE_CURRENT_LIST_DIR}/symbol_table.py CACHE INTERNAL "")

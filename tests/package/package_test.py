@@ -58,6 +58,11 @@ class Package(unittest.TestCase):
         self.assertEqual(done.returncode, USAGE_STATUS, done.stdout)
         self.assertRegex(done.stdout, r"\Anode: [^\n]*a node needs --ebb-node=N and --ebb-frontend=[^\n]*\n\Z")
 
+    def test_gives_the_image_the_names_of_its_functions(self):
+        symbols = run("nm", self.folder / "project/tally.elf")
+        self.assertEqual(symbols.returncode, 0, symbols.stdout)
+        self.assertRegex(symbols.stdout, r" R ebb_symbol_count\n")
+
     def test_installs_the_command(self):
         done = run(self.prefix / "bin/ebb", "--help")
         self.assertEqual(done.returncode, 0, done.stdout)
