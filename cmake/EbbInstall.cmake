@@ -12,6 +12,8 @@ set(ebb_package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/multilibos)
 
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ebb DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
 # ebb_install_libraries(TARGET ...): exported without the prefix of their file names, as multilibos::hosted and so on.
 function(ebb_install_libraries)
   foreach(target ${ARGN})
