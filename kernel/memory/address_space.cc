@@ -40,8 +40,20 @@ Region regions[kMaxRegions];  // by address
 std::size_t region_count = 0;
 std::uint64_t next_address = kRegionsBegin;
 std::atomic<bool> exhausted{false};
+// Tables of pages that no region needs, linked through their first entry. They become tables again, nothing else: what
+// another core remembers of one's old place then leads, at worst, its guesses ahead through a table.
+Table* spare_tables = nullptr;
 
 std::size_t index_at(std::uint64_t address, int level) noexcept { return address >> (12 + 9 * level) & 511; }
+
+/// A table with no entry; nullptr without memory.
+void* make_table(int level) noexcept {
+  if (level != 0 || spare_tables == nullptr) return allocate_page();
+  Table* table = spare_tables;
+  spare_tables = reinterpret_cast<Table*>(*table);
+  *table = 0;
+  return table;
+}
 
 /// The entry for `address` in its table of `level` (0: pages, 1: 2 MiB), with the tables above it made if asked for.
 Table* entry_of(std::uint64_t address, int level, bool make) noexcept {
@@ -50,7 +62,7 @@ Table* entry_of(std::uint64_t address, int level, bool make) noexcept {
     Table& entry = table[index_at(address, at)];
     if ((entry & kPresent) == 0) {
       if (!make) return nullptr;
-      void* fresh = allocate_page();
+      void* fresh = make_table(at - 1);
       if (fresh == nullptr) return nullptr;
       entry = reinterpret_cast<std::uint64_t>(fresh) | kPresent | kWritable;
     }
@@ -111,6 +123,21 @@ void drop_pages(std::uint64_t begin, std::uint64_t end) noexcept {
       free_page(page);
     }
     address += kPageBytes;
+  }
+}
+
+/// Puts by the tables between `begin` and `end`, all dropped, that serve no region now and none to come.
+void put_tables_by(std::uint64_t begin, std::uint64_t end) noexcept {
+  for (std::uint64_t at = begin & ~(kLargeBytes - 1); at < end && at + kLargeBytes <= next_address; at += kLargeBytes) {
+    const std::size_t region = find(at);
+    if (region < region_count && regions[region].begin < at + kLargeBytes) continue;
+    Table* entry = entry_of(at, 1, false);
+    if (entry == nullptr || (*entry & kPresent) == 0) continue;
+    auto* table = reinterpret_cast<Table*>(*entry & kAddressMask);
+    *entry = 0;
+    cpu::invalidate_page(at);
+    *table = reinterpret_cast<std::uint64_t>(spare_tables);
+    spare_tables = table;
   }
 }
 
@@ -210,8 +237,10 @@ bool release(std::uint64_t address, std::size_t bytes) noexcept {
   const cpu::SpinGuard guard(lock);
   if (!split(address) || !split(end)) return false;
   for (std::size_t at = find(address); at < region_count && regions[at].begin < end;) {
-    drop_pages(regions[at].begin, regions[at].end);
+    const Region region = regions[at];
+    drop_pages(region.begin, region.end);
     remove(at);
+    put_tables_by(region.begin, region.end);
   }
   return true;
 }

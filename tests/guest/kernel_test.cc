@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -142,6 +143,25 @@ TEST(Kernel, GivesZeroedMemoryOnTouchAndTakesItBack) {
     }
     ASSERT_EQ(munmap(memory, kBytes), 0);
   }
+}
+
+TEST(Kernel, TakesTheTablesOfUnmappedMemoryBackToo) {
+  constexpr std::size_t kBytes = 64 << 20;
+  constexpr std::size_t kOneTable = 2 << 20;
+  const auto free_bytes = [] {
+    struct sysinfo info {};
+    EXPECT_EQ(sysinfo(&info), 0);
+    return static_cast<std::int64_t>(info.freeram) * info.mem_unit;
+  };
+  std::int64_t before = 0;
+  for (int round = 0; round < 200; ++round) {
+    auto* memory = static_cast<char*>(mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    ASSERT_NE(memory, MAP_FAILED);
+    for (std::size_t at = 0; at < kBytes; at += kOneTable) memory[at] = 1;
+    ASSERT_EQ(munmap(memory, kBytes), 0);
+    if (round == 0) before = free_bytes();
+  }
+  EXPECT_LT(before - free_bytes(), 1 << 20);
 }
 
 TEST(Kernel, AllocatesAndFreesOnBothProcessors) {
