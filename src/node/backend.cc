@@ -22,7 +22,7 @@ namespace {
 using platform::Endpoint;
 
 // How long a node waits for its address (DHCP), and how often it tries to join.
-constexpr platform::Duration kAddressWait = std::chrono::seconds(30);
+constexpr platform::Duration kAddressWait = std::chrono::seconds(20);  // less than the front end waits for a join
 constexpr platform::Duration kAddressLook = std::chrono::milliseconds(2);
 constexpr int kJoinAttempts = 5;
 constexpr platform::Duration kJoinPause = std::chrono::milliseconds(200);
@@ -94,7 +94,7 @@ task<Result<Endpoint>> choose_listen(Options options) {
     if (platform::Clock::now() > give_up) break;
     co_await sleep_for(kAddressLook);
   }
-  co_return Error(Errc::unavailable, "no address after 30 s; is there a DHCP server on this node's network?");
+  co_return Error(Errc::unavailable, "no address after 20 s; is there a DHCP server on this node's network?");
 }
 
 task<Result<void>> join(Node* node, Endpoint front_end) {
