@@ -74,11 +74,12 @@ std::int64_t clock_time(std::uint64_t clock, Timespec* time) noexcept {
 
 std::int64_t sleep(std::uint64_t clock, bool absolute, const Timespec* time) noexcept {
   if (time->seconds < 0 || time->nanoseconds < 0 || time->nanoseconds >= static_cast<std::int64_t>(kNanoseconds)) return -EINVAL;
-  std::uint64_t until = static_cast<std::uint64_t>(time->seconds) * kNanoseconds + static_cast<std::uint64_t>(time->nanoseconds);
+  std::uint64_t until = cpu::to_ns(time->seconds, time->nanoseconds);
   if (!absolute) {
-    until += cpu::now_ns();
+    const std::uint64_t now = cpu::now_ns();
+    until = until + now >= now ? until + now : ~std::uint64_t{0};
   } else if (clock == 0) {
-    until -= cpu::wall_clock_offset_ns();
+    until = cpu::ns_at_wall_clock(until);
   }
   const volatile bool never = false;
   halt_until(until, &never);

@@ -119,12 +119,12 @@ std::int64_t futex(std::uint32_t* word, int operation, std::uint32_t value, cons
   std::uint64_t until = kForever;
   if (const auto* time = static_cast<const Timespec*>(timeout); time != nullptr && (command == kWait || command == kWaitBitset)) {
     if (time->seconds < 0) return -ETIMEDOUT;
-    const std::uint64_t given = static_cast<std::uint64_t>(time->seconds) * 1'000'000'000 + static_cast<std::uint64_t>(time->nanoseconds);
+    const std::uint64_t given = cpu::to_ns(time->seconds, time->nanoseconds);
     // wait takes a span, the bitset form a point in time.
     if (command == kWait) {
-      until = cpu::now_ns() + given;
+      until = given < kForever - cpu::now_ns() ? cpu::now_ns() + given : kForever;
     } else {
-      until = operation & kClockRealtime ? given - cpu::wall_clock_offset_ns() : given;
+      until = operation & kClockRealtime ? cpu::ns_at_wall_clock(given) : given;
     }
   }
   switch (command) {

@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <cstring>
 #include <ctime>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -114,6 +115,36 @@ TEST(Kernel, TimesOutAConditionVariable) {
   const auto start = Steady::now();
   EXPECT_EQ(never.wait_for(lock, 20ms), std::cv_status::timeout);
   EXPECT_GE(Steady::now() - start, 20ms);
+}
+
+TEST(Kernel, DoesNotWaitForWhatIsLongPast) {
+  std::mutex mutex;
+  std::condition_variable never;
+  std::unique_lock lock(mutex);
+  // By the wall clock, and before this machine was started.
+  const auto past = std::chrono::system_clock::now() - 1h;
+  EXPECT_EQ(never.wait_until(lock, past), std::cv_status::timeout);
+  const timespec yesterday{std::time(nullptr) - 86'400, 0};
+  EXPECT_EQ(clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &yesterday, nullptr), 0);
+}
+
+TEST(Kernel, WaitsForTheEndOfTime) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool done = false;
+  std::thread other([&] {
+    std::this_thread::sleep_for(20ms);
+    const std::lock_guard guard(mutex);
+    done = true;
+    changed.notify_one();
+  });
+  std::unique_lock lock(mutex);
+  const timespec end{std::numeric_limits<std::time_t>::max(), 0};
+  int status = 0;
+  while (!done && status == 0) status = pthread_cond_timedwait(changed.native_handle(), mutex.native_handle(), &end);
+  EXPECT_EQ(status, 0);
+  lock.unlock();
+  other.join();
 }
 
 TEST(Kernel, SleepsAsLongAsAsked) {
