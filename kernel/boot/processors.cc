@@ -43,9 +43,11 @@ bool start(std::uint32_t apic_id, std::size_t index) noexcept {
   // missed the first start-up gets the second.
   cpu::send_init(apic_id);
   cpu::spin_us(10);
-  for (int attempt = 0; attempt < 2; ++attempt) {
+  // A virtual one may have to wait for a processor of the host, for long if that is busy.
+  constexpr std::uint64_t kPatienceNs[] = {50'000'000, 2'000'000'000};
+  for (const std::uint64_t patience : kPatienceNs) {
     cpu::send_startup(apic_id, static_cast<std::uint8_t>(kApTrampoline / memory::kPageBytes));
-    const std::uint64_t give_up = cpu::now_ns() + 50'000'000;
+    const std::uint64_t give_up = cpu::now_ns() + patience;
     while (cpu::now_ns() < give_up) {
       if (arrived.load(std::memory_order_acquire) == index) return true;
       cpu::pause();

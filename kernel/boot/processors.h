@@ -13,7 +13,7 @@ inline constexpr std::uint64_t kApTrampoline = 0x8000;
 void find_all_processors() noexcept;
 
 /// Starts all processors that were found, one after the other; each parks in libc::run_threads(). One that does not
-/// come up within 100 ms is left out, with a line on the console.
+/// come up within about 2 s is left out, and so are those behind it, with a line on the console.
 void start_processors() noexcept;
 
 }  // namespace kernel::boot
