@@ -35,9 +35,13 @@ struct Work {
 ebb::task<ebb::Result<void>> feed(Work* work, ebb::NodeId node, ebb::CoreIndex core) {
   while (!work->failed) {
     auto piece = work->reader->next();
-    if (piece && !*piece) break;
-    ebb::Result<void> counted = piece ? co_await work->object.on(node, core).call<&WordCount::count>(*std::move(*piece))
-                                      : ebb::Result<void>(std::move(piece).error());
+    if (!piece) {
+      work->failed = true;
+      co_return std::move(piece).error();
+    }
+    if (!*piece) break;
+    std::string text = *std::move(*piece);
+    const ebb::Result<void> counted = co_await work->object.on(node, core).call<&WordCount::count>(std::move(text));
     if (!counted) {
       work->failed = true;
       co_return counted;
