@@ -1,9 +1,9 @@
 // A made-up bus 0 with functions whose registers behave as the standard says, or as a test wants them to.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstring>
 #include <map>
 #include <utility>
 #include <vector>
@@ -29,7 +29,7 @@ struct FakeFunction {
     auto* bytes = reinterpret_cast<std::uint8_t*>(words.data());
     bytes[offset] = id;
     bytes[offset + 1] = bytes[0x34];
-    std::memcpy(bytes + offset + 2, body.data(), body.size());
+    std::copy(body.begin(), body.end(), bytes + offset + 2);
     bytes[0x34] = offset;
   }
   std::uint32_t command() const { return words[1] & 0xffff; }

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,11 +24,15 @@ using kernel::virtio::QueueAddresses;
 using kernel::virtio::UsedElement;
 namespace net = kernel::virtio::net;
 
-/// Zeroed pages. A test's process ends before anybody wants them back.
+/// Zeroed pages, kept until the test's process ends, as a driver expects.
 inline void* allocate_pages(std::size_t count) {
-  void* memory = std::aligned_alloc(kernel::virtio::kPageBytes, count * kernel::virtio::kPageBytes);
-  std::memset(memory, 0, count * kernel::virtio::kPageBytes);
-  return memory;
+  struct Free {
+    void operator()(void* memory) const noexcept { std::free(memory); }
+  };
+  static std::vector<std::unique_ptr<void, Free>> kept;
+  kept.emplace_back(std::aligned_alloc(kernel::virtio::kPageBytes, count * kernel::virtio::kPageBytes));
+  std::memset(kept.back().get(), 0, count * kernel::virtio::kPageBytes);
+  return kept.back().get();
 }
 
 /// The device's side of a split queue.
