@@ -123,5 +123,10 @@ class Ending(unittest.TestCase):
             self.assertEqual(front_end.leftovers(), [])
 
 
+def tearDownModule():
+    # Killed front ends, and those that a second signal ended, leave the network.
+    call(EBB, "host-clean")
+
+
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1] + sys.argv[4:], verbosity=1)
