@@ -1,20 +1,17 @@
 // What the cluster asks of whoever can start nodes: libvirt, or plain Linux processes.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <filesystem>
 #include <string>
 #include <string_view>
 
+#include "ebb/base/cluster_key.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "ebb/platform/stream.h"
 
 namespace ebb::frontend::nodes {
-
-/// The secret that lets a node join its cluster. Never part of a command line.
-using ClusterKey = std::array<std::byte, 32>;
 
 /// Nodes that one driver runs at a time; start() beyond it answers resource_exhausted.
 inline constexpr std::size_t kMaxNodes = 256;

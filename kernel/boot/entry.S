@@ -20,6 +20,26 @@
 #define DATA 0x10
 #define CODE32 0x18
 
+// Long mode and paging, with %cr3 and %cr4 set; the far jump that follows enters it (SDM vol. 3, 10.8.5).
+        .macro turn_on_long_mode
+        movl $EFER, %ecx
+        rdmsr
+        orl $(EFER_LME | EFER_SCE | EFER_NXE), %eax
+        wrmsr
+        movl $(CR0_PE | CR0_MP | CR0_NE | CR0_WP | CR0_PG), %eax
+        movl %eax, %cr0
+        .endm
+
+        .macro load_segments
+        movl $DATA, %eax
+        movl %eax, %ds
+        movl %eax, %es
+        movl %eax, %ss
+        xorl %eax, %eax
+        movl %eax, %fs
+        movl %eax, %gs
+        .endm
+
         .section .note.Xen, "a", @note
         .p2align 2
         .long 4                         // name
@@ -67,24 +87,13 @@ pvh_entry:
         movl %cr4, %eax
         orl $CR4_PAE, %eax
         movl %eax, %cr4
-        movl $EFER, %ecx
-        rdmsr
-        orl $(EFER_LME | EFER_SCE | EFER_NXE), %eax
-        wrmsr
-        movl $(CR0_PE | CR0_MP | CR0_NE | CR0_WP | CR0_PG), %eax
-        movl %eax, %cr0
+        turn_on_long_mode
         lgdt boot_gdt_pointer
         ljmp $CODE64, $long_mode
 
         .code64
 long_mode:
-        movl $DATA, %eax
-        movl %eax, %ds
-        movl %eax, %es
-        movl %eax, %ss
-        xorl %eax, %eax
-        movl %eax, %fs
-        movl %eax, %gs
+        load_segments
         movq $boot_stack_top, %rsp
         xorl %ebp, %ebp
         movl start_info_address(%rip), %edi
@@ -109,12 +118,7 @@ ap_trampoline:
         movl %eax, %cr3
         movl $CR4_PAE, %eax
         movl %eax, %cr4
-        movl $EFER, %ecx
-        rdmsr
-        orl $(EFER_LME | EFER_SCE | EFER_NXE), %eax
-        wrmsr
-        movl $(CR0_PE | CR0_MP | CR0_NE | CR0_WP | CR0_PG), %eax
-        movl %eax, %cr0
+        turn_on_long_mode
         ljmpl $CODE64, $ap_long_mode
         .p2align 3
 ap_gdt_pointer:
@@ -131,13 +135,7 @@ ap_trampoline_end:
 
         .code64
 ap_long_mode:
-        movl $DATA, %eax
-        movl %eax, %ds
-        movl %eax, %es
-        movl %eax, %ss
-        xorl %eax, %eax
-        movl %eax, %fs
-        movl %eax, %gs
+        load_segments
         movl %ebx, %ebx                 // its upper half is undefined now
         movq (ap_trampoline_stack - ap_trampoline)(%rbx), %rsp
         movq (ap_trampoline_index - ap_trampoline)(%rbx), %rdi

@@ -22,10 +22,6 @@
 namespace kernel::libc {
 namespace {
 
-struct Timespec {
-  std::int64_t seconds;
-  std::int64_t nanoseconds;
-};
 struct Buffer {
   const char* base;
   std::size_t size;

@@ -93,11 +93,6 @@ std::int64_t wait(std::uint32_t* word, std::uint32_t value, std::uint64_t until_
   return -ETIMEDOUT;
 }
 
-struct Timespec {
-  std::int64_t seconds;
-  std::int64_t nanoseconds;
-};
-
 }  // namespace
 
 void halt_until(std::uint64_t ns, const volatile bool* woken) noexcept {

@@ -8,6 +8,12 @@
 
 namespace kernel::libc {
 
+/// A time as the Linux ABI passes it.
+struct Timespec {
+  std::int64_t seconds;
+  std::int64_t nanoseconds;
+};
+
 /// What clone3(2) takes; of its fields these count.
 struct CloneArguments {
   std::uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;

@@ -4,7 +4,6 @@
 // It carries bytes and knows nothing of types. Objects (src/object) encode and decode on top of it.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -13,15 +12,13 @@
 
 #include "ebb/async/task.h"
 #include "ebb/base/bytes.h"
+#include "ebb/base/cluster_key.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "ebb/platform/platform.h"
 #include "ebb/platform/stream.h"
 
 namespace ebb {
-
-/// What every node of a cluster holds, and no one else: 32 bytes from a cryptographic source.
-using ClusterKey = std::array<std::byte, 32>;
 
 /// Where a call goes, and how long its caller waits.
 struct CallTarget {
