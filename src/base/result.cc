@@ -24,6 +24,8 @@ std::string_view name(Errc code) noexcept {
     case Errc::address_in_use: return "address_in_use";
     case Errc::internal: return "internal";
     case Errc::version_mismatch: return "version_mismatch";
+    case Errc::moved: return "moved";
+    case Errc::already_exists: return "already_exists";
   }
   return "unknown_error";  // a newer peer's code
 }

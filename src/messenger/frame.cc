@@ -101,7 +101,7 @@ Verdict parse_verdict(std::span<const std::byte, Verdict::kBytes> bytes) noexcep
 
 Errc to_code(std::uint16_t number) noexcept {
   const bool known = number >= static_cast<std::uint16_t>(Errc::application_error) &&
-                     number <= static_cast<std::uint16_t>(Errc::version_mismatch);
+                     number <= static_cast<std::uint16_t>(Errc::already_exists);
   return known ? Errc{number} : Errc::internal;
 }
 

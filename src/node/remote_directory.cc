@@ -10,9 +10,9 @@ namespace {
 
 class RemoteDirectory final : public Directory {
  public:
-  task<Result<ObjectRecord>> create(std::string interface_name, std::uint64_t interface_id, NodeId home) override {
+  task<Result<ObjectRecord>> create(NewObject wanted) override {
     return detail::kDirectory.on(kFrontEndNode)
-        .call<&detail::DirectoryService::create>(std::move(interface_name), interface_id, home);
+        .call<&detail::DirectoryService::create>(std::move(wanted));
   }
   task<Result<ObjectRecord>> lookup(ObjectId id) override {
     return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::lookup>(id);
@@ -31,8 +31,8 @@ std::unique_ptr<Directory> make_remote_directory() { return std::make_unique<Rem
 
 namespace detail {
 
-task<Result<ObjectRecord>> DirectoryService::create(std::string interface_name, std::uint64_t interface_id, NodeId home) {
-  return NodeTable::instance().directory().create(std::move(interface_name), interface_id, home);
+task<Result<ObjectRecord>> DirectoryService::create(NewObject wanted) {
+  return NodeTable::instance().directory().create(std::move(wanted));
 }
 task<Result<ObjectRecord>> DirectoryService::lookup(ObjectId id) { return NodeTable::instance().directory().lookup(id); }
 task<Result<void>> DirectoryService::remove(ObjectId id) { return NodeTable::instance().directory().remove(id); }

@@ -21,7 +21,7 @@ struct MemberList {
 
 /// The directory, as the front end answers for it.
 struct DirectoryService {
-  task<Result<ObjectRecord>> create(std::string interface_name, std::uint64_t interface_id, NodeId home);
+  task<Result<ObjectRecord>> create(NewObject wanted);
   task<Result<ObjectRecord>> lookup(ObjectId id);
   task<Result<void>> remove(ObjectId id);
   task<Result<std::vector<ObjectRecord>>> list(ObjectId after, std::uint32_t limit);

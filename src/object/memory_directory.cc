@@ -11,13 +11,14 @@ class MemoryDirectory final : public Directory {
  public:
   explicit MemoryDirectory(std::uint32_t limit) : limit_(std::min(limit, kMaxObjects)) {}
 
-  task<Result<ObjectRecord>> create(std::string interface_name, std::uint64_t interface_id, NodeId home) override {
+  task<Result<ObjectRecord>> create(NewObject wanted) override {
     const std::lock_guard guard(mutex_);
     if (next_ >= limit_) {
       co_return Error(Errc::resource_exhausted, "all " + std::to_string(limit_ - kFirstDynamicObject.index()) +
                                                     " object ids have been given out; ids are not reused");
     }
-    ObjectRecord record{ObjectId(next_), interface_id, std::move(interface_name), home};
+    ObjectRecord record{ObjectId(next_), wanted.interface_id, std::move(wanted.interface_name), wanted.home,
+                        std::move(wanted.policy), wanted.home_core};
     records_.emplace(record.id, record);
     ++next_;
     co_return record;

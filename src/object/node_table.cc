@@ -177,7 +177,7 @@ void NodeTable::need_root(ObjectId id, Entry& entry) {
   }
   // This event makes the root. A constructor may block; whoever comes meanwhile waits above.
   try {
-    entry.root = entry.type->make_root();
+    entry.root = entry.type->make_root(id);
   } catch (...) {
     finish_root(id, entry, State::known);
     throw;
@@ -222,7 +222,7 @@ void* NodeTable::make(ObjectId id, Entry& entry) {
   if (entry.state.load(std::memory_order_acquire) == State::destroyed) throw_gone(id);
 
   const ConstructionScope scope(id);
-  void* representative = entry.type->make_representative(entry.root);
+  void* representative = entry.type->make_representative(id, entry.root);
   platform::set_translation(id, representative);
   // Release: an observer of the bit on another core may send work here, and finds the slot by this core's own order.
   entry.cores.fetch_or(std::uint64_t{1} << to_number(Core::current().index()), std::memory_order_release);
@@ -256,17 +256,17 @@ task<Result<void>> NodeTable::end(ObjectId id, const detail::TypeDescriptor* typ
   }
   for (std::size_t core = 0; core < Core::count(); ++core) {
     // Every core is asked, not only those whose bit is set: one may be between its check of the state and its bit.
-    co_await on_core(CoreIndex(static_cast<std::uint16_t>(core)), [id, type] {
+    co_await on_core(CoreIndex(static_cast<std::uint16_t>(core)), [id, type, entry] {
       await_construction(id);
       if (void* representative = platform::translate(id)) {
         platform::set_translation(id, nullptr);
-        type->destroy_representative(representative);
+        type->end_representative(representative, entry->root);
       }
     });
   }
   entry->cores.store(0, std::memory_order_relaxed);
   // Only now: until a core has been asked, an event of it that saw the object alive may be making a representative.
-  if (void* root = std::exchange(entry->root, nullptr)) type->destroy_root(root);
+  if (void* root = std::exchange(entry->root, nullptr)) type->end_root(root);
   co_return Result<void>();
 }
 

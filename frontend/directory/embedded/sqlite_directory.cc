@@ -13,11 +13,11 @@ namespace {
 
 // Written into the file's header, by which a file of something else is told apart.
 constexpr int kApplicationId = 0x4d4c4f53;  // "MLOS"
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 
 constexpr const char* kSchema =
     "CREATE TABLE objects(id INTEGER PRIMARY KEY, interface_id INTEGER NOT NULL, interface_name TEXT NOT NULL,"
-    " home INTEGER NOT NULL) STRICT;"
+    " home INTEGER NOT NULL, policy TEXT NOT NULL, home_core INTEGER NOT NULL, epoch INTEGER NOT NULL) STRICT;"
     "CREATE TABLE next_id(only INTEGER PRIMARY KEY CHECK(only = 1), value INTEGER NOT NULL) STRICT;";
 
 struct Close {
@@ -61,7 +61,8 @@ class Use {
 
 ObjectRecord record_of(Use& row) {
   return {ObjectId(static_cast<std::uint32_t>(row.number(0))), std::bit_cast<std::uint64_t>(row.number(1)), row.text(2),
-          NodeId(static_cast<std::uint32_t>(row.number(3)))};
+          NodeId(static_cast<std::uint32_t>(row.number(3))), row.text(4),
+          CoreIndex(static_cast<std::uint16_t>(row.number(5))), static_cast<std::uint32_t>(row.number(6))};
 }
 
 Error missing(ObjectId id) {
@@ -88,8 +89,8 @@ class SqliteDirectory final : public Directory {
     return ready;
   }
 
-  task<Result<ObjectRecord>> create(std::string interface_name, std::uint64_t interface_id, NodeId home) override {
-    if (interface_name.size() > kMaxInterfaceNameBytes) {
+  task<Result<ObjectRecord>> create(NewObject wanted) override {
+    if (wanted.interface_name.size() > kMaxInterfaceNameBytes) {
       co_return Error(Errc::invalid_argument, "an interface's name has at most " + std::to_string(kMaxInterfaceNameBytes) +
                                                   " bytes; choose a shorter one");
     }
@@ -98,7 +99,8 @@ class SqliteDirectory final : public Directory {
       co_return Error(Errc::resource_exhausted, "all " + std::to_string(limit_ - kFirstDynamicObject.index()) +
                                                     " object ids have been given out; ids are not reused");
     }
-    ObjectRecord record{ObjectId(next_), interface_id, std::move(interface_name), home};
+    ObjectRecord record{ObjectId(next_), wanted.interface_id, std::move(wanted.interface_name), wanted.home,
+                        std::move(wanted.policy), wanted.home_core};
     if (Result<void> stored = store(record); !stored) {
       if (sqlite3_get_autocommit(database_.get()) == 0) static_cast<void>(run("ROLLBACK"));
       co_return std::move(stored).error();
@@ -182,11 +184,11 @@ class SqliteDirectory final : public Directory {
     const std::pair<Prepared*, const char*> statements[] = {
         {&begin_, "BEGIN"},
         {&commit_, "COMMIT"},
-        {&insert_, "INSERT INTO objects(id, interface_id, interface_name, home) VALUES(?, ?, ?, ?)"},
+        {&insert_, "INSERT INTO objects(id, interface_id, interface_name, home, policy, home_core, epoch) VALUES(?, ?, ?, ?, ?, ?, ?)"},
         {&count_, "UPDATE next_id SET value = ?"},
-        {&lookup_, "SELECT id, interface_id, interface_name, home FROM objects WHERE id = ?"},
+        {&lookup_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch FROM objects WHERE id = ?"},
         {&remove_, "DELETE FROM objects WHERE id = ?"},
-        {&list_, "SELECT id, interface_id, interface_name, home FROM objects WHERE id > ? ORDER BY id LIMIT ?"},
+        {&list_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch FROM objects WHERE id > ? ORDER BY id LIMIT ?"},
     };
     for (const auto& [place, text] : statements) {
       sqlite3_stmt* prepared = nullptr;
@@ -206,6 +208,9 @@ class SqliteDirectory final : public Directory {
                  .bind(std::bit_cast<std::int64_t>(record.interface_id))
                  .bind(record.interface_name)
                  .bind(to_number(record.home))
+                 .bind(record.policy)
+                 .bind(to_number(record.home_core))
+                 .bind(record.epoch)
                  .step();
     }
     if (code == SQLITE_DONE) code = Use(count_).bind(std::int64_t{record.id.index()} + 1).step();

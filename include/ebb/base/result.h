@@ -33,6 +33,8 @@ enum class Errc : std::uint16_t {
   address_in_use = 17,       ///< another program holds the port
   internal = 18,             ///< a broken promise of the runtime itself; the text says which
   version_mismatch = 19,     ///< the peer speaks no protocol version of ours
+  moved = 20,                ///< the object's home is elsewhere by now; nothing ran, the directory knows where
+  already_exists = 21,       ///< the name is taken
 };
 
 /// The code's stable, lower-case name, as printed and as shown by tools ("node_gone").

@@ -13,12 +13,24 @@
 
 namespace ebb {
 
+/// What one asks for when one creates an object.
+struct NewObject {
+  std::string interface_name;
+  std::uint64_t interface_id = 0;
+  std::string policy;         ///< the kind's name (policy.h)
+  NodeId home = kNoNode;      ///< the node that creates it or, where the kind has one, its home
+  CoreIndex home_core{};
+};
+
 /// What the directory knows of an object.
 struct ObjectRecord {
   ObjectId id;
   std::uint64_t interface_id = 0;
   std::string interface_name;
-  NodeId home = kNoNode;  ///< the node that created it
+  NodeId home = kNoNode;
+  std::string policy;
+  CoreIndex home_core{};
+  std::uint32_t epoch = 1;    ///< of the home: one more each time that it is made anew elsewhere
 };
 
 /// The cluster's (or, without a cluster, the process's) list of objects. Every core may call; calls may wait, and then
@@ -28,7 +40,7 @@ class Directory {
  public:
   virtual ~Directory() = default;
   /// Enters a new object. resource_exhausted when all ids have been given out.
-  virtual task<Result<ObjectRecord>> create(std::string interface_name, std::uint64_t interface_id, NodeId home) = 0;
+  virtual task<Result<ObjectRecord>> create(NewObject wanted) = 0;
   /// no_such_object for an id that was never given out, or whose object was destroyed.
   virtual task<Result<ObjectRecord>> lookup(ObjectId id) = 0;
   /// Forgets an object; no_such_object if it is not there.

@@ -7,7 +7,9 @@
 #include <string_view>
 #include <type_traits>
 
+#include "ebb/base/ids.h"
 #include "ebb/object/interface.h"
+#include "ebb/object/policy.h"
 #include "ebb/object/remote_method.h"
 
 namespace ebb {
@@ -21,14 +23,16 @@ concept object_type = std::is_class_v<T> && requires {
 
 namespace detail {
 
-/// Makes and ends the parts of one type's objects. All functions may throw what the user's constructors throw.
+/// Makes and ends the parts of one type's objects, as its policy does. What makes them may throw what the user's
+/// constructors throw.
 struct TypeDescriptor {
   std::string_view interface_name;
   std::uint64_t interface_id;
-  void* (*make_root)();  ///< nullptr: the type has no root
-  void (*destroy_root)(void* root);
-  void* (*make_representative)(void* root);
-  void (*destroy_representative)(void* representative);
+  std::string_view policy;
+  void* (*make_root)(ObjectId id);  ///< nullptr: the object has no part that the cores of a node share
+  void (*end_root)(void* root);
+  void* (*make_representative)(ObjectId id, void* root);
+  void (*end_representative)(void* representative, void* root);
   std::span<const RemoteMethod> methods;  ///< those that other nodes may call
 
   const RemoteMethod* find(std::uint64_t method) const noexcept {
@@ -40,35 +44,21 @@ struct TypeDescriptor {
 };
 
 template <class T>
-concept has_root = requires { typename T::root; };
-
-/// A type made from its root if it has a constructor for that, else made from nothing.
-template <class T>
-void* make_representative(void* root) {
-  static_cast<void>(root);
-  if constexpr (has_root<T>) {
-    if constexpr (std::is_constructible_v<T, typename T::root&>) {
-      return new T(*static_cast<typename T::root*>(root));
-    } else {
-      return new T();
-    }
-  } else {
-    return new T();
-  }
-}
-
-template <class T>
 inline constexpr auto kRemoteMethods = T::interface::template remote_methods<T>();
 
 template <class T>
 constexpr TypeDescriptor describe() noexcept {
-  TypeDescriptor descriptor{T::interface::name, T::interface::id, nullptr, nullptr, &make_representative<T>,
-                            [](void* representative) { delete static_cast<T*>(representative); },
+  using Policy = policy_of<T>;
+  TypeDescriptor descriptor{T::interface::name, T::interface::id, Policy::name, nullptr, nullptr, nullptr, nullptr,
                             kRemoteMethods<T>};
-  if constexpr (has_root<T>) {
-    descriptor.make_root = []() -> void* { return new typename T::root(); };
-    descriptor.destroy_root = [](void* root) { delete static_cast<typename T::root*>(root); };
+  if constexpr (Policy::template kHasRoot<T>) {
+    descriptor.make_root = [](ObjectId id) -> void* { return Policy::template make_root<T>(id); };
+    descriptor.end_root = [](void* root) { Policy::template end_root<T>(root); };
   }
+  descriptor.make_representative = [](ObjectId id, void* root) -> void* { return Policy::template on_miss<T>(id, root); };
+  descriptor.end_representative = [](void* representative, void* root) {
+    Policy::template end_representative<T>(static_cast<T*>(representative), root);
+  };
   return descriptor;
 }
 

@@ -25,6 +25,10 @@ T now(task<T> work) {
   return std::move(result).value();
 }
 
+NewObject wanted(std::string interface_name, std::uint64_t interface_id, NodeId home) {
+  return {std::move(interface_name), interface_id, "per_core", home, {}};
+}
+
 class SqliteDirectory : public testing::Test {
  protected:
   void TearDown() override {
@@ -38,7 +42,7 @@ class SqliteDirectory : public testing::Test {
 
 TEST_F(SqliteDirectory, FindsWhatWasEntered) {
   const auto directory = in_memory();
-  const auto made = now(directory->create("demo.Counter/1", 0xfedc'ba98'7654'3210, NodeId{7})).value();
+  const auto made = now(directory->create(wanted("demo.Counter/1", 0xfedc'ba98'7654'3210, NodeId{7}))).value();
   EXPECT_EQ(made.id, kFirstDynamicObject);
   const auto found = now(directory->lookup(made.id)).value();
   EXPECT_EQ(found.interface_name, "demo.Counter/1");
@@ -48,7 +52,7 @@ TEST_F(SqliteDirectory, FindsWhatWasEntered) {
 
 TEST_F(SqliteDirectory, DoesNotFindWhatWasRemovedOrNeverEntered) {
   const auto directory = in_memory();
-  const auto made = now(directory->create("a", 1, NodeId{0})).value();
+  const auto made = now(directory->create(wanted("a", 1, NodeId{0}))).value();
   ASSERT_TRUE(now(directory->remove(made.id)));
   EXPECT_EQ(now(directory->lookup(made.id)).code(), Errc::no_such_object);
   EXPECT_EQ(now(directory->remove(made.id)).code(), Errc::no_such_object);
@@ -57,34 +61,34 @@ TEST_F(SqliteDirectory, DoesNotFindWhatWasRemovedOrNeverEntered) {
 
 TEST_F(SqliteDirectory, NeverGivesAnIdTwice) {
   const auto directory = in_memory();
-  const auto first = now(directory->create("a", 1, NodeId{0})).value();
+  const auto first = now(directory->create(wanted("a", 1, NodeId{0}))).value();
   ASSERT_TRUE(now(directory->remove(first.id)));
-  EXPECT_GT(now(directory->create("a", 1, NodeId{0})).value().id, first.id);
+  EXPECT_GT(now(directory->create(wanted("a", 1, NodeId{0}))).value().id, first.id);
 }
 
 TEST_F(SqliteDirectory, NeverGivesAnIdTwiceAcrossARestart) {
   ObjectId last, kept;
   {
     const auto directory = open_sqlite_directory(file_).value();
-    kept = now(directory->create("kept", 1, NodeId{0})).value().id;
-    last = now(directory->create("a", 1, NodeId{0})).value().id;
+    kept = now(directory->create(wanted("kept", 1, NodeId{0}))).value().id;
+    last = now(directory->create(wanted("a", 1, NodeId{0}))).value().id;
     ASSERT_TRUE(now(directory->remove(last)));
   }
   const auto directory = open_sqlite_directory(file_).value();
-  EXPECT_GT(now(directory->create("a", 1, NodeId{0})).value().id, last);
+  EXPECT_GT(now(directory->create(wanted("a", 1, NodeId{0}))).value().id, last);
   EXPECT_EQ(now(directory->lookup(kept)).value().interface_name, "kept");
 }
 
 TEST_F(SqliteDirectory, EndsWhenAllIdsAreGivenOut) {
   const auto directory = in_memory(kFirstDynamicObject.index() + 2);
-  EXPECT_TRUE(now(directory->create("a", 1, NodeId{0})));
-  EXPECT_TRUE(now(directory->create("a", 1, NodeId{0})));
-  EXPECT_EQ(now(directory->create("a", 1, NodeId{0})).code(), Errc::resource_exhausted);
+  EXPECT_TRUE(now(directory->create(wanted("a", 1, NodeId{0}))));
+  EXPECT_TRUE(now(directory->create(wanted("a", 1, NodeId{0}))));
+  EXPECT_EQ(now(directory->create(wanted("a", 1, NodeId{0}))).code(), Errc::resource_exhausted);
 }
 
 TEST_F(SqliteDirectory, ListsInTheOrderOfIdsAndWithinTheLimit) {
   const auto directory = in_memory();
-  for (std::uint32_t i = 0; i < Directory::kMaxListed + 5; ++i) ASSERT_TRUE(now(directory->create("a", i, NodeId{0})));
+  for (std::uint32_t i = 0; i < Directory::kMaxListed + 5; ++i) ASSERT_TRUE(now(directory->create(wanted("a", i, NodeId{0}))));
   EXPECT_EQ(now(directory->list(ObjectId(0), 1'000'000)).value().size(), Directory::kMaxListed);
   const auto page = now(directory->list(ObjectId(1030), 2)).value();
   ASSERT_EQ(page.size(), 2u);
@@ -94,15 +98,15 @@ TEST_F(SqliteDirectory, ListsInTheOrderOfIdsAndWithinTheLimit) {
 
 TEST_F(SqliteDirectory, BoundsTheInterfaceName) {
   const auto directory = in_memory();
-  EXPECT_TRUE(now(directory->create(std::string(kMaxInterfaceNameBytes, 'a'), 1, NodeId{0})));
-  EXPECT_EQ(now(directory->create(std::string(kMaxInterfaceNameBytes + 1, 'a'), 1, NodeId{0})).code(),
+  EXPECT_TRUE(now(directory->create(wanted(std::string(kMaxInterfaceNameBytes, 'a'), 1, NodeId{0}))));
+  EXPECT_EQ(now(directory->create(wanted(std::string(kMaxInterfaceNameBytes + 1, 'a'), 1, NodeId{0}))).code(),
             Errc::invalid_argument);
 }
 
 TEST_F(SqliteDirectory, KeepsNamesThatLookLikeStatements) {
   const auto directory = in_memory();
   const std::string name("'); DROP TABLE objects; --\0x", 28);
-  const auto made = now(directory->create(name, 1, NodeId{0})).value();
+  const auto made = now(directory->create(wanted(name, 1, NodeId{0}))).value();
   EXPECT_EQ(now(directory->lookup(made.id)).value().interface_name, name);
 }
 
@@ -125,7 +129,7 @@ TEST_F(SqliteDirectory, SaysWhenItsFileCannotBeMade) {
 TEST_F(SqliteDirectory, IsUsedByThreadsAtOnce) {
   const auto directory = in_memory();
   auto enter = [&] {
-    for (int i = 0; i < 500; ++i) now(directory->create("a", 1, NodeId{0})).value();
+    for (int i = 0; i < 500; ++i) now(directory->create(wanted("a", 1, NodeId{0}))).value();
   };
   std::thread other(enter);
   enter();

@@ -254,12 +254,16 @@ TEST(Object, ReportsAConstructorThatUsesTheObjectItMakes) {
   });
 }
 
+ebb::NewObject wanted(std::string interface_name, std::uint64_t interface_id, ebb::NodeId home) {
+  return {std::move(interface_name), interface_id, "per_core", home, {}};
+}
+
 ebb::task<int> use_up_ids() {
   auto directory = ebb::make_memory_directory(ebb::kFirstDynamicObject.index() + 2);
-  EXPECT_TRUE(co_await directory->create("test.Other/1", 1, ebb::kFrontEndNode));
-  auto second = co_await directory->create("test.Other/1", 1, ebb::kFrontEndNode);
+  EXPECT_TRUE(co_await directory->create(wanted("test.Other/1", 1, ebb::kFrontEndNode)));
+  auto second = co_await directory->create(wanted("test.Other/1", 1, ebb::kFrontEndNode));
   EXPECT_TRUE(co_await directory->remove(second.value().id));
-  EXPECT_EQ((co_await directory->create("test.Other/1", 1, ebb::kFrontEndNode)).code(), Errc::resource_exhausted)
+  EXPECT_EQ((co_await directory->create(wanted("test.Other/1", 1, ebb::kFrontEndNode))).code(), Errc::resource_exhausted)
       << "an id came back";
   EXPECT_EQ((co_await directory->remove(second.value().id)).code(), Errc::no_such_object);
   co_return 0;

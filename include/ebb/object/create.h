@@ -1,0 +1,69 @@
+// The beginning and the end of an object.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "ebb/async/task.h"
+#include "ebb/base/ids.h"
+#include "ebb/base/result.h"
+#include "ebb/object/directory.h"
+#include "ebb/object/node_link.h"
+#include "ebb/object/node_table.h"
+#include "ebb/object/ref.h"
+#include "ebb/object/type.h"
+
+namespace ebb {
+
+namespace detail {
+
+template <object_type T>
+task<Result<ref<T>>> create() {
+  NodeTable& table = NodeTable::instance();
+  NewObject wanted{std::string(T::interface::name), T::interface::id, std::string(policy_of<T>::name), this_node(),
+                   Core::current().index()};
+  auto record = co_await table.directory().create(std::move(wanted));
+  static_cast<void>(&Registered<T>::entry);
+  if (!record) co_return std::move(record).error();
+  table.enter(record->id, kTypeDescriptor<T>);
+  co_return ref<T>::unchecked(record->id);
+}
+
+template <object_type T>
+task<Result<ref<T>>> open(ObjectId id) {
+  static_cast<void>(&Registered<T>::entry);
+  auto record = co_await NodeTable::instance().directory().lookup(id);
+  if (!record) co_return std::move(record).error();
+  if (record->interface_id != T::interface::id) {
+    co_return Error(Errc::interface_mismatch, "object " + std::to_string(id.index()) + " is a " +
+                                                  record->interface_name + ", not a " +
+                                                  std::string(T::interface::name));
+  }
+  co_return ref<T>::unchecked(id);
+}
+
+task<Result<void>> destroy(ObjectId id, const TypeDescriptor* type);
+
+}  // namespace detail
+
+/// A new object of type T. No representative is made before the first use. Errors: resource_exhausted (no id left).
+template <object_type T>
+task<Result<ref<T>>> create() {
+  return detail::create<T>();
+}
+
+/// A reference to an existing object by its id. Errors: no_such_object, interface_mismatch.
+template <object_type T>
+task<Result<ref<T>>> open(ObjectId id) {
+  return detail::open<T>(id);
+}
+
+/// Ends an object: its directory entry, then on each node every representative on its core and the root, this node
+/// first. Calls that are under way must have ended. Errors: no_such_object (also the second time), overloaded (see
+/// NodeTable::end), and those of a call to the other nodes.
+template <object_type T>
+task<Result<void>> destroy(ref<T> object) {
+  return detail::destroy(object.id(), &detail::kTypeDescriptor<T>);
+}
+
+}  // namespace ebb

@@ -1,0 +1,110 @@
+// Kinds of objects, as policies that a type names: which parts an object has on a node, who makes them, and what a
+// reference's `->` gives.
+#pragma once
+
+#include <string_view>
+#include <type_traits>
+
+#include "ebb/base/ids.h"
+
+namespace ebb {
+
+namespace detail {
+
+template <class T>
+concept has_root = requires { typename T::root; };
+template <class T>
+concept made_from_root = has_root<T> && std::is_constructible_v<T, typename T::root&>;
+
+}  // namespace detail
+
+/// One representative a core, made when the core first touches the object: the default. A type may have a `root`, which
+/// the cores of a node share (made before its first representative, handed to its constructor if that takes one) and whose
+/// methods must bear being called from all of them.
+///
+/// It is also the model of a policy: derive from it (or write the same members) and name it in the type,
+/// `using policy = my_policy;`. Each member runs on the core whose part is meant, in an event that may block; what the
+/// two that make parts throw reaches whoever touched the object, and the next access tries again.
+struct per_core {
+  /// As the directory and tools call it; part of an object's record, so that programs that disagree find out.
+  static constexpr std::string_view name = "per_core";
+
+  /// What `->` gives.
+  template <class T>
+  using pointer = T*;
+
+  /// Whether there is a part that the cores of a node share.
+  template <class T>
+  static constexpr bool kHasRoot = detail::has_root<T>;
+
+  /// Makes the node's shared part; called once a node, if kHasRoot.
+  template <class T>
+  static void* make_root(ObjectId) {
+    return new typename T::root();
+  }
+  template <class T>
+  static void end_root(void* root) {
+    delete static_cast<typename T::root*>(root);
+  }
+
+  /// The miss handler: gives the representative that this core calls from now on. `root` is nullptr unless kHasRoot.
+  template <class T>
+  static T* on_miss(ObjectId, void* root) {
+    static_cast<void>(root);
+    if constexpr (detail::made_from_root<T>) {
+      return new T(*static_cast<typename T::root*>(root));
+    } else {
+      return new T();
+    }
+  }
+  /// Ends what on_miss gave; before the root.
+  template <class T>
+  static void end_representative(T* representative, void*) {
+    delete representative;
+  }
+};
+
+/// One instance a node, which all its cores call: for what is large or rarely used. Its methods must bear being called
+/// from several cores at once, and const ones are no exception.
+struct per_node {
+  static constexpr std::string_view name = "per_node";
+  template <class T>
+  using pointer = T*;
+  template <class T>
+  static constexpr bool kHasRoot = true;
+  template <class T>
+  static void* make_root(ObjectId) {
+    static_assert(!detail::has_root<T>, "an object of the kind per_node is what its cores share; it has no root besides");
+    return new T();
+  }
+  template <class T>
+  static void end_root(void* root) {
+    delete static_cast<T*>(root);
+  }
+  template <class T>
+  static T* on_miss(ObjectId, void* root) {
+    return static_cast<T*>(root);
+  }
+  template <class T>
+  static void end_representative(T*, void*) {}
+};
+
+namespace detail {
+
+template <class T>
+struct PolicyOf {
+  using type = per_core;
+};
+template <class T>
+  requires requires { typename T::policy; }
+struct PolicyOf<T> {
+  using type = typename T::policy;
+};
+
+}  // namespace detail
+
+/// The kind of T's objects: the policy it names, else per_core.
+template <class T>
+using policy_of = typename detail::PolicyOf<T>::type;
+
+}  // namespace ebb

@@ -1,0 +1,82 @@
+// A reference to an object, and this core's representative behind it.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include "ebb/async/task.h"
+#include "ebb/base/ids.h"
+#include "ebb/base/result.h"
+#include "ebb/object/node_link.h"
+#include "ebb/object/policy.h"
+#include "ebb/object/target.h"
+#include "ebb/object/type.h"
+#include "ebb/wire/codec.h"
+
+namespace ebb {
+
+namespace detail {
+
+template <class T>
+struct Reduction;  // collective.h
+
+}  // namespace detail
+
+/// A reference to an object: its id, no more. Copy it freely, hand it to any core. Callable only on a core.
+///
+/// Not constrained to object types, so that an object's methods may take and return references to its own type, which is
+/// not complete there; using one of anything else does not compile.
+template <class T>
+class ref {
+ public:
+  /// Names no object; using it throws ErrorException(no_such_object).
+  constexpr ref() noexcept = default;
+
+  /// A reference to an id whose object is known to be a T: the type is checked on a core's first access only.
+  static constexpr ref unchecked(ObjectId id) noexcept { return ref(id); }
+
+  constexpr ObjectId id() const noexcept { return id_; }
+
+  /// This core's representative: one load when it is there, else NodeTable::miss makes it (and throws what that
+  /// throws). The pointer is good on this core until the object is destroyed. What one may do with it is the policy's to
+  /// say (policy.h).
+  [[gnu::always_inline]] auto operator->() const { return &**this; }
+  [[gnu::always_inline]] auto& operator*() const {
+    using Pointer = typename policy_of<T>::template pointer<T>;
+    return *static_cast<Pointer>(&detail::representative<T>(id_));
+  }
+
+  /// The representative of another core of this node.
+  target<T> on(CoreIndex core) const noexcept { return target<T>(id_, core); }
+
+  /// The representatives of a node: that of the core the call reaches, or a given one's.
+  node_target<T> on(NodeId node, CoreIndex core = kAnyCore) const noexcept { return {id_, node, core, kDefaultTimeout}; }
+
+  /// Calls `Member` on every representative that there is at this moment, on all nodes and cores at once, and folds the
+  /// results into `initial` on the calling core, in the order of nodes and their cores: `combine(accumulated, result)`.
+  /// Representatives are not made for it. An error anywhere ends it, and is returned once all have answered.
+  template <auto Member, class Value, class Combine>
+  task<Result<Value>> reduce(Value initial, Combine combine) const {
+    return detail::Reduction<T>::template fold<Member, Value, Combine>(*this, std::move(initial), std::move(combine));
+  }
+
+  friend constexpr bool operator==(ref, ref) noexcept = default;
+
+ private:
+  constexpr explicit ref(ObjectId id) noexcept : id_(id) {}
+
+  ObjectId id_;
+};
+
+/// References travel as the id, under a name of their own.
+template <class T>
+struct wire::Codec<ref<T>> {
+  static constexpr std::size_t kLeastBytes = wire::Codec<ObjectId>::kLeastBytes;
+  static constexpr std::uint64_t name(std::uint64_t hash) noexcept {
+    return fnv1a(">", fnv1a(T::interface::name, fnv1a("ref<", hash)));
+  }
+  static void write(wire::Writer& writer, ref<T> object) { wire::Codec<ObjectId>::write(writer, object.id()); }
+  static ref<T> read(wire::Reader& reader) { return ref<T>::unchecked(wire::Codec<ObjectId>::read(reader)); }
+};
+
+}  // namespace ebb

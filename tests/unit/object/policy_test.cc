@@ -1,0 +1,100 @@
+// Kinds of objects: which parts there are, and that a policy of one's own decides about them.
+#include "ebb/object/policy.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+
+#include "ebb/async.h"
+#include "ebb/object.h"
+
+namespace {
+
+using ebb::CoreIndex;
+using ebb::Errc;
+
+int run(std::function<ebb::task<int>()> body) {
+  return ebb::run_cores(2, [&body]() -> ebb::task<int> { return body(); });
+}
+
+std::atomic<int> alive{0};
+
+struct Shared {
+  using policy = ebb::per_node;
+  Shared() { ++alive; }
+  ~Shared() { --alive; }
+  std::atomic<std::int64_t> value{0};
+  std::uint64_t where() const { return reinterpret_cast<std::uint64_t>(this); }
+  void add(std::int64_t n) { value += n; }
+  std::int64_t get() const { return value; }
+  using interface = ebb::interface<"test.Shared/1", ebb::method<"where", &Shared::where>, ebb::method<"add", &Shared::add>,
+                                   ebb::method<"get", &Shared::get>>;
+};
+
+ebb::task<int> share() {
+  const auto shared = (co_await ebb::create<Shared>()).value();
+  shared->add(1);
+  EXPECT_TRUE(co_await shared.on(CoreIndex{1}).call<&Shared::add>(41));
+  EXPECT_EQ((co_await shared.on(CoreIndex{1}).call<&Shared::where>()).value(), shared->where());
+  EXPECT_EQ(shared->get(), 42);
+  EXPECT_EQ(alive, 1);
+  EXPECT_TRUE(co_await ebb::destroy(shared));
+  EXPECT_EQ(alive, 0);
+  EXPECT_EQ((co_await shared.on(CoreIndex{1}).call<&Shared::get>()).code(), Errc::no_such_object);
+  co_return 0;
+}
+
+TEST(PerNode, HasOneInstanceThatAllCoresCall) { run(share); }
+
+// A policy that no library foresaw: even cores have representatives of their own, odd ones look at core 0's.
+std::atomic<int> handled{0};
+struct pairs : ebb::per_core {
+  static constexpr std::string_view name = "test.pairs";
+  template <class T>
+  using pointer = const T*;
+  template <class T>
+  static constexpr bool kHasRoot = true;
+  template <class T>
+  static void* make_root(ebb::ObjectId) {
+    return new T();
+  }
+  template <class T>
+  static void end_root(void* root) {
+    delete static_cast<T*>(root);
+  }
+  template <class T>
+  static T* on_miss(ebb::ObjectId, void* root) {
+    ++handled;
+    return ebb::to_number(ebb::Core::current().index()) % 2 == 0 ? new T() : static_cast<T*>(root);
+  }
+  template <class T>
+  static void end_representative(T* representative, void* root) {
+    if (representative != root) delete representative;
+  }
+};
+
+struct Paired {
+  using policy = pairs;
+  Paired() { ++alive; }
+  ~Paired() { --alive; }
+  int get() const { return 7; }
+  using interface = ebb::interface<"test.Paired/1", ebb::method<"get", &Paired::get>>;
+};
+
+ebb::task<int> pair() {
+  const auto paired = (co_await ebb::create<Paired>()).value();
+  static_assert(std::is_same_v<decltype(*paired), const Paired&>);
+  EXPECT_EQ(paired->get(), 7);
+  EXPECT_EQ(paired->get(), 7);
+  EXPECT_EQ((co_await paired.on(CoreIndex{1}).call<&Paired::get>()).value(), 7);
+  EXPECT_EQ(handled, 2) << "one miss a core";
+  EXPECT_EQ(alive, 2) << "the root, and core 0's";
+  EXPECT_TRUE(co_await ebb::destroy(paired));
+  EXPECT_EQ(alive, 0);
+  co_return 0;
+}
+
+TEST(Policy, OfAUserHandlesTheMissAndSaysWhatAReferenceGives) { run(pair); }
+
+}  // namespace
