@@ -180,6 +180,7 @@ task<void> Cluster::kill(NodeId id, std::shared_ptr<Run> run) {
   auto stop = [this, id] { return driver_->stop(id); };
   Result<void> stopped = co_await workers_.run(stop);
   const bool gone = stopped || stopped.code() == Errc::not_found;
+  run->surely_ended = gone;
   if (!gone) output_.alert("ebb: " + stopped.error().text());
   // Its driver has reported its end by now, or never will.
   static_cast<void>(co_await run->ended.wait(gone ? settings_.stop_limit : platform::Duration{1}));
@@ -210,6 +211,7 @@ task<void> Cluster::take_down(NodeId id, bool orderly, std::string reason) {
 }
 
 void Cluster::finish(NodeId id, const std::string& reason) {
+  if (const auto run = run_of(id); run != nullptr && (run->surely_ended || run->ended.happened())) node_->member_ended(id);
   if (auto change = membership_.end(id, reason)) feed_.publish(*change);
   runs_.erase(id);
   console_.forget(id);
@@ -228,6 +230,7 @@ task<void> Cluster::stop_all() {
   const platform::Instant begin = platform::Clock::now();
   const std::size_t count = runs_.size();
   closing_ = true;
+  if (node_ != nullptr) node_->abandon_homes();
   std::vector<task<void>> ends;
   for (const auto& [id, run] : runs_) {
     // Those that have not joined are taken down by the add() that waits for them.

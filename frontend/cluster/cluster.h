@@ -74,7 +74,8 @@ class Cluster final : public cluster_nodes, public MembershipAuthority, private 
     bool started = false;               // its driver said so: on_ended will come
     OneShot settled;                    // it has joined, or will not
     std::optional<Error> failure;       // why it will not
-    OneShot ended;
+    OneShot ended;                      // its driver has seen its end
+    bool surely_ended = false;          // or was told to end it, and says that it has
     std::string end_reason;
   };
 

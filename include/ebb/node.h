@@ -2,6 +2,7 @@
 // makes the others.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -25,6 +26,15 @@ struct Member {
 
 /// How many nodes a cluster may have, the front end included.
 inline constexpr std::size_t kMaxNodes = 1024;
+
+/// How often a backend tells the front end that it lives.
+inline constexpr platform::Duration kHeartbeat = std::chrono::seconds(1);
+/// How long after sending a heartbeat that was answered a node may answer for what has one place in the cluster.
+inline constexpr platform::Duration kLease = std::chrono::seconds(3);
+/// How long after its last heartbeat a member counts as gone.
+inline constexpr platform::Duration kSuspect = std::chrono::seconds(5);
+/// The clocks of two nodes run apart by no more than one part in so many.
+inline constexpr int kClockDriftPart = 20;
 
 /// One object as one node holds it.
 struct ObjectStatistics {
@@ -76,6 +86,11 @@ class Node {
   /// Forgets a member and tells the others; calls to it end with node_gone and `reason`. Does nothing for an unknown
   /// one. on_lost is not called.
   virtual task<void> remove_member(NodeId member, std::string reason) = 0;
+  /// A node that is no member any more has surely ended: its process or machine is known to be gone. Homes that were
+  /// there are then made anew without waiting for its lease to run out.
+  virtual void member_ended(NodeId member) = 0;
+  /// From now on no home is made anew: the cluster ends.
+  virtual void abandon_homes() = 0;
   /// Asks a member to end in order; the answer comes before it does. The caller then waits for its process or domain and
   /// calls remove_member(): its lost connections are not reported any more.
   virtual task<Result<void>> ask_to_stop(NodeId member) = 0;

@@ -55,10 +55,14 @@ task<Result<void>> ClusterNode::open() {
   // Release: whoever finds the node, or the link, finds it opened.
   current_node.store(this, std::memory_order_release);
   set_node_link(this);
+  if (options_.authority != nullptr) look_for_silence();
   co_return Result<void>();
 }
 
 task<void> ClusterNode::close() {
+  closing_ = true;
+  Core::current().cancel(pulse_);
+  homes_.close();
   co_await scope_.join();
   co_await messenger_->close();
   // What the last calls and losses have spawned.
@@ -85,6 +89,11 @@ std::vector<NodeId> ClusterNode::others() const {
     if (id != options_.self) result.push_back(id);
   }
   return result;
+}
+
+bool ClusterNode::is_member(NodeId node) const {
+  const std::lock_guard guard(mutex_);
+  return members_.contains(node);
 }
 
 // --- calls ---
@@ -145,6 +154,7 @@ task<Result<void>> ClusterNode::take_in(Member candidate) {
     members_[candidate.id] = candidate;
     ++version_;
   }
+  last_heard_[candidate.id] = platform::Clock::now();
   // The candidate first: that it can be called is part of being a member.
   if (Result<void> reached = co_await announce(candidate.id); !reached) {
     const std::string reason = named(candidate.id) + " asked to join but cannot be reached: " + reached.error().text();
@@ -167,6 +177,10 @@ task<void> ClusterNode::remove_member(NodeId member, std::string reason) {
     if (member == options_.self || members_.erase(member) == 0) co_return;
     ++version_;
   }
+  // From here on its heartbeats are refused, so that its lease runs out.
+  const platform::Instant heard = last_heard_[member];
+  last_heard_.erase(member);
+  homes_.gone(member, heard);
   co_await messenger_->forget_peer(member, std::move(reason));
   co_await announce_to_others(member);
 }
@@ -180,6 +194,25 @@ task<void> ClusterNode::lose(NodeId member, Error reason) {
   if (leaving_.contains(member)) co_return;
   co_await remove_member(member, reason.text());
   options_.authority->on_lost(member, reason);
+}
+
+Result<void> ClusterNode::hear(NodeId member) {
+  const auto found = last_heard_.find(member);
+  if (found == last_heard_.end()) {
+    return Error(Errc::permission_denied, named(member) + " has been declared gone; it is to end");
+  }
+  found->second = platform::Clock::now();
+  return {};
+}
+
+void ClusterNode::look_for_silence() {
+  const platform::Instant now = platform::Clock::now();
+  for (const auto& [member, heard] : last_heard_) {
+    if (now - heard <= kSuspect) continue;
+    scope_.spawn(lose(member, Error(Errc::node_gone, named(member) + " has sent no heartbeat for " +
+                                                         std::to_string(kSuspect / std::chrono::seconds(1)) + " s")));
+  }
+  if (!closing_) pulse_ = Core::current().call_after(kHeartbeat / 2, [this] { look_for_silence(); });
 }
 
 void ClusterNode::on_connection_lost(NodeId peer, const Error& reason) {
@@ -209,7 +242,22 @@ task<Result<std::vector<ObjectStatistics>>> ClusterNode::statistics(NodeId membe
 
 task<Result<void>> ClusterNode::join(platform::Endpoint front_end) {
   co_await messenger_->set_peer(kFrontEndNode, front_end);
-  co_return co_await kCluster.on(kFrontEndNode).call<&ClusterService::join>(own());
+  Result<void> joined = co_await kCluster.on(kFrontEndNode).call<&ClusterService::join>(own());
+  if (joined) beat_after(platform::Duration::zero());
+  co_return joined;
+}
+
+void ClusterNode::beat_after(platform::Duration delay) {
+  if (!closing_) pulse_ = Core::current().call_after(delay, [this] { scope_.spawn(beat()); });
+}
+
+task<void> ClusterNode::beat() {
+  const platform::Instant sent = platform::Clock::now();
+  const Result<void> heard =
+      co_await kCluster.on(kFrontEndNode).within(kLease).call<&ClusterService::heartbeat>(options_.self);
+  if (heard) lease_.extend(sent);
+  if (heard.code() == Errc::permission_denied) co_return end_with(Error(Errc::node_gone, heard.error().text()));
+  beat_after(std::max(platform::Duration::zero(), sent + kHeartbeat - platform::Clock::now()));
 }
 
 task<Result<void>> ClusterNode::set_members(MemberList list) {
@@ -274,6 +322,13 @@ task<Result<void>> ClusterService::join(Member candidate) {
   });
 }
 
+task<Result<void>> ClusterService::heartbeat(NodeId member) {
+  return on_first_core([member]() -> Result<void> {
+    ClusterNode* node = ClusterNode::instance();
+    return node == nullptr ? closing() : node->hear(member);
+  });
+}
+
 task<Result<void>> NodeService::set_members(MemberList list) {
   return on_first_core([moved = std::move(list)]() mutable {
     ClusterNode* node = ClusterNode::instance();
@@ -299,6 +354,20 @@ task<Result<void>> NodeService::end_object(ObjectId id, std::uint64_t interface_
   Result<void> ended = co_await table.end(id, type);
   if (!ended && ended.code() == Errc::no_such_object) co_return Result<void>();
   co_return ended;
+}
+
+task<Result<void>> NodeService::make_home(ObjectId id, CoreIndex core) {
+  if (!id.valid() || to_number(core) >= Core::count()) co_return Error(Errc::invalid_argument, "there is no such home here");
+  // Named: gcc 12 destroys the captures of a temporary in a co_await expression twice (bug 99576).
+  auto make = [id]() -> Result<void> {
+    try {
+      NodeTable::instance().miss(id);
+      return {};
+    } catch (...) {
+      return to_error(std::current_exception());
+    }
+  };
+  co_return co_await on_core(core, make);
 }
 
 std::vector<ObjectStatistics> NodeService::statistics() const {

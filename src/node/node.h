@@ -14,6 +14,8 @@
 #include "ebb/async/scope.h"
 #include "ebb/node.h"
 #include "ebb/object/node_link.h"
+#include "src/node/home_keeper.h"
+#include "src/node/lease.h"
 #include "src/node/system_objects.h"
 
 namespace ebb::detail {
@@ -32,6 +34,8 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   Messenger& messenger() noexcept override { return *messenger_; }
   std::vector<Member> members() const override;
   task<void> remove_member(NodeId member, std::string reason) override;
+  void member_ended(NodeId member) override { homes_.ended(member); }
+  void abandon_homes() override { homes_.close(); }
   task<Result<void>> ask_to_stop(NodeId member) override;
   task<Result<std::vector<ObjectStatistics>>> statistics(NodeId member) override;
   task<Result<void>> join(platform::Endpoint front_end) override;
@@ -45,12 +49,15 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   // NodeLink
   NodeId self() const noexcept override { return options_.self; }
   std::vector<NodeId> others() const override;
+  bool is_member(NodeId node) const override;
+  bool has_lease() const noexcept override { return options_.authority != nullptr || lease_.valid(); }
   task<Result<Bytes>> call(NodeId node, CoreIndex core, ObjectId object, std::uint64_t method,
                            platform::Duration timeout, Bytes arguments) override;
   task<Result<void>> end_elsewhere(ObjectId object, std::uint64_t interface_id) override;
 
   // What the services of system_objects.h do, on core 0.
   task<Result<void>> take_in(Member candidate);
+  Result<void> hear(NodeId member);
   task<Result<void>> set_members(MemberList list);
   void stop_asked();
 
@@ -65,6 +72,11 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   /// Tells all, at once; those that do not answer are noticed by their connection.
   task<void> announce_to_others(NodeId except);
   task<void> lose(NodeId member, Error reason);
+  /// Front end: loses the members that have not been heard from; again soon.
+  void look_for_silence();
+  /// Backend: one heartbeat; the next one soon.
+  task<void> beat();
+  void beat_after(platform::Duration delay);
   void end_with(Result<void> outcome);
 
   NodeOptions options_;
@@ -72,11 +84,16 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   mutable std::mutex mutex_;  // guards the next two, which every core reads and core 0 writes; held for a copy
   std::uint64_t version_ = 0;
   std::map<NodeId, Member> members_;
+  Lease lease_;
   // Core 0 only:
-  std::set<NodeId> leaving_;               // asked to stop: their loss is no surprise
-  std::optional<Result<void>> outcome_;    // why this node is to stop
+  bool closing_ = false;
+  TimerId pulse_;                                    // the next heartbeat, or the next look for silence
+  std::map<NodeId, platform::Instant> last_heard_;   // of the members, on the front end
+  std::set<NodeId> leaving_;                         // asked to stop: their loss is no surprise
+  std::optional<Result<void>> outcome_;              // why this node is to stop
   Completion<> ended_;
   Scope scope_;
+  HomeKeeper homes_{scope_};
 };
 
 }  // namespace ebb::detail

@@ -23,6 +23,12 @@ class RemoteDirectory final : public Directory {
   task<Result<std::vector<ObjectRecord>>> list(ObjectId after, std::uint32_t limit) override {
     return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::list>(after, limit);
   }
+  task<Result<std::vector<ObjectRecord>>> list_at(NodeId home, ObjectId after, std::uint32_t limit) override {
+    return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::list_at>(home, after, limit);
+  }
+  task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) override {
+    return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::re_home>(id, epoch, home, home_core);
+  }
 };
 
 }  // namespace
@@ -38,6 +44,12 @@ task<Result<ObjectRecord>> DirectoryService::lookup(ObjectId id) { return NodeTa
 task<Result<void>> DirectoryService::remove(ObjectId id) { return NodeTable::instance().directory().remove(id); }
 task<Result<std::vector<ObjectRecord>>> DirectoryService::list(ObjectId after, std::uint32_t limit) {
   return NodeTable::instance().directory().list(after, limit);
+}
+task<Result<std::vector<ObjectRecord>>> DirectoryService::list_at(NodeId home, ObjectId after, std::uint32_t limit) {
+  return NodeTable::instance().directory().list_at(home, after, limit);
+}
+task<Result<ObjectRecord>> DirectoryService::re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) {
+  return NodeTable::instance().directory().re_home(id, epoch, home, home_core);
 }
 
 }  // namespace detail

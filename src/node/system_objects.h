@@ -25,26 +25,35 @@ struct DirectoryService {
   task<Result<ObjectRecord>> lookup(ObjectId id);
   task<Result<void>> remove(ObjectId id);
   task<Result<std::vector<ObjectRecord>>> list(ObjectId after, std::uint32_t limit);
-  using interface = ebb::interface<"ebb.Directory/1", method<"create", &DirectoryService::create>,
-                                   method<"lookup", &DirectoryService::lookup>,
-                                   method<"remove", &DirectoryService::remove>, method<"list", &DirectoryService::list>>;
+  task<Result<std::vector<ObjectRecord>>> list_at(NodeId home, ObjectId after, std::uint32_t limit);
+  task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core);
+  using interface =
+      ebb::interface<"ebb.Directory/1", method<"create", &DirectoryService::create>, method<"lookup", &DirectoryService::lookup>,
+                     method<"remove", &DirectoryService::remove>, method<"list", &DirectoryService::list>,
+                     method<"list_at", &DirectoryService::list_at>, method<"re_home", &DirectoryService::re_home>>;
 };
 
-/// Joining, as the front end answers for it.
+/// Joining and staying, as the front end answers for it.
 struct ClusterService {
   /// The list comes separately, to NodeService::set_members, before the answer.
   task<Result<void>> join(Member candidate);
-  using interface = ebb::interface<"ebb.Cluster/1", method<"join", &ClusterService::join>>;
+  /// A member lives. A value extends its lease; permission_denied: it has been declared gone and is to end.
+  task<Result<void>> heartbeat(NodeId member);
+  using interface = ebb::interface<"ebb.Cluster/1", method<"join", &ClusterService::join>,
+                                   method<"heartbeat", &ClusterService::heartbeat>>;
 };
 
 /// What every node does for the front end.
 struct NodeService {
   task<Result<void>> set_members(MemberList list);
   task<Result<void>> end_object(ObjectId id, std::uint64_t interface_id);
+  /// Makes the instance of an object whose home is a core of this node now, so that its on_lost() runs soon.
+  task<Result<void>> make_home(ObjectId id, CoreIndex core);
   std::vector<ObjectStatistics> statistics() const;
   task<Result<void>> stop();
   using interface = ebb::interface<"ebb.Node/1", method<"set_members", &NodeService::set_members>,
                                    method<"end_object", &NodeService::end_object>,
+                                   method<"make_home", &NodeService::make_home>,
                                    method<"statistics", &NodeService::statistics>, method<"stop", &NodeService::stop>>;
 };
 

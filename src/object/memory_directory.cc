@@ -37,16 +37,38 @@ class MemoryDirectory final : public Directory {
   }
 
   task<Result<std::vector<ObjectRecord>>> list(ObjectId after, std::uint32_t limit) override {
+    co_return select(after, limit, [](const ObjectRecord&) { return true; });
+  }
+
+  task<Result<std::vector<ObjectRecord>>> list_at(NodeId home, ObjectId after, std::uint32_t limit) override {
+    co_return select(after, limit, [home](const ObjectRecord& record) { return record.home == home; });
+  }
+
+  task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) override {
+    const std::lock_guard guard(mutex_);
+    const auto found = records_.find(id);
+    if (found == records_.end()) co_return missing(id);
+    ObjectRecord& record = found->second;
+    if (record.epoch != epoch) {
+      co_return Error(Errc::moved, "object " + std::to_string(id.index()) + " has another home already");
+    }
+    record.home = home;
+    record.home_core = home_core;
+    ++record.epoch;
+    co_return record;
+  }
+
+ private:
+  template <class Wanted>
+  std::vector<ObjectRecord> select(ObjectId after, std::uint32_t limit, Wanted wanted) {
     std::vector<ObjectRecord> records;
     const std::lock_guard guard(mutex_);
     for (auto next = records_.upper_bound(after); next != records_.end(); ++next) {
       if (records.size() == std::min(limit, kMaxListed)) break;
-      records.push_back(next->second);
+      if (wanted(next->second)) records.push_back(next->second);
     }
-    co_return records;
+    return records;
   }
-
- private:
   static Error missing(ObjectId id) {
     return Error(Errc::no_such_object,
                  "no object has the id " + std::to_string(id.index()) + "; it was destroyed, or never created");

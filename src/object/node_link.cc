@@ -15,7 +15,26 @@ NodeId this_node() noexcept {
   return link == nullptr ? kFrontEndNode : link->self();
 }
 
+bool is_member(NodeId node) {
+  const detail::NodeLink* link = detail::node_link();
+  return link == nullptr ? node == kFrontEndNode : link->is_member(node);
+}
+
 namespace detail {
+
+void require_lease() {
+  const NodeLink* link = node_link();
+  if (link == nullptr || link->has_lease()) return;
+  throw ErrorException(Error(Errc::moved, "node " + std::to_string(to_number(this_node())) +
+                                              " has not heard from the front end and does not answer until it has"));
+}
+
+void require_lease_still() {
+  const NodeLink* link = node_link();
+  if (link == nullptr || link->has_lease()) return;
+  throw ErrorException(Error(Errc::node_gone, "node " + std::to_string(to_number(this_node())) +
+                                                  " lost touch with the front end while the call ran"));
+}
 
 void set_node_link(NodeLink* link) noexcept { current_link.store(link, std::memory_order_release); }
 NodeLink* node_link() noexcept { return current_link.load(std::memory_order_acquire); }

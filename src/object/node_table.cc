@@ -140,10 +140,29 @@ NodeTable::Entry& NodeTable::known(ObjectId id, const detail::TypeDescriptor* ty
                                                                "nodes from the same build"));
     }
     require_same(record.interface_id, record.interface_name);
-    return *find_or_add(id, *type);
+    Entry& added = *find_or_add(id, *type);
+    learn_home(id, ebb::home_of(record));
+    return added;
   }
   if (type != nullptr) require_same(entry->type->interface_id, entry->type->interface_name);
   return *entry;
+}
+
+Home NodeTable::home_of(ObjectId id) const noexcept {
+  const Entry* entry = find(id);
+  const std::uint64_t packed = entry == nullptr ? 0 : entry->home.load(std::memory_order_relaxed);
+  return {NodeId(static_cast<std::uint32_t>(packed)), CoreIndex(static_cast<std::uint16_t>(packed >> 32 & 0xff)),
+          static_cast<std::uint32_t>(packed >> 40)};
+}
+
+void NodeTable::learn_home(ObjectId id, Home home) noexcept {
+  static_assert(kMaxCores <= 256, "a home's core is packed into a byte");
+  Entry* entry = find(id);
+  if (entry == nullptr) return;
+  const std::uint64_t packed = std::uint64_t{home.epoch} << 40 | std::uint64_t{to_number(home.core)} << 32 | to_number(home.node);
+  std::uint64_t known = entry->home.load(std::memory_order_relaxed);
+  while (known >> 40 < home.epoch && !entry->home.compare_exchange_weak(known, packed, std::memory_order_relaxed)) {
+  }
 }
 
 const detail::TypeDescriptor* NodeTable::type_of(ObjectId id) const noexcept {

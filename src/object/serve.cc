@@ -31,7 +31,11 @@ task<Result<Bytes>> serve_here(ObjectId id, std::uint64_t method, Bytes argument
     const TypeDescriptor& type = *table.type_of(id);
     const RemoteMethod* found = type.find(method);
     if (found == nullptr) co_return no_such_method(type);
-    co_return co_await found->invoke(representative, std::move(arguments));
+    if (!type.exclusive) co_return co_await found->invoke(representative, std::move(arguments));
+    require_lease();
+    Result<Bytes> answer = co_await found->invoke(representative, std::move(arguments));
+    require_lease_still();
+    co_return answer;
   } catch (...) {
     thrown = std::current_exception();
   }

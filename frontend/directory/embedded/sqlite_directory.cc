@@ -18,6 +18,7 @@ constexpr int kVersion = 2;
 constexpr const char* kSchema =
     "CREATE TABLE objects(id INTEGER PRIMARY KEY, interface_id INTEGER NOT NULL, interface_name TEXT NOT NULL,"
     " home INTEGER NOT NULL, policy TEXT NOT NULL, home_core INTEGER NOT NULL, epoch INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX objects_by_home ON objects(home);"
     "CREATE TABLE next_id(only INTEGER PRIMARY KEY CHECK(only = 1), value INTEGER NOT NULL) STRICT;";
 
 struct Close {
@@ -127,17 +128,40 @@ class SqliteDirectory final : public Directory {
   }
 
   task<Result<std::vector<ObjectRecord>>> list(ObjectId after, std::uint32_t limit) override {
-    std::vector<ObjectRecord> records;
     const std::lock_guard guard(mutex_);
     Use row(list_);
     row.bind(after.index()).bind(std::min(limit, kMaxListed));
-    int code = row.step();
-    for (; code == SQLITE_ROW; code = row.step()) records.push_back(record_of(row));
-    if (code != SQLITE_DONE) co_return failure(code);
-    co_return records;
+    co_return records_of(row);
+  }
+
+  task<Result<std::vector<ObjectRecord>>> list_at(NodeId home, ObjectId after, std::uint32_t limit) override {
+    const std::lock_guard guard(mutex_);
+    Use row(list_at_);
+    row.bind(to_number(home)).bind(after.index()).bind(std::min(limit, kMaxListed));
+    co_return records_of(row);
+  }
+
+  task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) override {
+    const std::lock_guard guard(mutex_);
+    {
+      Use row(re_home_);
+      const int code = row.bind(to_number(home)).bind(to_number(home_core)).bind(id.index()).bind(epoch).step();
+      if (code == SQLITE_ROW) co_return record_of(row);
+      if (code != SQLITE_DONE) co_return failure(code);
+    }
+    if (Use(lookup_).bind(id.index()).step() != SQLITE_ROW) co_return missing(id);
+    co_return Error(Errc::moved, "object " + std::to_string(id.index()) + " has another home already");
   }
 
  private:
+  Result<std::vector<ObjectRecord>> records_of(Use& row) {
+    std::vector<ObjectRecord> records;
+    int code = row.step();
+    for (; code == SQLITE_ROW; code = row.step()) records.push_back(record_of(row));
+    if (code != SQLITE_DONE) return failure(code);
+    return records;
+  }
+
   Result<void> run(const char* statements) {
     const int code = sqlite3_exec(database_.get(), statements, nullptr, nullptr, nullptr);
     if (code == SQLITE_OK) return {};
@@ -189,6 +213,9 @@ class SqliteDirectory final : public Directory {
         {&lookup_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch FROM objects WHERE id = ?"},
         {&remove_, "DELETE FROM objects WHERE id = ?"},
         {&list_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch FROM objects WHERE id > ? ORDER BY id LIMIT ?"},
+        {&list_at_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch FROM objects WHERE home = ? AND id > ? ORDER BY id LIMIT ?"},
+        {&re_home_, "UPDATE objects SET home = ?, home_core = ?, epoch = epoch + 1 WHERE id = ? AND epoch = ?"
+                    " RETURNING id, interface_id, interface_name, home, policy, home_core, epoch"},
     };
     for (const auto& [place, text] : statements) {
       sqlite3_stmt* prepared = nullptr;
@@ -245,7 +272,7 @@ class SqliteDirectory final : public Directory {
   std::mutex mutex_;  // guards everything below; held for one operation, never across a wait
   std::uint32_t next_ = kFirstDynamicObject.index();
   Database database_;  // before its statements: they end first
-  Prepared begin_, commit_, insert_, count_, lookup_, remove_, list_;
+  Prepared begin_, commit_, insert_, count_, lookup_, remove_, list_, list_at_, re_home_;
 };
 
 }  // namespace

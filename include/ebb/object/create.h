@@ -18,14 +18,18 @@ namespace ebb {
 namespace detail {
 
 template <object_type T>
-task<Result<ref<T>>> create() {
-  NodeTable& table = NodeTable::instance();
-  NewObject wanted{std::string(T::interface::name), T::interface::id, std::string(policy_of<T>::name), this_node(),
-                   Core::current().index()};
-  auto record = co_await table.directory().create(std::move(wanted));
+task<Result<ref<T>>> create(NodeId home, CoreIndex home_core) {
   static_cast<void>(&Registered<T>::entry);
+  if (!is_member(home) || to_number(home_core) >= kMaxCores) {
+    co_return Error(Errc::invalid_argument, "an object cannot have its home on node " + std::to_string(to_number(home)) +
+                                                ", core " + std::to_string(to_number(home_core)) + ": there is none");
+  }
+  NodeTable& table = NodeTable::instance();
+  NewObject wanted{std::string(T::interface::name), T::interface::id, std::string(policy_of<T>::name), home, home_core};
+  auto record = co_await table.directory().create(std::move(wanted));
   if (!record) co_return std::move(record).error();
   table.enter(record->id, kTypeDescriptor<T>);
+  table.learn_home(record->id, home_of(*record));
   co_return ref<T>::unchecked(record->id);
 }
 
@@ -49,7 +53,13 @@ task<Result<void>> destroy(ObjectId id, const TypeDescriptor* type);
 /// A new object of type T. No representative is made before the first use. Errors: resource_exhausted (no id left).
 template <object_type T>
 task<Result<ref<T>>> create() {
-  return detail::create<T>();
+  return detail::create<T>(this_node(), Core::current().index());
+}
+
+/// The same with its home there, for kinds that have one (home.h). Errors besides: invalid_argument (no such node).
+template <object_type T>
+task<Result<ref<T>>> create_at(NodeId home, CoreIndex home_core = CoreIndex{0}) {
+  return detail::create<T>(home, home_core);
 }
 
 /// A reference to an existing object by its id. Errors: no_such_object, interface_mismatch.

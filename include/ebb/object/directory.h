@@ -33,6 +33,16 @@ struct ObjectRecord {
   std::uint32_t epoch = 1;    ///< of the home: one more each time that it is made anew elsewhere
 };
 
+/// Where an object's one instance lives. A higher epoch is newer: it advances each time the home is made anew elsewhere.
+struct Home {
+  NodeId node = kNoNode;
+  CoreIndex core{};
+  std::uint32_t epoch = 0;  ///< 0: not known
+  friend bool operator==(const Home&, const Home&) = default;
+};
+
+inline Home home_of(const ObjectRecord& record) noexcept { return {record.home, record.home_core, record.epoch}; }
+
 /// The cluster's (or, without a cluster, the process's) list of objects. Every core may call; calls may wait, and then
 /// the calling coroutine waits, never its core. An id is given out once and never again, so that a stale reference
 /// finds nothing rather than another object.
@@ -47,6 +57,12 @@ class Directory {
   virtual task<Result<void>> remove(ObjectId id) = 0;
   /// The objects with ids above `after`, ordered by id: at most `limit`, and never more than kMaxListed.
   virtual task<Result<std::vector<ObjectRecord>>> list(ObjectId after, std::uint32_t limit) = 0;
+
+  /// The same of those whose home is `home`.
+  virtual task<Result<std::vector<ObjectRecord>>> list_at(NodeId home, ObjectId after, std::uint32_t limit) = 0;
+  /// Gives an object another home, if the present one is still that of `epoch`: the new epoch is one more. Errors:
+  /// no_such_object, moved (another epoch by now).
+  virtual task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) = 0;
 
   static constexpr std::uint32_t kMaxListed = 1024;
 };

@@ -16,6 +16,9 @@ namespace ebb {
 /// How long a call waits for its answer unless its caller says otherwise.
 inline constexpr platform::Duration kDefaultTimeout = std::chrono::seconds(30);
 
+/// Whether `node` belongs to the cluster, as this node knows it now. Every core.
+bool is_member(NodeId node);
+
 /// The node this code runs on; kFrontEndNode in a program that is no cluster. Any thread.
 NodeId this_node() noexcept;
 
@@ -27,6 +30,10 @@ class NodeLink {
   virtual NodeId self() const noexcept = 0;
   /// The cluster's nodes without this one, ordered by id.
   virtual std::vector<NodeId> others() const = 0;
+  virtual bool is_member(NodeId node) const = 0;
+  /// Whether this node may answer for what has one place in the cluster: it holds the front end's lease, or is the front
+  /// end. Asked before an answer is made and again before it is given.
+  virtual bool has_lease() const noexcept = 0;
   /// See Messenger::call.
   virtual task<Result<Bytes>> call(NodeId node, CoreIndex core, ObjectId object, std::uint64_t method,
                                    platform::Duration timeout, Bytes arguments) = 0;
@@ -40,6 +47,11 @@ class NodeLink {
 /// Joins the object model to the cluster, or (nullptr) parts them. No call may be under way.
 void set_node_link(NodeLink* link) noexcept;
 NodeLink* node_link() noexcept;
+
+/// Throws ErrorException(moved) without the lease: nothing has run, and the object's home may be elsewhere by now.
+void require_lease();
+/// Throws ErrorException(node_gone) without the lease: what ran may be lost.
+void require_lease_still();
 
 /// A call to a core of another node. Errors: NodeLink::call's; node_gone in a program that is no cluster.
 task<Result<Bytes>> call_elsewhere(NodeId node, CoreIndex core, ObjectId object, std::uint64_t method,

@@ -33,11 +33,12 @@ struct ObjectEntry {
   const TypeDescriptor* const type;
   void* root = nullptr;                     // published by `state`
   std::atomic<std::uint64_t> cores{0};      // bit n: core n holds a representative
+  std::atomic<std::uint64_t> home{0};       // packed; relaxed, since it says where to ask and not whom to trust
   Context* maker = nullptr;                 // under the shard's lock
   std::atomic<State> state{State::known};   // release when it becomes ready, acquire where root is read
 };
 static_assert(kMaxCores <= 64, "ObjectEntry::cores has a bit for each core");
-static_assert(sizeof(ObjectEntry) <= 40, "an untouched object costs a node at most 64 bytes, its slot included");
+static_assert(sizeof(ObjectEntry) <= 56, "an untouched object costs a node at most 64 bytes, its slot included");
 
 }  // namespace detail
 
@@ -67,6 +68,11 @@ class NodeTable {
 
   /// The type of an object this node knows, nullptr for others.
   const detail::TypeDescriptor* type_of(ObjectId id) const noexcept;
+
+  /// The home of `id` as this node has last heard, or an epoch of 0.
+  Home home_of(ObjectId id) const noexcept;
+  /// Notes where the home is, unless what is known is newer. The object has been entered.
+  void learn_home(ObjectId id, Home home) noexcept;
 
   /// Enters an object that this node just created, so that its first miss need not ask the directory.
   void enter(ObjectId id, const detail::TypeDescriptor& type) { static_cast<void>(find_or_add(id, type)); }

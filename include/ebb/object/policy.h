@@ -16,7 +16,21 @@ concept has_root = requires { typename T::root; };
 template <class T>
 concept made_from_root = has_root<T> && std::is_constructible_v<T, typename T::root&>;
 
+template <class Policy>
+constexpr bool is_exclusive() noexcept {
+  if constexpr (requires { Policy::kExclusive; }) return Policy::kExclusive;
+  return false;
+}
+template <class Policy>
+constexpr bool is_remade() noexcept {
+  if constexpr (requires { Policy::kRemade; }) return Policy::kRemade;
+  return false;
+}
+
 }  // namespace detail
+
+template <class T>
+class target;
 
 /// One representative a core, made when the core first touches the object: the default. A type may have a `root`, which
 /// the cores of a node share (made before its first representative, handed to its constructor if that takes one) and whose
@@ -32,6 +46,12 @@ struct per_core {
   /// What `->` gives.
   template <class T>
   using pointer = T*;
+
+  /// Where `object.call<&T::method>()` goes: something with such a call().
+  template <class T>
+  static target<T> route(ObjectId id) noexcept {
+    return target<T>(id, kAnyCore);
+  }
 
   /// Whether there is a part that the cores of a node share.
   template <class T>
@@ -70,6 +90,10 @@ struct per_node {
   static constexpr std::string_view name = "per_node";
   template <class T>
   using pointer = T*;
+  template <class T>
+  static target<T> route(ObjectId id) noexcept {
+    return target<T>(id, kAnyCore);
+  }
   template <class T>
   static constexpr bool kHasRoot = true;
   template <class T>

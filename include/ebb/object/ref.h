@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 #include "ebb/async/task.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
+#include "ebb/object/home.h"
 #include "ebb/object/node_link.h"
 #include "ebb/object/policy.h"
 #include "ebb/object/target.h"
@@ -43,8 +45,20 @@ class ref {
   [[gnu::always_inline]] auto operator->() const { return &**this; }
   [[gnu::always_inline]] auto& operator*() const {
     using Pointer = typename policy_of<T>::template pointer<T>;
+    static_assert(!std::is_void_v<Pointer>, "objects of this kind live in one place: call their methods with "
+                                            "`object.call<&T::method>(...)`, which goes there");
     return *static_cast<Pointer>(&detail::representative<T>(id_));
   }
+
+  /// Runs a method where the object's policy says: on this core's representative (per_core, per_node), on the home
+  /// (single_home). See the call() of what it leads to: target, home_target.
+  template <auto Member, class... Arguments>
+  auto call(Arguments&&... arguments) const {
+    return policy_of<T>::template route<T>(id_).template call<Member>(std::forward<Arguments>(arguments)...);
+  }
+
+  /// The object's home: its one instance, or of kinds that have none the core that created it.
+  home_target<T> on_home() const noexcept { return {id_, kDefaultTimeout}; }
 
   /// The representative of another core of this node.
   target<T> on(CoreIndex core) const noexcept { return target<T>(id_, core); }

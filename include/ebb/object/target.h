@@ -45,7 +45,7 @@ template <class T>
 
 }  // namespace detail
 
-/// The representative of an object on one core of this node.
+/// The representative of an object on one core of this node; kAnyCore: the calling one.
 template <class T>
 class target {
  public:
@@ -65,20 +65,25 @@ class target {
   static task<Result<detail::MethodResult<Member>>> run(ObjectId id, CoreIndex core, Arguments... arguments) {
     std::exception_ptr thrown;
     try {
+      if (core == kAnyCore) core = Core::current().index();
       if (to_number(core) >= Core::count()) {
         co_return Error(Errc::not_found, "this node has " + std::to_string(Core::count()) + " cores, and no core " +
                                              std::to_string(to_number(core)));
       }
       auto work = [id, packed = std::tuple<Arguments...>(std::move(arguments)...)]() mutable {
+        if constexpr (detail::is_exclusive<policy_of<T>>()) detail::require_lease();
         T& object = detail::representative<T>(id);
         return std::apply([&object](Arguments&... each) { return std::invoke(Member, object, std::move(each)...); },
                           packed);
       };
       if constexpr (std::is_void_v<detail::OnCoreResult<decltype(work)>>) {
         co_await on_core(core, std::move(work));
+        if constexpr (detail::is_exclusive<policy_of<T>>()) detail::require_lease_still();
         co_return Result<void>();
       } else {
-        co_return co_await on_core(core, std::move(work));
+        auto result = co_await on_core(core, std::move(work));
+        if constexpr (detail::is_exclusive<policy_of<T>>()) detail::require_lease_still();
+        co_return std::move(result);
       }
     } catch (...) {
       thrown = std::current_exception();
@@ -119,7 +124,7 @@ class node_target {
   static task<Result<detail::MethodResult<Member>>> run(node_target self, std::uint64_t method, Stored arguments) {
     using R = detail::MethodResult<Member>;
     if (self.node_ == this_node()) {
-      const target<T> here(self.id_, self.core_ == kAnyCore ? Core::current().index() : self.core_);
+      const target<T> here(self.id_, self.core_);
       co_return co_await std::apply(
           [&here](auto&... each) { return here.template call<Member>(std::move(each)...); }, arguments);
     }

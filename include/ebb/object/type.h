@@ -29,6 +29,8 @@ struct TypeDescriptor {
   std::string_view interface_name;
   std::uint64_t interface_id;
   std::string_view policy;
+  bool exclusive;  ///< answers need the node's lease (node_link.h)
+  bool remade;     ///< its home is made anew when the home's node is gone
   void* (*make_root)(ObjectId id);  ///< nullptr: the object has no part that the cores of a node share
   void (*end_root)(void* root);
   void* (*make_representative)(ObjectId id, void* root);
@@ -49,8 +51,8 @@ inline constexpr auto kRemoteMethods = T::interface::template remote_methods<T>(
 template <class T>
 constexpr TypeDescriptor describe() noexcept {
   using Policy = policy_of<T>;
-  TypeDescriptor descriptor{T::interface::name, T::interface::id, Policy::name, nullptr, nullptr, nullptr, nullptr,
-                            kRemoteMethods<T>};
+  TypeDescriptor descriptor{T::interface::name, T::interface::id, Policy::name, is_exclusive<Policy>(), is_remade<Policy>(),
+                            nullptr, nullptr, nullptr, nullptr, kRemoteMethods<T>};
   if constexpr (Policy::template kHasRoot<T>) {
     descriptor.make_root = [](ObjectId id) -> void* { return Policy::template make_root<T>(id); };
     descriptor.end_root = [](void* root) { Policy::template end_root<T>(root); };

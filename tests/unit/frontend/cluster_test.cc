@@ -39,6 +39,8 @@ struct World final : Node {
   // What was seen
   std::vector<std::string> alerts;
   std::vector<std::pair<NodeId, std::string>> removed;
+  std::vector<NodeId> ended;
+  bool abandoned = false;
   std::atomic<int> stops{0};
   std::atomic<int> most_at_once{0};
 
@@ -46,6 +48,8 @@ struct World final : Node {
   platform::Endpoint local() const noexcept override { return {0x7f000001, 4711}; }
   Messenger& messenger() noexcept override { std::abort(); }
   std::vector<Member> members() const override { return {}; }
+  void member_ended(NodeId member) override { ended.push_back(member); }
+  void abandon_homes() override { abandoned = true; }
   task<void> remove_member(NodeId member, std::string reason) override {
     removed.emplace_back(member, std::move(reason));
     co_return;
@@ -153,6 +157,7 @@ task<int> play(World* world, task<void> (*test)(World*)) {
   world->cluster->set_node(*world);
   co_await test(world);
   co_await world->cluster->stop_all();
+  EXPECT_TRUE(world->abandoned) << "homes would be made anew on nodes that are about to end";
   EXPECT_TRUE(world->driver == nullptr || world->driver->running() == 0);
   world->cluster.reset();
   co_return 0;
@@ -225,6 +230,8 @@ task<void> remove_one(World* world) {
   EXPECT_EQ((co_await world->cluster->remove(NodeId{1})).code(), Errc::not_found);
   EXPECT_EQ(world->cluster->list().size(), 1u);
   EXPECT_THAT(world->removed, ElementsAre(std::pair(NodeId{1}, "node 1: it was removed")));
+  EXPECT_THAT(world->ended, ElementsAre(NodeId{1})) << "homes would wait for a lease";
+  EXPECT_FALSE(world->abandoned);
 }
 
 TEST(Cluster, RemovesANodeOnce) {

@@ -1,0 +1,146 @@
+// Objects that live in one place: a single instance on its home, one core of one node, and calls that find it there.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "ebb/async/task.h"
+#include "ebb/base/ids.h"
+#include "ebb/base/result.h"
+#include "ebb/object/directory.h"
+#include "ebb/object/node_link.h"
+#include "ebb/object/signature.h"
+#include "ebb/object/target.h"
+#include "ebb/object/type.h"
+
+namespace ebb {
+
+namespace detail {
+
+/// The home of `id` as this node knows it, asking the directory if it does not, or if what it knows is no newer than
+/// `stale`. Errors: no_such_object, interface_mismatch (it is no `type`), those of a call to the directory.
+task<Result<Home>> find_home(ObjectId id, const TypeDescriptor* type, std::uint32_t stale);
+
+/// In a miss: that this core is the home of `id`, by the directory's word. Throws ErrorException(moved) if it is not.
+/// Returns the home's epoch. Blocks the event.
+std::uint32_t require_home(ObjectId id, const TypeDescriptor& type);
+
+/// A pause that grows with each attempt, until `deadline`; false if that has come.
+task<bool> pause_before_retry(int attempt, platform::Instant deadline);
+
+/// What a call may do whose home is a node that is gone: wait for another home (value), or give up (node_gone).
+Result<void> may_wait_for_home(ObjectId id, const Home& home, const TypeDescriptor& type);
+
+}  // namespace detail
+
+/// What a re-made instance is told: on_lost(home_lost) of its type, if there is one, before any call reaches it.
+struct home_lost {
+  ObjectId object;
+  std::uint32_t epoch = 0;  ///< of the new home, from 2
+};
+
+/// The one instance of an object, wherever it lives. A call that finds that it has moved asks where to, and goes there:
+/// nothing had run. Made by ref::call and ref::on_home.
+template <class T>
+class home_target {
+ public:
+  home_target(ObjectId id, platform::Duration timeout) noexcept : id_(id), timeout_(timeout) {}
+
+  /// The same, for callers that wait no longer than `timeout` in all.
+  home_target within(platform::Duration timeout) const noexcept { return {id_, timeout}; }
+
+  /// Runs a method of the object's interface on its home and brings its result back. Errors: those of
+  /// node_target::call; node_gone when the home is gone and its kind is not made anew, or was lost while the call was under way
+  /// (it may or may not have run); deadline_exceeded while no home could be reached.
+  template <auto Member, class... Arguments>
+  task<Result<detail::MethodResult<Member>>> call(Arguments&&... arguments) const {
+    using Shape = detail::SignatureOf<Member>;
+    static_assert(Shape::kTravels, "a parameter or the result of this method cannot travel between nodes: only values "
+                                   "with a wire::Codec can (numbers of fixed width, strings, containers, plain structs)");
+    static_cast<void>(&detail::Registered<T>::entry);
+    return run<Member>(*this, typename Shape::stored(std::forward<Arguments>(arguments)...));
+  }
+
+ private:
+  template <auto Member, class Stored>
+  static task<Result<detail::MethodResult<Member>>> run(home_target self, Stored arguments) {
+    using R = detail::MethodResult<Member>;
+    const platform::Instant deadline = platform::Clock::now() + self.timeout_;
+    const detail::TypeDescriptor* type = &detail::kTypeDescriptor<T>;
+    std::uint32_t stale = 0;
+    for (int attempt = 0;; ++attempt) {
+      const Result<Home> home = co_await detail::find_home(self.id_, type, stale);
+      if (!home) co_return home.error();
+      const bool known = home->epoch > stale;
+      if (is_member(home->node)) {
+        const platform::Duration left = deadline - platform::Clock::now();
+        if (left <= platform::Duration::zero()) break;
+        const node_target<T> target(self.id_, home->node, home->core, left);
+        Stored copy = arguments;
+        Result<R> answer = co_await std::apply(
+            [&target](auto&... each) { return target.template call<Member>(std::move(each)...); }, copy);
+        if (answer.code() != Errc::moved) co_return answer;
+      } else if (const Result<void> wait = detail::may_wait_for_home(self.id_, *home, *type); !wait) {
+        co_return wait.error();
+      }
+      stale = home->epoch;
+      // A home that was news is worth an attempt at once; one that is known to fail is not.
+      if (attempt == 0 && known) continue;
+      if (!co_await detail::pause_before_retry(attempt, deadline)) break;
+    }
+    co_return Error(Errc::deadline_exceeded,
+                    "no home of object " + std::to_string(self.id_.index()) + " could be reached in time; nothing ran");
+  }
+
+  ObjectId id_;
+  platform::Duration timeout_;
+};
+
+/// One instance in the whole cluster, on the core that created the object (or the one named to create_at). Calls are
+/// forwarded to it: `object.call<&T::method>(...)`. Its methods run on its core only, so it needs no lock. Every answer
+/// comes from the one instance, also while nodes are cut off: a node answers for its homes only while it holds its lease
+/// (docs/architecture.md). An object whose home is gone is lost, and its calls end with node_gone.
+struct single_home {
+  static constexpr std::string_view name = "single_home";
+  /// Answers need the node's lease.
+  static constexpr bool kExclusive = true;
+  /// Whether the front end makes the home anew on another node when this one is surely gone.
+  static constexpr bool kRemade = false;
+  /// There is nothing here to point to.
+  template <class T>
+  using pointer = void;
+  template <class T>
+  static constexpr bool kHasRoot = false;
+  template <class T>
+  static home_target<T> route(ObjectId id) noexcept {
+    return {id, kDefaultTimeout};
+  }
+  template <class T>
+  static T* on_miss(ObjectId id, void*) {
+    const std::uint32_t epoch = detail::require_home(id, detail::kTypeDescriptor<T>);
+    auto instance = std::make_unique<T>();
+    if constexpr (requires { instance->on_lost(home_lost{}); }) {
+      if (epoch > 1) instance->on_lost(home_lost{id, epoch});
+    }
+    static_cast<void>(epoch);
+    return instance.release();
+  }
+  template <class T>
+  static void end_representative(T* representative, void*) {
+    delete representative;
+  }
+};
+
+/// A single home that outlives its node: when that is surely gone, another instance is made on another node, empty but for
+/// what its on_lost() brings back. Calls wait for it meanwhile.
+struct remade_home : single_home {
+  static constexpr std::string_view name = "remade_home";
+  static constexpr bool kRemade = true;
+};
+
+}  // namespace ebb

@@ -1,0 +1,132 @@
+#include "src/node/home_keeper.h"
+
+#include <utility>
+#include <vector>
+
+#include "ebb/async/when_all.h"
+#include "ebb/base/hash.h"
+#include "ebb/object/node_table.h"
+#include "ebb/object/type.h"
+#include "src/node/lease.h"
+#include "src/node/system_objects.h"
+
+namespace ebb::detail {
+namespace {
+
+std::uint64_t mix(std::uint64_t value) noexcept {
+  // The finalizer of splitmix64 [Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014].
+  value ^= value >> 30;
+  value *= 0xbf58'476d'1ce4'e5b9;
+  value ^= value >> 27;
+  value *= 0x94d0'49bb'1331'11eb;
+  return value ^ value >> 31;
+}
+
+}  // namespace
+
+Member choose_home(ObjectId object, std::uint32_t epoch, const std::vector<Member>& members) {
+  // Rendezvous hashing [Thaler, Ravishankar: Using name-based mappings to increase hit rates, 1998].
+  Member best;
+  std::uint64_t highest = 0;
+  const bool backends = members.size() > 1;
+  for (const Member& member : members) {
+    if (backends && member.id == kFrontEndNode) continue;
+    const std::uint64_t weight =
+        mix(mix(std::uint64_t{object.index()} << 32 | to_number(member.id)) + std::uint64_t{epoch} * 0x9e37'79b9'7f4a'7c15);
+    if (best.id == kNoNode || weight > highest) {
+      best = member;
+      highest = weight;
+    }
+  }
+  return best;
+}
+
+void HomeKeeper::gone(NodeId member, platform::Instant last_heard) {
+  if (closed_ || waiting_.contains(member)) return;
+  waiting_[member] = Core::current().call_at(last_heard + kLeaseEnds, [this, member] {
+    waiting_.erase(member);
+    begin(member, true);
+  });
+}
+
+void HomeKeeper::ended(NodeId member) {
+  const auto found = waiting_.find(member);
+  if (found == waiting_.end()) return;
+  Core::current().cancel(found->second);
+  waiting_.erase(found);
+  begin(member, true);
+}
+
+void HomeKeeper::close() {
+  closed_ = true;
+  for (const auto& [member, timer] : std::exchange(waiting_, {})) Core::current().cancel(timer);
+  for (const auto& [member, timer] : std::exchange(second_look_, {})) Core::current().cancel(timer);
+}
+
+void HomeKeeper::begin(NodeId member, bool again) {
+  if (closed_) return;
+  scope_.spawn(make_anew(member));
+  if (!again) return;
+  second_look_[member] = Core::current().call_after(kSecondLook, [this, member] {
+    second_look_.erase(member);
+    begin(member, false);
+  });
+}
+
+task<void> HomeKeeper::make_anew(NodeId member) {
+  const std::string who = "node " + std::to_string(to_number(member));
+  ObjectId last;
+  std::uint32_t lost = 0;
+  for (;;) {
+    const auto records = co_await NodeTable::instance().directory().list_at(member, last, kBatch);
+    if (!records) {
+      platform::write_log("ebb: the homes of " + who + " cannot be made anew: " + records.error().text());
+      co_return;
+    }
+    if (records->empty()) break;
+    last = records->back().id;
+    std::vector<task<bool>> works;
+    for (const ObjectRecord& record : *records) {
+      const TypeDescriptor* type = TypeRegistration::find(record.interface_id);
+      // Kinds without a home only remember who created them.
+      if (type == nullptr || !type->exclusive) continue;
+      if (type->remade) {
+        works.push_back(make_anew(record));
+      } else if (++lost <= kMaxReports) {
+        platform::write_log("ebb: object " + std::to_string(record.id.index()) + ", a " + record.interface_name +
+                            ", was lost with " + who);
+      }
+    }
+    const auto made = co_await when_all(std::move(works));
+    static_cast<void>(made);
+    if (closed_) co_return;
+  }
+  if (lost > kMaxReports) {
+    platform::write_log("ebb: " + std::to_string(lost - kMaxReports) + " more objects were lost with " + who);
+  }
+}
+
+task<bool> HomeKeeper::make_anew(ObjectRecord record) {
+  for (;;) {
+    const Node* node = Node::current();
+    if (node == nullptr || closed_) co_return false;
+    const Member home = choose_home(record.id, record.epoch + 1, node->members());
+    const CoreIndex core{static_cast<std::uint16_t>(record.id.index() % home.cores)};
+    const auto moved = co_await NodeTable::instance().directory().re_home(record.id, record.epoch, home.id, core);
+    if (!moved) {
+      // Destroyed, or already elsewhere: both are as good.
+      if (moved.code() != Errc::no_such_object && moved.code() != Errc::moved) {
+        platform::write_log("ebb: object " + std::to_string(record.id.index()) + " got no new home: " + moved.error().text());
+      }
+      co_return false;
+    }
+    record = *moved;
+    // Lost in the meantime, and its homes perhaps looked at before this one was there: on to another.
+    if (!is_member(home.id)) continue;
+    // At once rather than at the next call; if this fails, that call makes it, or the loss of this home is the next to come.
+    static_cast<void>(co_await kNodeService.on(home.id).call<&NodeService::make_home>(record.id, core));
+    co_return true;
+  }
+}
+
+}  // namespace ebb::detail

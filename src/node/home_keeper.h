@@ -1,0 +1,57 @@
+// Homes of members that are gone: made anew elsewhere where their kind allows it, else reported. Front end, core 0.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "ebb/async/core.h"
+#include "ebb/async/scope.h"
+#include "ebb/async/task.h"
+#include "ebb/base/ids.h"
+#include "ebb/base/result.h"
+#include "ebb/node.h"
+#include "ebb/object/directory.h"
+#include "ebb/object/node_link.h"
+#include "ebb/platform/platform.h"
+
+namespace ebb::detail {
+
+/// A member that has been declared gone may still run, and answer, until its lease has run out or until whoever started it
+/// has seen its end. Only then are its homes made anew.
+class HomeKeeper {
+ public:
+  explicit HomeKeeper(Scope& scope) : scope_(scope) {}
+
+  /// `member` was declared gone; its last heartbeat arrived at `last_heard`.
+  void gone(NodeId member, platform::Instant last_heard);
+  /// It has surely ended.
+  void ended(NodeId member);
+  /// Gives up what still waits; before the scope is joined.
+  void close();
+
+ private:
+  // Objects that are looked at together, and reports of one member's lost objects before the rest is only counted.
+  static constexpr std::uint32_t kBatch = 256;
+  static constexpr std::uint32_t kMaxReports = 10;
+
+  // An object may have been created with a home there by a node that had not heard of its end: it is looked once more when
+  // all calls of that time have ended.
+  static constexpr platform::Duration kSecondLook = kDefaultTimeout;
+
+  void begin(NodeId member, bool again);
+  task<void> make_anew(NodeId member);
+  /// True if it got another home.
+  task<bool> make_anew(ObjectRecord record);
+
+  Scope& scope_;
+  bool closed_ = false;
+  std::map<NodeId, TimerId> waiting_;      // for its end; bounded, as the next, by the nodes lost in half a minute
+  std::map<NodeId, TimerId> second_look_;
+};
+
+/// The member that `object`'s next home is on: the same for whoever computes it, and spread evenly. Backends go before the
+/// front end (which is taken when there is no other).
+Member choose_home(ObjectId object, std::uint32_t epoch, const std::vector<Member>& members);
+
+}  // namespace ebb::detail

@@ -1,0 +1,69 @@
+#include "ebb/object/home.h"
+
+#include <algorithm>
+#include <string>
+
+#include "ebb/async/context.h"
+#include "ebb/async/core.h"
+#include "ebb/async/sleep.h"
+#include "ebb/object/node_table.h"
+
+namespace ebb::detail {
+namespace {
+
+// Pauses double from the first to the longest one.
+constexpr platform::Duration kFirstPause = std::chrono::milliseconds(1);
+constexpr int kLongestPause = 6;  // 64 ms
+
+std::string describe(ObjectId id) { return "object " + std::to_string(id.index()); }
+
+task<Result<Home>> ask_directory(ObjectId id, const TypeDescriptor* type) {
+  NodeTable& table = NodeTable::instance();
+  const auto record = co_await table.directory().lookup(id);
+  if (!record) co_return record.error();
+  if (record->interface_id != type->interface_id || record->policy != type->policy) {
+    co_return Error(Errc::interface_mismatch,
+                    describe(id) + " is a " + record->interface_name + " of the kind " + record->policy + ", not a " +
+                        std::string(type->interface_name) + " of the kind " + std::string(type->policy));
+  }
+  table.enter(id, *type);
+  table.learn_home(id, home_of(*record));
+  co_return home_of(*record);
+}
+
+}  // namespace
+
+task<Result<Home>> find_home(ObjectId id, const TypeDescriptor* type, std::uint32_t stale) {
+  if (!id.valid()) {
+    co_return Error(Errc::no_such_object, "this reference names no object; create or open one first");
+  }
+  if (const Home known = NodeTable::instance().home_of(id); known.epoch > stale) co_return known;
+  co_return co_await ask_directory(id, type);
+}
+
+std::uint32_t require_home(ObjectId id, const TypeDescriptor& type) {
+  const NodeId node = this_node();
+  const CoreIndex core = Core::current().index();
+  Home home = NodeTable::instance().home_of(id);
+  // What is known may be old, but never says that this core is a home which it never was.
+  if (home.node != node || home.core != core) home = block_on(ask_directory(id, &type)).value();
+  if (home.node == node && home.core == core) return home.epoch;
+  throw ErrorException(Error(Errc::moved, describe(id) + " lives on node " + std::to_string(to_number(home.node)) +
+                                              ", core " + std::to_string(to_number(home.core)) +
+                                              "; ref::call finds it there"));
+}
+
+task<bool> pause_before_retry(int attempt, platform::Instant deadline) {
+  const platform::Instant until = platform::Clock::now() + kFirstPause * (1 << std::min(attempt, kLongestPause));
+  if (until >= deadline) co_return false;
+  co_await sleep_until(until);
+  co_return true;
+}
+
+Result<void> may_wait_for_home(ObjectId id, const Home& home, const TypeDescriptor& type) {
+  if (type.remade) return {};
+  return Error(Errc::node_gone, describe(id) + " was lost with its home, node " + std::to_string(to_number(home.node)) +
+                                    "; nothing ran. The kind remade_home would have been made anew");
+}
+
+}  // namespace ebb::detail

@@ -1,0 +1,124 @@
+// What an application may expect of objects that have a home: one instance, calls that find it, and what happens when the
+// node of the home is gone. With backends of at least two.
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "ebb/application.h"
+#include "ebb/async.h"
+#include "ebb/object.h"
+
+namespace {
+
+using namespace ebb;
+using namespace std::chrono_literals;
+
+int broken = 0;
+
+void check(bool promise, const char* text, int line) {
+  if (promise) return;
+  ++broken;
+  std::fprintf(stderr, "line %d: %s does not hold\n", line, text);
+}
+#define CHECK(promise) check(promise, #promise, __LINE__)
+
+struct Place {
+  NodeId node = kNoNode;
+  CoreIndex core{};
+  friend bool operator==(const Place&, const Place&) = default;
+};
+
+/// What both kinds of account do.
+struct Account {
+  std::int64_t balance = 0;
+  std::uint32_t epoch = 1;
+  std::int64_t add(std::int64_t amount) { return balance += amount; }
+  Place place() const { return {this_node(), Core::current().index()}; }
+  std::uint32_t epoch_of_home() const { return epoch; }
+};
+
+struct Mortal : Account {
+  using policy = single_home;
+  using interface = ebb::interface<"test.Mortal/1", method<"add", &Mortal::add>, method<"place", &Mortal::place>>;
+};
+
+struct Phoenix : Account {
+  using policy = remade_home;
+  void on_lost(const home_lost& lost) {
+    epoch = lost.epoch;
+    balance = 1000;
+  }
+  using interface = ebb::interface<"test.Phoenix/1", method<"add", &Phoenix::add>, method<"place", &Phoenix::place>,
+                                   method<"epoch", &Phoenix::epoch_of_home>>;
+};
+
+/// On every node: what it sees of an account, and its sudden end.
+struct Agent {
+  task<Result<std::int64_t>> add(ref<Phoenix> account, std::int64_t amount) {
+    return account.on_home().within(20s).call<&Phoenix::add>(amount);
+  }
+  task<Result<std::int64_t>> add_mortal(ref<Mortal> account, std::int64_t amount) {
+    return account.on_home().within(20s).call<&Mortal::add>(amount);
+  }
+  void die() { platform::exit_node(3); }
+  using interface = ebb::interface<"test.Agent/1", method<"add", &Agent::add>, method<"add_mortal", &Agent::add_mortal>,
+                                   method<"die", &Agent::die>>;
+};
+
+task<void> check_calls(ref<Agent> agent, std::vector<NodeStatus> nodes) {
+  const NodeId home = nodes.front().id;
+  const CoreIndex last{static_cast<std::uint16_t>(nodes.front().cores - 1)};
+  const auto account = (co_await create_at<Mortal>(home, last)).value();
+  const auto place = co_await account.call<&Mortal::place>();
+  CHECK(place && *place == (Place{home, last}));
+  std::int64_t expected = 0;
+  for (const NodeStatus& node : nodes) {
+    const auto sum = co_await agent.on(node.id).call<&Agent::add_mortal>(account, 5);
+    CHECK(sum && *sum == (expected += 5));
+  }
+  CHECK((co_await account.call<&Mortal::add>(1)).value() == expected + 1);
+  // Asked for where it is not, it is not made a second time.
+  CHECK((co_await account.on(nodes.back().id).call<&Mortal::place>()).code() == Errc::moved);
+  CHECK((co_await destroy(account)).has_value());
+  CHECK((co_await account.call<&Mortal::place>()).code() == Errc::no_such_object);
+}
+
+task<void> check_loss(ref<Agent> agent, std::vector<NodeStatus> nodes) {
+  const NodeId doomed = nodes.front().id;
+  const auto mortal = (co_await create_at<Mortal>(doomed)).value();
+  std::vector<ref<Phoenix>> phoenixes;
+  for (int i = 0; i < 20; ++i) {
+    phoenixes.push_back((co_await create_at<Phoenix>(doomed, CoreIndex{0})).value());
+    CHECK((co_await phoenixes.back().call<&Phoenix::add>(7)).value() == 7);
+  }
+  CHECK((co_await mortal.call<&Mortal::add>(1)).value() == 1);
+  const auto died = co_await agent.on(doomed).call<&Agent::die>();
+  CHECK(died.code() == Errc::node_gone);
+  // Calls wait for the new homes, wherever they come from, and find what on_lost brought back.
+  const NodeId survivor = nodes.back().id;
+  for (const ref<Phoenix> phoenix : phoenixes) {
+    const auto from_there = co_await agent.on(survivor).within(25s).call<&Agent::add>(phoenix, 1);
+    CHECK(from_there && *from_there == 1001);
+    const auto from_here = co_await phoenix.on_home().within(20s).call<&Phoenix::add>(1);
+    CHECK(from_here && *from_here == 1002);
+    const auto place = co_await phoenix.call<&Phoenix::place>();
+    CHECK(place && place->node != doomed);
+    CHECK((co_await phoenix.call<&Phoenix::epoch_of_home>()).value() == 2);
+  }
+  CHECK((co_await mortal.call<&Mortal::add>(1)).code() == Errc::node_gone);
+  const auto from_there = co_await agent.on(survivor).call<&Agent::add_mortal>(mortal, 1);
+  CHECK(from_there.code() == Errc::node_gone);
+}
+
+}  // namespace
+
+task<int> ebb_main(application& app) {
+  (co_await app.nodes().add(app.options().backends)).value();
+  const std::vector<NodeStatus> nodes = app.nodes().list();
+  const auto agent = (co_await create<Agent>()).value();
+  co_await check_calls(agent, nodes);
+  co_await check_loss(agent, nodes);
+  std::printf(broken == 0 ? "all promises hold\n" : "%d promises are broken\n", broken);
+  co_return broken == 0 ? 0 : 1;
+}
