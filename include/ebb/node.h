@@ -2,7 +2,6 @@
 // makes the others.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -12,6 +11,7 @@
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "ebb/messenger/messenger.h"
+#include "ebb/object/lease.h"
 #include "ebb/platform/stream.h"
 
 namespace ebb {
@@ -26,15 +26,6 @@ struct Member {
 
 /// How many nodes a cluster may have, the front end included.
 inline constexpr std::size_t kMaxNodes = 1024;
-
-/// How often a backend tells the front end that it lives.
-inline constexpr platform::Duration kHeartbeat = std::chrono::seconds(1);
-/// How long after sending a heartbeat that was answered a node may answer for what has one place in the cluster.
-inline constexpr platform::Duration kLease = std::chrono::seconds(3);
-/// How long after its last heartbeat a member counts as gone.
-inline constexpr platform::Duration kSuspect = std::chrono::seconds(5);
-/// The clocks of two nodes run apart by no more than one part in so many.
-inline constexpr int kClockDriftPart = 20;
 
 /// One object as one node holds it.
 struct ObjectStatistics {

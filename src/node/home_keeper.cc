@@ -1,5 +1,6 @@
 #include "src/node/home_keeper.h"
 
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -7,11 +8,15 @@
 #include "ebb/base/hash.h"
 #include "ebb/object/node_table.h"
 #include "ebb/object/type.h"
-#include "src/node/lease.h"
+#include "ebb/object/lease.h"
 #include "src/node/system_objects.h"
+#include "src/object/replica.h"
 
 namespace ebb::detail {
 namespace {
+
+// How long a member may take to say how far its replica is; one that does not answer is not chosen.
+constexpr platform::Duration kSealTimeout = std::chrono::seconds(5);
 
 std::uint64_t mix(std::uint64_t value) noexcept {
   // The finalizer of splitmix64 [Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014].
@@ -106,13 +111,38 @@ task<void> HomeKeeper::make_anew(NodeId member) {
   }
 }
 
+/// The replica that has seen the most writes, where there are replicas; else a member that the object's id chooses.
+task<Home> HomeKeeper::next_home(ObjectRecord record) {
+  const std::uint32_t epoch = record.epoch + 1;
+  const std::vector<Member> members = Node::current()->members();
+  const TypeDescriptor* type = TypeRegistration::find(record.interface_id);
+  if (type != nullptr && type->caches) {
+    std::vector<task<Result<ReplicaState>>> works;
+    for (const Member& member : members) {
+      works.push_back(kReplicaService.on(member.id).within(kSealTimeout).call<&ReplicaService::seal>(record.id, epoch));
+    }
+    const auto states = co_await when_all(std::move(works));
+    Home best;
+    ReplicaState farthest;
+    for (std::size_t at = 0; at < members.size(); ++at) {
+      if (!states[at] || states[at]->epoch == 0) continue;
+      const ReplicaState& state = *states[at];
+      if (std::tie(state.epoch, state.writes) < std::tie(farthest.epoch, farthest.writes)) continue;
+      farthest = state;
+      best = {members[at].id, state.core, epoch};
+    }
+    if (best.node != kNoNode) co_return best;
+  }
+  const Member chosen = choose_home(record.id, epoch, members);
+  co_return Home{chosen.id, CoreIndex{static_cast<std::uint16_t>(record.id.index() % chosen.cores)}, epoch};
+}
+
 task<bool> HomeKeeper::make_anew(ObjectRecord record) {
   for (;;) {
     const Node* node = Node::current();
     if (node == nullptr || closed_) co_return false;
-    const Member home = choose_home(record.id, record.epoch + 1, node->members());
-    const CoreIndex core{static_cast<std::uint16_t>(record.id.index() % home.cores)};
-    const auto moved = co_await NodeTable::instance().directory().re_home(record.id, record.epoch, home.id, core);
+    const Home home = co_await next_home(record);
+    const auto moved = co_await NodeTable::instance().directory().re_home(record.id, record.epoch, home.node, home.core);
     if (!moved) {
       // Destroyed, or already elsewhere: both are as good.
       if (moved.code() != Errc::no_such_object && moved.code() != Errc::moved) {
@@ -122,9 +152,9 @@ task<bool> HomeKeeper::make_anew(ObjectRecord record) {
     }
     record = *moved;
     // Lost in the meantime, and its homes perhaps looked at before this one was there: on to another.
-    if (!is_member(home.id)) continue;
+    if (!is_member(home.node)) continue;
     // At once rather than at the next call; if this fails, that call makes it, or the loss of this home is the next to come.
-    static_cast<void>(co_await kNodeService.on(home.id).call<&NodeService::make_home>(record.id, core));
+    static_cast<void>(co_await kNodeService.on(home.node).call<&NodeService::make_home>(record.id, home.core));
     co_return true;
   }
 }

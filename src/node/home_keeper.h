@@ -41,6 +41,7 @@ class HomeKeeper {
 
   void begin(NodeId member, bool again);
   task<void> make_anew(NodeId member);
+  task<Home> next_home(ObjectRecord record);
   /// True if it got another home.
   task<bool> make_anew(ObjectRecord record);
 

@@ -4,7 +4,7 @@
 #include <atomic>
 #include <chrono>
 
-#include "ebb/node.h"
+#include "ebb/object/lease.h"
 #include "ebb/platform/platform.h"
 
 namespace ebb::detail {
@@ -25,8 +25,5 @@ class Lease {
  private:
   std::atomic<platform::Clock::rep> until_{std::chrono::nanoseconds::min().count()};
 };
-
-/// How long after its last heartbeat has arrived a member that holds its lease surely does no more, whatever clock it has.
-inline constexpr platform::Duration kLeaseEnds = kLease + kLease / kClockDriftPart;
 
 }  // namespace ebb::detail

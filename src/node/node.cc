@@ -10,6 +10,8 @@
 #include "ebb/async/when_all.h"
 #include "ebb/object/node_table.h"
 #include "ebb/platform/platform.h"
+#include "ebb/platform/translation_table.h"
+#include "src/object/replica.h"
 
 namespace ebb {
 namespace {
@@ -52,6 +54,7 @@ task<Result<void>> ClusterNode::open() {
   table.enter(kDirectory.id(), kTypeDescriptor<DirectoryService>);
   table.enter(kCluster.id(), kTypeDescriptor<ClusterService>);
   table.enter(kNodeService.id(), kTypeDescriptor<NodeService>);
+  table.enter(kReplicaService.id(), kTypeDescriptor<ReplicaService>);
   // Release: whoever finds the node, or the link, finds it opened.
   current_node.store(this, std::memory_order_release);
   set_node_link(this);
@@ -62,6 +65,7 @@ task<Result<void>> ClusterNode::open() {
 task<void> ClusterNode::close() {
   closing_ = true;
   Core::current().cancel(pulse_);
+  Core::current().cancel(lease_end_);
   homes_.close();
   co_await scope_.join();
   co_await messenger_->close();
@@ -251,11 +255,19 @@ void ClusterNode::beat_after(platform::Duration delay) {
   if (!closing_) pulse_ = Core::current().call_after(delay, [this] { scope_.spawn(beat()); });
 }
 
+void ClusterNode::extend_lease(platform::Instant heartbeat_sent) {
+  lease_.extend(heartbeat_sent);
+  Core::current().cancel(lease_end_);
+  lease_end_ = Core::current().call_at(heartbeat_sent + kLease, [this] {
+    if (!lease_.valid()) scope_.spawn(NodeTable::instance().drop_caches());
+  });
+}
+
 task<void> ClusterNode::beat() {
   const platform::Instant sent = platform::Clock::now();
   const Result<void> heard =
       co_await kCluster.on(kFrontEndNode).within(kLease).call<&ClusterService::heartbeat>(options_.self);
-  if (heard) lease_.extend(sent);
+  if (heard) extend_lease(sent);
   if (heard.code() == Errc::permission_denied) co_return end_with(Error(Errc::node_gone, heard.error().text()));
   beat_after(std::max(platform::Duration::zero(), sent + kHeartbeat - platform::Clock::now()));
 }
@@ -361,7 +373,9 @@ task<Result<void>> NodeService::make_home(ObjectId id, CoreIndex core) {
   // Named: gcc 12 destroys the captures of a temporary in a co_await expression twice (bug 99576).
   auto make = [id]() -> Result<void> {
     try {
-      NodeTable::instance().miss(id);
+      NodeTable& table = NodeTable::instance();
+      if (platform::translate(id) == nullptr) table.miss(id);
+      if (const TypeDescriptor* type = table.type_of(id); type->become_home != nullptr) type->become_home(id);
       return {};
     } catch (...) {
       return to_error(std::current_exception());

@@ -77,6 +77,7 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   /// Backend: one heartbeat; the next one soon.
   task<void> beat();
   void beat_after(platform::Duration delay);
+  void extend_lease(platform::Instant heartbeat_sent);
   void end_with(Result<void> outcome);
 
   NodeOptions options_;
@@ -88,6 +89,7 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   // Core 0 only:
   bool closing_ = false;
   TimerId pulse_;                                    // the next heartbeat, or the next look for silence
+  TimerId lease_end_;
   std::map<NodeId, platform::Instant> last_heard_;   // of the members, on the front end
   std::set<NodeId> leaving_;                         // asked to stop: their loss is no surprise
   std::optional<Result<void>> outcome_;              // why this node is to stop

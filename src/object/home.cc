@@ -66,4 +66,32 @@ Result<void> may_wait_for_home(ObjectId id, const Home& home, const TypeDescript
                                     "; nothing ran. The kind remade_home would have been made anew");
 }
 
+task<Result<Bytes>> call_home(ObjectId id, const TypeDescriptor* type, std::uint64_t method, platform::Duration timeout,
+                              Bytes arguments) {
+  const platform::Instant deadline = platform::Clock::now() + timeout;
+  std::uint32_t stale = 0;
+  for (int attempt = 0;; ++attempt) {
+    const Result<Home> home = co_await find_home(id, type, stale);
+    if (!home) co_return home.error();
+    const bool known = home->epoch > stale;
+    if (is_member(home->node)) {
+      const platform::Duration left = deadline - platform::Clock::now();
+      if (left <= platform::Duration::zero()) break;
+      Bytes copy = arguments;
+      task<Result<Bytes>> work = home->node == this_node()
+                                     ? serve_call(id, home->core, method, std::move(copy))
+                                     : call_elsewhere(home->node, home->core, id, method, left, std::move(copy));
+      Result<Bytes> answer = co_await std::move(work);
+      if (answer.code() != Errc::moved) co_return answer;
+    } else if (const Result<void> wait = may_wait_for_home(id, *home, *type); !wait) {
+      co_return wait.error();
+    }
+    stale = home->epoch;
+    // A home that was news is worth an attempt at once; one that is known to fail is not.
+    if (attempt == 0 && known) continue;
+    if (!co_await pause_before_retry(attempt, deadline)) break;
+  }
+  co_return Error(Errc::deadline_exceeded, "no home of " + describe(id) + " could be reached in time; nothing ran");
+}
+
 }  // namespace ebb::detail

@@ -148,6 +148,11 @@ NodeTable::Entry& NodeTable::known(ObjectId id, const detail::TypeDescriptor* ty
   return *entry;
 }
 
+void* NodeTable::root_of(ObjectId id) const noexcept {
+  const Entry* entry = find(id);
+  return entry != nullptr && entry->state.load(std::memory_order_acquire) == State::ready ? entry->root : nullptr;
+}
+
 Home NodeTable::home_of(ObjectId id) const noexcept {
   const Entry* entry = find(id);
   const std::uint64_t packed = entry == nullptr ? 0 : entry->home.load(std::memory_order_relaxed);
@@ -287,6 +292,29 @@ task<Result<void>> NodeTable::end(ObjectId id, const detail::TypeDescriptor* typ
   // Only now: until a core has been asked, an event of it that saw the object alive may be making a representative.
   if (void* root = std::exchange(entry->root, nullptr)) type->end_root(root);
   co_return Result<void>();
+}
+
+void NodeTable::drop_here(ObjectId id) {
+  Entry* entry = find(id);
+  void* representative = platform::translate(id);
+  if (entry == nullptr || representative == nullptr) return;
+  platform::set_translation(id, nullptr);
+  entry->cores.fetch_and(~(std::uint64_t{1} << to_number(Core::current().index())), std::memory_order_relaxed);
+  entry->type->end_representative(representative, entry->root);
+}
+
+task<void> NodeTable::drop_caches() {
+  std::vector<ObjectId> cached;
+  for_each([&cached](ObjectId id, const detail::TypeDescriptor& type, std::uint64_t) {
+    if (type.caches) cached.push_back(id);
+    return true;
+  });
+  for (std::uint16_t core = 0; core < Core::count() && !cached.empty(); ++core) {
+    auto drop = [this, cached] {
+      for (const ObjectId id : cached) drop_here(id);
+    };
+    co_await on_core(CoreIndex{core}, std::move(drop));
+  }
 }
 
 task<void> NodeTable::clear() {

@@ -33,7 +33,10 @@ task<Result<Bytes>> serve_here(ObjectId id, std::uint64_t method, Bytes argument
     if (found == nullptr) co_return no_such_method(type);
     if (!type.exclusive) co_return co_await found->invoke(representative, std::move(arguments));
     require_lease();
-    Result<Bytes> answer = co_await found->invoke(representative, std::move(arguments));
+    // Two statements: gcc 12 mishandles conditional operands of co_await.
+    task<Result<Bytes>> work = type.serve != nullptr ? type.serve(id, representative, *found, std::move(arguments))
+                                                     : found->invoke(representative, std::move(arguments));
+    Result<Bytes> answer = co_await std::move(work);
     require_lease_still();
     co_return answer;
   } catch (...) {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "ebb/async/task.h"
+#include "ebb/base/bytes.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "ebb/object/directory.h"
@@ -32,6 +33,10 @@ std::uint32_t require_home(ObjectId id, const TypeDescriptor& type);
 
 /// A pause that grows with each attempt, until `deadline`; false if that has come.
 task<bool> pause_before_retry(int attempt, platform::Instant deadline);
+
+/// Runs a method on the home of `id`, by its encoded arguments, wherever that is; home_target::call says the rest.
+task<Result<Bytes>> call_home(ObjectId id, const TypeDescriptor* type, std::uint64_t method, platform::Duration timeout,
+                              Bytes arguments);
 
 /// What a call may do whose home is a node that is gone: wait for another home (value), or give up (node_gone).
 Result<void> may_wait_for_home(ObjectId id, const Home& home, const TypeDescriptor& type);

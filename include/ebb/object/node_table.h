@@ -69,6 +69,9 @@ class NodeTable {
   /// The type of an object this node knows, nullptr for others.
   const detail::TypeDescriptor* type_of(ObjectId id) const noexcept;
 
+  /// What the cores of this node share of an object; nullptr as long as none has needed it. Good until the object ends.
+  void* root_of(ObjectId id) const noexcept;
+
   /// The home of `id` as this node has last heard, or an epoch of 0.
   Home home_of(ObjectId id) const noexcept;
   /// Notes where the home is, unless what is known is newer. The object has been entered.
@@ -85,6 +88,13 @@ class NodeTable {
   /// waited for. A method that still runs (suspended) when its representative ends is the caller's error. Errors:
   /// no_such_object the second time; overloaded when a constructor of the root has not ended for 30 s.
   task<Result<void>> end(ObjectId id, const detail::TypeDescriptor* type);
+
+  /// Takes this core's representative out of its slot and ends it, if there is one; the next access makes another.
+  void drop_here(ObjectId id);
+
+  /// The lease has ended: takes the representatives of kinds that answer without asking for it out of all cores; the next
+  /// access makes them anew.
+  task<void> drop_caches();
 
   /// Ends every object that is left, newest first. Before the event loops stop.
   task<void> clear();

@@ -27,6 +27,12 @@ constexpr bool is_remade() noexcept {
   return false;
 }
 
+template <class Policy>
+constexpr bool is_cache() noexcept {
+  if constexpr (requires { Policy::kCaches; }) return Policy::kCaches;
+  return false;
+}
+
 }  // namespace detail
 
 template <class T>

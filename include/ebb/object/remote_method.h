@@ -29,6 +29,7 @@ struct RemoteMethod {
   /// Runs it on `representative`, which must stay until the task ends. Errors: malformed (the arguments do not
   /// decode), application_error (it threw), what the method itself answers.
   task<Result<Bytes>> (*invoke)(void* representative, Bytes arguments);
+  bool reads;  ///< a const method
 };
 
 /// A result, as bytes; a method that answers a Result gives its error instead.
@@ -91,7 +92,8 @@ constexpr auto remote_methods() noexcept {
   [[maybe_unused]] std::size_t next = 0;
   [[maybe_unused]] auto add = [&]<class Method>() {
     if constexpr (SignatureOf<Method::member>::kTravels) {
-      table[next++] = {Interface::template method_id<Method::member>(), Method::name, &invoke_encoded<T, Method::member>};
+      table[next++] = {Interface::template method_id<Method::member>(), Method::name, &invoke_encoded<T, Method::member>,
+                       SignatureOf<Method::member>::kConst};
     }
   };
   (add.template operator()<Methods>(), ...);

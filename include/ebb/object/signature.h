@@ -55,8 +55,9 @@ template <class R>
   requires(!std::is_void_v<R>)
 inline constexpr bool kResultTravels<R> = wire::travels<R>;
 
-template <class Class, class Return, class... Parameters>
+template <bool Const, class Class, class Return, class... Parameters>
 struct MethodShape {
+  static constexpr bool kConst = Const;
   using class_type = Class;
   using return_type = Return;
   using result = typename Unwrapped<Return>::type;
@@ -77,13 +78,13 @@ struct MethodShape {
 template <class Member>
 struct Signature;
 template <class C, class R, class... A>
-struct Signature<R (C::*)(A...)> : MethodShape<C, R, A...> {};
+struct Signature<R (C::*)(A...)> : MethodShape<false, C, R, A...> {};
 template <class C, class R, class... A>
-struct Signature<R (C::*)(A...) const> : MethodShape<C, R, A...> {};
+struct Signature<R (C::*)(A...) const> : MethodShape<true, C, R, A...> {};
 template <class C, class R, class... A>
-struct Signature<R (C::*)(A...) noexcept> : MethodShape<C, R, A...> {};
+struct Signature<R (C::*)(A...) noexcept> : MethodShape<false, C, R, A...> {};
 template <class C, class R, class... A>
-struct Signature<R (C::*)(A...) const noexcept> : MethodShape<C, R, A...> {};
+struct Signature<R (C::*)(A...) const noexcept> : MethodShape<true, C, R, A...> {};
 
 template <auto Member>
 using SignatureOf = Signature<decltype(Member)>;

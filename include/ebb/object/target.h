@@ -35,6 +35,10 @@ template <class T>
   return *static_cast<T*>(NodeTable::instance().miss(id, kTypeDescriptor<T>));
 }
 
+/// A kind whose references give constant access.
+template <class T>
+inline constexpr bool kReadOnlyHere = std::is_same_v<typename policy_of<T>::template pointer<T>, const T*>;
+
 /// This core's representative: one load when it is there, else NodeTable::miss makes it (and throws what that throws).
 template <class T>
 [[gnu::always_inline]] inline T& representative(ObjectId id) {
@@ -57,6 +61,9 @@ class target {
   template <auto Member, class... Arguments>
   task<Result<detail::MethodResult<Member>>> call(Arguments... arguments) const {
     static_cast<void>(T::interface::template method_id<Member>());
+    static_assert(detail::SignatureOf<Member>::kConst || !detail::kReadOnlyHere<T>,
+                  "representatives of this kind are only read where they are: change the object with "
+                  "`object.call<&T::method>(...)`");
     return run<Member, Arguments...>(id_, core_, std::move(arguments)...);
   }
 

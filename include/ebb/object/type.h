@@ -6,11 +6,16 @@
 #include <span>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
+#include "ebb/async/task.h"
+#include "ebb/base/bytes.h"
 #include "ebb/base/ids.h"
+#include "ebb/base/result.h"
 #include "ebb/object/interface.h"
 #include "ebb/object/policy.h"
 #include "ebb/object/remote_method.h"
+#include "ebb/wire/codec.h"
 
 namespace ebb {
 
@@ -21,7 +26,22 @@ concept object_type = std::is_class_v<T> && requires {
   { T::interface::id } -> std::convertible_to<std::uint64_t>;
 };
 
+/// A type whose state can travel: `auto save() const` gives it as a value that has a wire::Codec, `restore(value)` takes it,
+/// on an object just made.
+template <class T>
+concept saves_state = requires(const T& object, T& empty) {
+  { wire::encode(object.save()) };
+  empty.restore(object.save());
+};
+
 namespace detail {
+
+/// A type's state, as bytes and back.
+struct StateCodec {
+  Bytes (*save)(const void* representative) = nullptr;
+  /// False if the bytes are no such state.
+  bool (*restore)(void* representative, const Bytes& state) = nullptr;
+};
 
 /// Makes and ends the parts of one type's objects, as its policy does. What makes them may throw what the user's
 /// constructors throw.
@@ -30,12 +50,18 @@ struct TypeDescriptor {
   std::uint64_t interface_id;
   std::string_view policy;
   bool exclusive;  ///< answers need the node's lease (node_link.h)
+  bool caches;     ///< its representatives are dropped when the lease ends
   bool remade;     ///< its home is made anew when the home's node is gone
   void* (*make_root)(ObjectId id);  ///< nullptr: the object has no part that the cores of a node share
   void (*end_root)(void* root);
   void* (*make_representative)(ObjectId id, void* root);
   void (*end_representative)(void* representative, void* root);
   std::span<const RemoteMethod> methods;  ///< those that other nodes may call
+  StateCodec state;                       ///< empty if the type has none
+  /// How a call that arrived is carried out, if not by the method alone.
+  task<Result<Bytes>> (*serve)(ObjectId id, void* representative, const RemoteMethod& method, Bytes arguments);
+  /// What the core does that has just been made the home; in an event that may block. nullptr: nothing.
+  void (*become_home)(ObjectId id);
 
   const RemoteMethod* find(std::uint64_t method) const noexcept {
     for (const RemoteMethod& each : methods) {
@@ -49,10 +75,27 @@ template <class T>
 inline constexpr auto kRemoteMethods = T::interface::template remote_methods<T>();
 
 template <class T>
+constexpr StateCodec state_codec() noexcept {
+  if constexpr (saves_state<T>) {
+    using State = decltype(std::declval<const T&>().save());
+    return {[](const void* object) -> Bytes { return wire::encode(static_cast<const T*>(object)->save()); },
+            [](void* object, const Bytes& bytes) {
+              auto state = wire::decode<State>(bytes);
+              if (state) static_cast<T*>(object)->restore(*std::move(state));
+              return state.has_value();
+            }};
+  } else {
+    return {};
+  }
+}
+
+template <class T>
 constexpr TypeDescriptor describe() noexcept {
   using Policy = policy_of<T>;
-  TypeDescriptor descriptor{T::interface::name, T::interface::id, Policy::name, is_exclusive<Policy>(), is_remade<Policy>(),
-                            nullptr, nullptr, nullptr, nullptr, kRemoteMethods<T>};
+  TypeDescriptor descriptor{T::interface::name, T::interface::id, Policy::name, is_exclusive<Policy>(), is_cache<Policy>(), is_remade<Policy>(),
+                            nullptr, nullptr, nullptr, nullptr, kRemoteMethods<T>, state_codec<T>(), nullptr, nullptr};
+  if constexpr (requires { &Policy::serve; }) descriptor.serve = &Policy::serve;
+  if constexpr (requires { &Policy::become_home; }) descriptor.become_home = &Policy::become_home;
   if constexpr (Policy::template kHasRoot<T>) {
     descriptor.make_root = [](ObjectId id) -> void* { return Policy::template make_root<T>(id); };
     descriptor.end_root = [](void* root) { Policy::template end_root<T>(root); };

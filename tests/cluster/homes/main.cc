@@ -53,6 +53,19 @@ struct Phoenix : Account {
                                    method<"epoch", &Phoenix::epoch_of_home>>;
 };
 
+struct Log {
+  using policy = replicated;
+  std::vector<std::int64_t> lines;
+  std::int64_t append(std::int64_t line) {
+    lines.push_back(line);
+    return static_cast<std::int64_t>(lines.size());
+  }
+  std::vector<std::int64_t> read() const { return lines; }
+  std::vector<std::int64_t> save() const { return lines; }
+  void restore(std::vector<std::int64_t> state) { lines = std::move(state); }
+  using interface = ebb::interface<"test.Log/1", method<"append", &Log::append>, method<"read", &Log::read>>;
+};
+
 /// On every node: what it sees of an account, and its sudden end.
 struct Agent {
   task<Result<std::int64_t>> add(ref<Phoenix> account, std::int64_t amount) {
@@ -61,9 +74,19 @@ struct Agent {
   task<Result<std::int64_t>> add_mortal(ref<Mortal> account, std::int64_t amount) {
     return account.on_home().within(20s).call<&Mortal::add>(amount);
   }
+  /// A read of this core's replica.
+  std::vector<std::int64_t> read(ref<Log> log) { return log->lines; }
+  task<Result<std::int64_t>> append(ref<Log> log, std::int64_t line) {
+    auto written = co_await log.call<&Log::append>(line);
+    // What was answered is seen here at once.
+    if (written && log->lines.size() < static_cast<std::size_t>(*written)) co_return Error(Errc::internal, "an old replica");
+    co_return written;
+  }
+  bool knows(NodeId node) { return is_member(node); }
   void die() { platform::exit_node(3); }
   using interface = ebb::interface<"test.Agent/1", method<"add", &Agent::add>, method<"add_mortal", &Agent::add_mortal>,
-                                   method<"die", &Agent::die>>;
+                                   method<"read", &Agent::read>, method<"append", &Agent::append>, method<"die", &Agent::die>,
+                                   method<"knows", &Agent::knows>>;
 };
 
 task<void> check_calls(ref<Agent> agent, std::vector<NodeStatus> nodes) {
@@ -84,9 +107,34 @@ task<void> check_calls(ref<Agent> agent, std::vector<NodeStatus> nodes) {
   CHECK((co_await account.call<&Mortal::place>()).code() == Errc::no_such_object);
 }
 
+/// Every core of every node sees what was written.
+task<void> check_log(ref<Log> log, ref<Agent> agent, std::vector<NodeStatus> nodes, std::vector<std::int64_t> lines) {
+  CHECK(log->lines == lines);
+  for (const NodeStatus& node : nodes) {
+    for (std::uint16_t core = 0; core < node.cores; ++core) {
+      const auto seen = co_await agent.on(node.id, CoreIndex{core}).call<&Agent::read>(log);
+      CHECK(seen && *seen == lines);
+    }
+  }
+}
+
+task<void> check_replicas(ref<Log> log, ref<Agent> agent, std::vector<NodeStatus> nodes, std::vector<std::int64_t>* lines) {
+  for (int round = 0; round < 20; ++round) {
+    for (const NodeStatus& node : nodes) {
+      const auto length = co_await agent.on(node.id).call<&Agent::append>(log, round);
+      lines->push_back(round);
+      CHECK(length && *length == static_cast<std::int64_t>(lines->size()));
+    }
+    co_await check_log(log, agent, nodes, *lines);
+  }
+}
+
 task<void> check_loss(ref<Agent> agent, std::vector<NodeStatus> nodes) {
   const NodeId doomed = nodes.front().id;
   const auto mortal = (co_await create_at<Mortal>(doomed)).value();
+  const auto log = (co_await create_at<Log>(doomed)).value();
+  std::vector<std::int64_t> lines;
+  co_await check_replicas(log, agent, nodes, &lines);
   std::vector<ref<Phoenix>> phoenixes;
   for (int i = 0; i < 20; ++i) {
     phoenixes.push_back((co_await create_at<Phoenix>(doomed, CoreIndex{0})).value());
@@ -95,8 +143,12 @@ task<void> check_loss(ref<Agent> agent, std::vector<NodeStatus> nodes) {
   CHECK((co_await mortal.call<&Mortal::add>(1)).value() == 1);
   const auto died = co_await agent.on(doomed).call<&Agent::die>();
   CHECK(died.code() == Errc::node_gone);
-  // Calls wait for the new homes, wherever they come from, and find what on_lost brought back.
   const NodeId survivor = nodes.back().id;
+  // A call that meets the node while it goes ends with node_gone, since it may have run. That is over once its end is known.
+  for (int look = 0; look < 100 && (co_await agent.on(survivor).call<&Agent::knows>(doomed)).value(); ++look) {
+    co_await sleep_for(10ms);
+  }
+  // Calls wait for the new homes, wherever they come from, and find what on_lost brought back.
   for (const ref<Phoenix> phoenix : phoenixes) {
     const auto from_there = co_await agent.on(survivor).within(25s).call<&Agent::add>(phoenix, 1);
     CHECK(from_there && *from_there == 1001);
@@ -109,6 +161,10 @@ task<void> check_loss(ref<Agent> agent, std::vector<NodeStatus> nodes) {
   CHECK((co_await mortal.call<&Mortal::add>(1)).code() == Errc::node_gone);
   const auto from_there = co_await agent.on(survivor).call<&Agent::add_mortal>(mortal, 1);
   CHECK(from_there.code() == Errc::node_gone);
+  // The log lives on, whole, with another home.
+  const std::vector<NodeStatus> left(nodes.begin() + 1, nodes.end());
+  co_await check_replicas(log, agent, left, &lines);
+  CHECK((co_await destroy(log)).has_value());
 }
 
 }  // namespace

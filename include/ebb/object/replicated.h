@@ -1,0 +1,142 @@
+// Objects that are read everywhere and written in one place.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "ebb/async/task.h"
+#include "ebb/base/bytes.h"
+#include "ebb/base/ids.h"
+#include "ebb/base/result.h"
+#include "ebb/object/home.h"
+#include "ebb/object/signature.h"
+#include "ebb/object/target.h"
+#include "ebb/object/type.h"
+#include "ebb/wire/codec.h"
+
+namespace ebb {
+
+namespace detail {
+
+/// The parts that the policy below is made of, with the type erased (src/object/replica.cc).
+struct Replication {
+  static void* make_root(ObjectId id);
+  static void end_root(void* root);
+  /// Fills `value`, this core's new replica, with the present state, and takes part in what follows; or, on the home,
+  /// makes it the original. Blocks the event.
+  static void join(ObjectId id, void* root, void* value, const TypeDescriptor& type);
+  static void leave(void* root);
+  static task<Result<Bytes>> serve(ObjectId id, void* representative, const RemoteMethod& method, Bytes arguments);
+  static void become_home(ObjectId id);
+};
+
+}  // namespace detail
+
+/// Where a call of a replicated object goes: const methods to this core's replica, the others to the home.
+template <class T>
+class replicated_target {
+ public:
+  replicated_target(ObjectId id, platform::Duration timeout) noexcept : id_(id), timeout_(timeout) {}
+
+  /// The same, for callers that wait no longer than `timeout` in all.
+  replicated_target within(platform::Duration timeout) const noexcept { return {id_, timeout}; }
+
+  /// Errors: those of home_target::call; overloaded (too many writes wait for replicas).
+  template <auto Member, class... Arguments>
+  task<Result<detail::MethodResult<Member>>> call(Arguments&&... arguments) const {
+    using Shape = detail::SignatureOf<Member>;
+    static_assert(Shape::kTravels, "a parameter or the result of this method cannot travel between nodes: only values "
+                                   "with a wire::Codec can (numbers of fixed width, strings, containers, plain structs)");
+    static_assert(!detail::IsTask<typename Shape::return_type>::value,
+                  "the methods of a replicated object are plain functions: all replicas carry out the same writes, and one "
+                  "that waits would let others come between");
+    if constexpr (Shape::kConst) {
+      return target<T>(id_, kAnyCore).template call<Member>(std::forward<Arguments>(arguments)...);
+    } else {
+      static_cast<void>(&detail::Registered<T>::entry);
+      return write<Member>(*this, T::interface::template method_id<Member>(),
+                           typename Shape::stored(std::forward<Arguments>(arguments)...));
+    }
+  }
+
+ private:
+  template <auto Member, class Stored>
+  static task<Result<detail::MethodResult<Member>>> write(replicated_target self, std::uint64_t method, Stored arguments) {
+    using R = detail::MethodResult<Member>;
+    Bytes encoded;
+    if constexpr (std::tuple_size_v<Stored> != 0) encoded = wire::encode(arguments);
+    auto answer = co_await detail::call_home(self.id_, &detail::kTypeDescriptor<T>, method, self.timeout_, std::move(encoded));
+    if (!answer) co_return std::move(answer).error();
+    if constexpr (std::is_void_v<R>) {
+      if (answer->empty()) co_return Result<void>();
+    } else {
+      if (auto value = wire::decode<R>(*answer)) co_return *std::move(value);
+    }
+    co_return Error(Errc::malformed, "the answer to a write of object " + std::to_string(self.id_.index()) +
+                                         " does not decode; start all nodes from the same build");
+  }
+
+  ObjectId id_;
+  platform::Duration timeout_;
+};
+
+/// A replica on each core that touches the object. `->` gives constant access to it, in one load. All other methods are
+/// writes: `object.call<&T::method>(...)` goes to the home, which carries out one write after the other, sends each to
+/// every replica, and answers when all have carried it out too.
+///
+/// What a reader may see: every replica goes through the same writes in the same order. A read that begins after a write has
+/// been answered sees it, wherever it reads. While a write is under way some replicas show it and others do not yet; a
+/// reader that goes from one core to another may so see time run backwards for that moment. A read on the home (`on_home()`)
+/// does not.
+///
+/// Writes are plain functions and must do the same on every replica: no clock, no random numbers, no other objects. A new
+/// replica gets the state by save() and restore(), which the type must have (saves_state). When the home's node is gone, the
+/// replica that has seen the most writes becomes the home: no answered write is lost as long as one replica lives. A node that
+/// loses touch with the front end drops its replicas when its lease ends; a write waits that long for a node that is gone.
+struct replicated {
+  static constexpr std::string_view name = "replicated";
+  static constexpr bool kExclusive = true;
+  static constexpr bool kRemade = true;
+  /// Its replicas are dropped when the lease ends, because nothing is asked when they are read.
+  static constexpr bool kCaches = true;
+  template <class T>
+  using pointer = const T*;
+  template <class T>
+  static replicated_target<T> route(ObjectId id) noexcept {
+    return {id, kDefaultTimeout};
+  }
+  template <class T>
+  static constexpr bool kHasRoot = true;
+  template <class T>
+  static void* make_root(ObjectId id) {
+    static_assert(saves_state<T>, "a replicated object needs `auto save() const`, which gives its state as a value that "
+                                  "travels, and `void restore(value)`");
+    static_assert(!detail::has_root<T>, "a replicated object has no root of its own: its replicas share nothing");
+    return detail::Replication::make_root(id);
+  }
+  template <class T>
+  static void end_root(void* root) {
+    detail::Replication::end_root(root);
+  }
+  template <class T>
+  static T* on_miss(ObjectId id, void* root) {
+    auto value = std::make_unique<T>();
+    detail::Replication::join(id, root, value.get(), detail::kTypeDescriptor<T>);
+    return value.release();
+  }
+  template <class T>
+  static void end_representative(T* representative, void* root) {
+    detail::Replication::leave(root);
+    delete representative;
+  }
+  static task<Result<Bytes>> serve(ObjectId id, void* representative, const detail::RemoteMethod& method, Bytes arguments) {
+    return detail::Replication::serve(id, representative, method, std::move(arguments));
+  }
+  static void become_home(ObjectId id) { detail::Replication::become_home(id); }
+};
+
+}  // namespace ebb

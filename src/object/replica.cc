@@ -1,0 +1,276 @@
+// Replicas: how one joins, follows its home, is left behind, and becomes the home itself.
+#include "src/object/replica.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "ebb/async/context.h"
+#include "ebb/async/core.h"
+#include "ebb/async/on_core.h"
+#include "ebb/async/sleep.h"
+#include "ebb/async/when_all.h"
+#include "ebb/object/lease.h"
+#include "ebb/object/node_table.h"
+#include "ebb/platform/translation_table.h"
+
+namespace ebb::detail {
+namespace {
+
+// Batches that reach a core while its replica waits for its first state.
+constexpr std::size_t kMaxEarly = 256;
+// How long a core tries to join, and how long a node may take to drop replicas.
+constexpr platform::Duration kJoinLimit = std::chrono::seconds(30);
+constexpr platform::Duration kDropTimeout = std::chrono::seconds(2);
+constexpr platform::Duration kDropAgain = std::chrono::milliseconds(10);
+
+std::string describe(ObjectId id) { return "object " + std::to_string(id.index()); }
+
+CoreIndex this_core() noexcept { return Core::current().index(); }
+
+ReplicaRoot* root_of(ObjectId id) noexcept { return static_cast<ReplicaRoot*>(NodeTable::instance().root_of(id)); }
+
+Replica& replica_here(ReplicaRoot& root) noexcept { return root.replicas[to_number(this_core())]; }
+
+bool is_here(const Home& home) noexcept { return home.node == this_node() && home.core == this_core(); }
+
+/// Carries out what has not been carried out yet; false if something is missing before it, or an unknown method is in it.
+bool follow(Replica& replica, const TypeDescriptor& type, std::uint64_t first, std::vector<Write>& writes) {
+  if (first > replica.writes + 1) return false;
+  for (std::size_t at = static_cast<std::size_t>(replica.writes + 1 - first); at < writes.size(); ++at) {
+    const RemoteMethod* method = type.find(writes[at].method);
+    if (method == nullptr) return false;
+    // Plain functions (replicated.h): the task ends where it starts. Its answer, or error, is that of the original.
+    bool done = false;
+    [](task<Result<Bytes>> work, bool* ended) -> Detached {
+      static_cast<void>(co_await std::move(work));
+      *ended = true;
+    }(method->invoke(replica.value, std::move(writes[at].arguments)), &done);
+    if (!done) return false;
+    ++replica.writes;
+  }
+  return true;
+}
+
+void forget(Replica& replica) {
+  const std::uint32_t sealed = replica.sealed;
+  replica = Replica();
+  replica.sealed = sealed;
+}
+
+void be_original(ObjectId id, ReplicaRoot& root, const TypeDescriptor& type, void* value, std::uint32_t epoch,
+                 std::uint64_t writes) {
+  Replica& mine = replica_here(root);
+  mine.stage = Replica::Stage::live;
+  mine.value = value;
+  mine.epoch = epoch;
+  mine.writes = writes;
+  root.original = std::make_shared<Original>(id, type, value, epoch, writes);
+  root.home.store(this_core(), std::memory_order_release);
+}
+
+/// Makes sure that no replica anywhere still follows an older home. Only then may this one answer a write.
+task<void> leave_behind(ObjectId id, Home home, NodeId node) {
+  for (;;) {
+    const auto dropped = co_await kReplicaService.on(node).within(kDropTimeout).call<&ReplicaService::drop>(id, home);
+    if (dropped) co_return;
+    if (!is_member(node)) {
+      co_await sleep_for(kLeaseEnds);
+      co_return;
+    }
+    co_await sleep_for(kDropAgain);
+  }
+}
+
+task<void> leave_all_behind(ObjectId id, Home home) {
+  std::vector<task<void>> works;
+  works.push_back(leave_behind(id, home, this_node()));
+  if (NodeLink* link = node_link(); link != nullptr) {
+    for (const NodeId node : link->others()) works.push_back(leave_behind(id, home, node));
+  }
+  co_await when_all(std::move(works));
+}
+
+/// On the core that may be the home: after it, root.original is that of the present home. moved: it is not here.
+task<Result<void>> need_original(ObjectId id) {
+  NodeTable& table = NodeTable::instance();
+  const TypeDescriptor* type = table.type_of(id);
+  ReplicaRoot* root = root_of(id);
+  if (type == nullptr || root == nullptr) co_return Error(Errc::moved, describe(id) + " has no replica here");
+  auto home = co_await find_home(id, type, 0);
+  if (home && !is_here(*home)) home = co_await find_home(id, type, home->epoch);
+  if (!home) co_return std::move(home).error();
+  if (!is_here(*home)) {
+    co_return Error(Errc::moved, describe(id) + " lives on node " + std::to_string(to_number(home->node)));
+  }
+  const Semaphore::Permit permit = co_await root->promotion.acquire();
+  const std::uint32_t present = root->original ? root->original->epoch() : 0;
+  if (home->epoch <= present) co_return Result<void>();
+  void* value = platform::translate(id);
+  if (value == nullptr) co_return Error(Errc::moved, describe(id) + " has no replica here yet");
+  if (root->original) root->original->end();
+  root->original.reset();
+  const std::uint64_t writes = replica_here(*root).writes;
+  co_await leave_all_behind(id, *home);
+  // It may have been dropped meanwhile: then whoever comes next finds no replica and begins anew.
+  if (platform::translate(id) != value) co_return Error(Errc::moved, describe(id) + " was dropped here");
+  be_original(id, *root, *type, value, home->epoch, writes);
+  co_return Result<void>();
+}
+
+}  // namespace
+
+// --- the policy's parts ---
+
+void* Replication::make_root(ObjectId) {
+  NodeTable::instance().enter(kReplicaService.id(), kTypeDescriptor<ReplicaService>);
+  return new ReplicaRoot(Core::count());
+}
+
+void Replication::end_root(void* root) { delete static_cast<ReplicaRoot*>(root); }
+
+void Replication::leave(void* root) {
+  auto& mine = *static_cast<ReplicaRoot*>(root);
+  Replica& replica = replica_here(mine);
+  if (mine.home.load(std::memory_order_acquire) == this_core() && mine.original) {
+    mine.original->end();
+    mine.original.reset();
+  }
+  forget(replica);
+}
+
+void Replication::join(ObjectId id, void* shared, void* value, const TypeDescriptor& type) {
+  ReplicaRoot& root = *static_cast<ReplicaRoot*>(shared);
+  Replica& mine = replica_here(root);
+  const platform::Instant deadline = platform::Clock::now() + kJoinLimit;
+  std::uint32_t stale = 0;
+  for (int attempt = 0;; ++attempt) {
+    require_lease();
+    const Home home = block_on(find_home(id, &type, stale)).value();
+    if (is_here(home)) {
+      // No replica is here, so whatever there was is lost unless another one became the home.
+      if (home.epoch > 1) block_on(leave_all_behind(id, home));
+      return be_original(id, root, type, value, home.epoch, 0);
+    }
+    stale = home.epoch;
+    if (is_member(home.node)) {
+      mine.stage = Replica::Stage::joining;
+      mine.value = value;
+      const auto snapshot =
+          block_on(kReplicaService.on(home.node, home.core).call<&ReplicaService::subscribe>(id, this_node(), this_core()));
+      if (snapshot && snapshot->epoch >= mine.sealed && type.state.restore(value, snapshot->state)) {
+        mine.stage = Replica::Stage::live;
+        mine.epoch = snapshot->epoch;
+        mine.writes = snapshot->writes;
+        bool whole = true;
+        for (Replica::Early& batch : std::exchange(mine.early, {})) whole = whole && follow(mine, type, batch.first, batch.writes);
+        if (whole) return;
+      }
+      forget(mine);
+      const bool again = snapshot || snapshot.code() == Errc::moved || snapshot.code() == Errc::node_gone;
+      if (!again) throw ErrorException(snapshot.error());
+    }
+    if (!block_on(pause_before_retry(attempt, deadline))) {
+      throw ErrorException(Error(Errc::deadline_exceeded, "the home of " + describe(id) + " could not be reached for 30 s"));
+    }
+  }
+}
+
+task<Result<Bytes>> Replication::serve(ObjectId id, void* representative, const RemoteMethod& method, Bytes arguments) {
+  if (method.reads) co_return co_await method.invoke(representative, std::move(arguments));
+  const Home known = NodeTable::instance().home_of(id);
+  ReplicaRoot* root = root_of(id);
+  const bool is_original = root != nullptr && is_here(known) && root->original && root->original->epoch() == known.epoch;
+  if (!is_original) {
+    if (Result<void> here = co_await need_original(id); !here) co_return std::move(here).error();
+    root = root_of(id);
+    if (root == nullptr || !root->original) co_return Error(Errc::moved, describe(id) + " ended here meanwhile");
+  }
+  const std::shared_ptr<Original> original = root->original;
+  co_return co_await original->write(method, std::move(arguments));
+}
+
+void Replication::become_home(ObjectId id) { block_on(need_original(id)).value(); }
+
+// --- what others ask ---
+
+task<Result<Snapshot>> ReplicaService::subscribe(ObjectId id, NodeId node, CoreIndex core) {
+  if (!is_member(node) || to_number(core) >= kMaxCores) co_return Error(Errc::invalid_argument, "no member subscribes");
+  // Made here if this is the home and nobody has touched the object yet; in an event that can block.
+  auto touch = [id]() -> Result<void> {
+    try {
+      if (platform::translate(id) == nullptr) NodeTable::instance().miss(id);
+      return {};
+    } catch (...) {
+      return to_error(std::current_exception());
+    }
+  };
+  if (Result<void> touched = co_await on_core(this_core(), touch); !touched) co_return std::move(touched).error();
+  const TypeDescriptor* type = NodeTable::instance().type_of(id);
+  if (type == nullptr || type->serve != &replicated::serve) {
+    co_return Error(Errc::interface_mismatch, describe(id) + " is not replicated");
+  }
+  if (Result<void> here = co_await need_original(id); !here) co_return std::move(here).error();
+  ReplicaRoot* root = root_of(id);
+  if (root == nullptr || !root->original) co_return Error(Errc::moved, describe(id) + " ended here meanwhile");
+  require_lease();
+  co_return root->original->subscribe(node, core);
+}
+
+Result<bool> ReplicaService::apply(ObjectId id, std::uint32_t epoch, std::uint64_t first, std::vector<Write> writes) {
+  const TypeDescriptor* type = NodeTable::instance().type_of(id);
+  if (type == nullptr || type->serve != &replicated::serve) return false;
+  ReplicaRoot* root = root_of(id);
+  if (root == nullptr || to_number(this_core()) >= root->replicas.size()) return false;
+  Replica& mine = replica_here(*root);
+  if (epoch < mine.sealed || mine.stage == Replica::Stage::absent || first == 0) return false;
+  if (mine.stage == Replica::Stage::joining) {
+    if (mine.early.size() >= kMaxEarly) return Error(Errc::overloaded, "this replica still waits for its first state");
+    mine.early.push_back({first, std::move(writes)});
+    return true;
+  }
+  if (epoch != mine.epoch || mine.value == nullptr) return false;
+  if (follow(mine, *type, first, writes)) return true;
+  NodeTable::instance().drop_here(id);  // whatever went wrong, the next access begins with the whole state
+  return false;
+}
+
+task<Result<ReplicaState>> ReplicaService::seal(ObjectId id, std::uint32_t epoch) {
+  ReplicaState best;
+  const ReplicaRoot* root = root_of(id);
+  const TypeDescriptor* type = NodeTable::instance().type_of(id);
+  if (root == nullptr || type == nullptr || type->serve != &replicated::serve) co_return best;
+  for (std::uint16_t core = 0; core < Core::count(); ++core) {
+    auto look = [id, epoch]() -> ReplicaState {
+      ReplicaRoot* here = root_of(id);
+      if (here == nullptr) return {};
+      Replica& mine = replica_here(*here);
+      mine.sealed = std::max(mine.sealed, epoch);
+      if (mine.stage != Replica::Stage::live) return {};
+      return {mine.epoch, mine.writes, this_core()};
+    };
+    const ReplicaState state = co_await on_core(CoreIndex{core}, look);
+    if (state.epoch > best.epoch || (state.epoch == best.epoch && state.writes > best.writes)) best = state;
+  }
+  co_return best;
+}
+
+task<Result<void>> ReplicaService::drop(ObjectId id, Home home) {
+  NodeTable& table = NodeTable::instance();
+  const TypeDescriptor* type = table.type_of(id);
+  if (type == nullptr || type->serve != &replicated::serve) co_return Result<void>();
+  table.learn_home(id, home);
+  for (std::uint16_t core = 0; core < Core::count(); ++core) {
+    auto drop_old = [id, home] {
+      ReplicaRoot* root = root_of(id);
+      if (root == nullptr || is_here(home)) return;
+      Replica& mine = replica_here(*root);
+      mine.sealed = std::max(mine.sealed, home.epoch);
+      if (mine.stage == Replica::Stage::live && mine.epoch < home.epoch) NodeTable::instance().drop_here(id);
+    };
+    co_await on_core(CoreIndex{core}, drop_old);
+  }
+  co_return Result<void>();
+}
+
+}  // namespace ebb::detail

@@ -1,0 +1,138 @@
+// The parts of a replicated object: a replica a core, and on the home's core the original with its log and subscribers.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "ebb/async/completion.h"
+#include "ebb/async/semaphore.h"
+#include "ebb/async/task.h"
+#include "ebb/base/bytes.h"
+#include "ebb/base/ids.h"
+#include "ebb/base/result.h"
+#include "ebb/object/object.h"
+#include "ebb/object/replicated.h"
+
+namespace ebb::detail {
+
+/// One write, as the home carried it out and every replica does.
+struct Write {
+  std::uint64_t method = 0;
+  std::vector<std::byte> arguments;
+};
+
+/// How far a replica is. Compared by epoch, then by the number of writes.
+struct ReplicaState {
+  std::uint32_t epoch = 0;  ///< of the home it follows; 0: there is none
+  std::uint64_t writes = 0;
+  CoreIndex core{};
+};
+
+/// The state a new replica begins with.
+struct Snapshot {
+  std::uint32_t epoch = 0;
+  std::uint64_t writes = 0;
+  std::vector<std::byte> state;
+};
+
+/// What the cores of a node ask each other, and those of other nodes, about replicas.
+struct ReplicaService {
+  /// On the home's core: the present state, and from now on every write to (node, core). moved: this is not the home.
+  task<Result<Snapshot>> subscribe(ObjectId id, NodeId node, CoreIndex core);
+  /// On a replica's core: the writes from number `first` on. False if there is no replica of that epoch.
+  Result<bool> apply(ObjectId id, std::uint32_t epoch, std::uint64_t first, std::vector<Write> writes);
+  /// The replica of this node that is farthest. From now on none of them follows a home of an epoch before `epoch`.
+  task<Result<ReplicaState>> seal(ObjectId id, std::uint32_t epoch);
+  /// Drops the replicas of this node that follow a home of an epoch before that of `home`, which is the new one.
+  task<Result<void>> drop(ObjectId id, Home home);
+  using interface =
+      ebb::interface<"ebb.Replica/1", method<"subscribe", &ReplicaService::subscribe>, method<"apply", &ReplicaService::apply>,
+                     method<"seal", &ReplicaService::seal>, method<"drop", &ReplicaService::drop>>;
+};
+inline constexpr auto kReplicaService = ref<ReplicaService>::unchecked(ObjectId(4));
+
+/// One core's replica; that core only.
+struct Replica {
+  enum class Stage { absent, joining, live };
+  Stage stage = Stage::absent;
+  void* value = nullptr;
+  std::uint32_t epoch = 0;
+  std::uint32_t sealed = 0;    // epochs before it are not followed any more
+  std::uint64_t writes = 0;
+  struct Early {
+    std::uint64_t first;
+    std::vector<Write> writes;
+  };
+  std::vector<Early> early;    // came while joining; bounded by kMaxEarly
+};
+
+/// The original's part beside its replica, on the home's core. Kept alive by the events that send its writes.
+class Original : public std::enable_shared_from_this<Original> {
+ public:
+  /// Writes that some replica has not carried out; more are overloaded.
+  static constexpr std::size_t kMaxUnsent = 1024;
+  static constexpr std::size_t kMaxUnsentBytes = std::size_t{8} << 20;
+  /// Writes that travel together.
+  static constexpr std::size_t kMaxBatch = 64;
+  static constexpr std::size_t kMaxBatchBytes = std::size_t{1} << 20;
+
+  Original(ObjectId id, const TypeDescriptor& type, void* value, std::uint32_t epoch, std::uint64_t writes)
+      : id_(id), type_(type), value_(value), epoch_(epoch), writes_(writes) {}
+
+  std::uint32_t epoch() const noexcept { return epoch_; }
+  std::uint64_t writes() const noexcept { return writes_; }
+
+  Snapshot subscribe(NodeId node, CoreIndex core);
+  /// Carries out a write and waits until all replicas have.
+  task<Result<Bytes>> write(const RemoteMethod& method, Bytes arguments);
+  /// No more is sent; writes that wait end with cancelled.
+  void end();
+
+ private:
+  struct Subscriber {
+    NodeId node;
+    CoreIndex core;
+    std::uint32_t generation;
+    std::uint64_t acknowledged;  // number of writes it has carried out
+    bool sending = false;
+  };
+  struct Waiter {
+    std::uint64_t write;
+    Completion<Result<void>>* done;
+  };
+
+  Subscriber* find(NodeId node, CoreIndex core, std::uint32_t generation);
+  void remove(NodeId node, CoreIndex core, std::uint32_t generation);
+  void send(Subscriber& subscriber);
+  static Detached send_all(std::shared_ptr<Original> self, NodeId node, CoreIndex core, std::uint32_t generation);
+  std::vector<Write> batch_from(std::uint64_t first) const;
+  /// Whoever waits for what all replicas have carried out goes on, and the log forgets it.
+  void settle();
+
+  const ObjectId id_;
+  const TypeDescriptor& type_;
+  void* const value_;
+  const std::uint32_t epoch_;
+  std::uint64_t writes_;               // carried out here
+  std::deque<Write> log_;              // the last of them
+  std::size_t log_bytes_ = 0;
+  std::vector<Subscriber> subscribers_;  // bounded by the cores of the cluster
+  std::uint32_t last_generation_ = 0;
+  std::deque<Waiter> waiters_;         // by write; bounded by kMaxUnsent
+  bool ended_ = false;
+};
+
+/// A node's part of a replicated object.
+struct ReplicaRoot {
+  explicit ReplicaRoot(std::size_t cores) : replicas(cores) {}
+  std::vector<Replica> replicas;          // by core, each used on its core only
+  std::atomic<CoreIndex> home{kAnyCore};  // the core that the next two belong to, once there is an original
+  std::shared_ptr<Original> original;
+  Semaphore promotion{1};
+};
+
+}  // namespace ebb::detail

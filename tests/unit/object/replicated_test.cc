@@ -1,0 +1,98 @@
+// Replicated objects on the cores of one node: what readers see, in which order, and what a failing write leaves.
+#include "ebb/object/replicated.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "ebb/async.h"
+#include "ebb/object.h"
+
+namespace {
+
+using ebb::CoreIndex;
+using ebb::Errc;
+
+constexpr std::size_t kCores = 3;
+
+int run(std::function<ebb::task<int>()> body) {
+  return ebb::run_cores(kCores, [&body]() -> ebb::task<int> { return body(); });
+}
+
+struct Log {
+  using policy = ebb::replicated;
+  std::vector<std::int64_t> lines;
+
+  std::int64_t append(std::int64_t line) {
+    lines.push_back(line);
+    if (line < 0) throw std::invalid_argument("a line is not negative");
+    return static_cast<std::int64_t>(lines.size());
+  }
+  std::vector<std::int64_t> read() const { return lines; }
+  std::vector<std::int64_t> save() const { return lines; }
+  void restore(std::vector<std::int64_t> state) { lines = std::move(state); }
+  using interface = ebb::interface<"test.Log/1", ebb::method<"append", &Log::append>, ebb::method<"read", &Log::read>>;
+};
+
+ebb::task<std::vector<std::int64_t>> read_on(ebb::ref<Log> log, CoreIndex core) {
+  co_return (co_await log.on(core).call<&Log::read>()).value();
+}
+
+ebb::task<int> replicate() {
+  const auto log = (co_await ebb::create_at<Log>(ebb::kFrontEndNode, CoreIndex{1})).value();
+  EXPECT_EQ((co_await log.call<&Log::append>(1)).value(), 1);
+  // Core 2 joins late and gets the state, core 0 by the reference itself.
+  const std::vector<std::int64_t> one(1, 1);
+  EXPECT_EQ(co_await read_on(log, CoreIndex{2}), one);
+  for (std::int64_t line = 2; line <= 200; ++line) EXPECT_EQ((co_await log.call<&Log::append>(line)).value(), line);
+  const auto here = co_await log.call<&Log::read>();
+  EXPECT_EQ(here.value().size(), 200u);
+  static_assert(std::is_same_v<decltype(*log), const Log&>);
+  for (std::uint16_t core = 0; core < kCores; ++core) EXPECT_EQ(co_await read_on(log, CoreIndex{core}), *here) << core;
+  // What fails here fails in the same way on every replica.
+  EXPECT_EQ((co_await log.call<&Log::append>(-1)).code(), Errc::application_error);
+  for (std::uint16_t core = 0; core < kCores; ++core) EXPECT_EQ((co_await read_on(log, CoreIndex{core})).size(), 201u);
+  EXPECT_TRUE(co_await ebb::destroy(log));
+  EXPECT_EQ((co_await log.call<&Log::append>(1)).code(), Errc::no_such_object);
+  co_return 0;
+}
+
+TEST(Replicated, ShowsEveryAnsweredWriteOnEveryCore) { EXPECT_EQ(run(replicate), 0); }
+
+ebb::task<int> write_much(ebb::ref<Log> log, std::int64_t base) {
+  for (std::int64_t i = 0; i < 300; ++i) {
+    // Read here first, so that this core's replica is there, and changes under way are met.
+    const std::size_t before = log->lines.size();
+    const auto length = co_await log.call<&Log::append>(base + i);
+    EXPECT_GT(static_cast<std::size_t>(length.value()), before);
+    EXPECT_GE(log->lines.size(), static_cast<std::size_t>(*length)) << "an answered write is not seen where it was made";
+  }
+  co_return 0;
+}
+
+ebb::task<int> race() {
+  const auto log = (co_await ebb::create<Log>()).value();
+  std::vector<ebb::task<int>> writers;
+  for (std::uint16_t core = 0; core < kCores; ++core) {
+    auto work = [log, core] { return write_much(log, core * 1000); };
+    writers.push_back(ebb::on_core(CoreIndex{core}, work));
+  }
+  co_await ebb::when_all(std::move(writers));
+  const auto first = co_await read_on(log, CoreIndex{0});
+  EXPECT_EQ(first.size(), 300 * kCores);
+  for (std::uint16_t core = 1; core < kCores; ++core) EXPECT_EQ(co_await read_on(log, CoreIndex{core}), first);
+  // A replica that is dropped is made again from the state.
+  auto drop = [log] { ebb::NodeTable::instance().drop_here(log.id()); };
+  co_await ebb::on_core(CoreIndex{1}, drop);
+  EXPECT_EQ((co_await log.call<&Log::append>(7)).value(), static_cast<std::int64_t>(first.size() + 1));
+  EXPECT_EQ((co_await read_on(log, CoreIndex{1})).size(), first.size() + 1);
+  EXPECT_TRUE(co_await ebb::destroy(log));
+  co_return 0;
+}
+
+TEST(Replicated, CarriesOutAllWritesInOneOrderEverywhere) { EXPECT_EQ(run(race), 0); }
+
+}  // namespace
