@@ -10,7 +10,7 @@
 #include "ebb/object/type.h"
 #include "ebb/object/lease.h"
 #include "src/node/system_objects.h"
-#include "src/object/replica.h"
+#include "src/object/replica_service.h"
 
 namespace ebb::detail {
 namespace {

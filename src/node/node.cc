@@ -11,7 +11,7 @@
 #include "ebb/object/node_table.h"
 #include "ebb/platform/platform.h"
 #include "ebb/platform/translation_table.h"
-#include "src/object/replica.h"
+#include "src/object/replica_service.h"
 
 namespace ebb {
 namespace {

@@ -14,46 +14,10 @@
 #include "ebb/base/bytes.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
-#include "ebb/object/object.h"
 #include "ebb/object/replicated.h"
+#include "src/object/replica_service.h"
 
 namespace ebb::detail {
-
-/// One write, as the home carried it out and every replica does.
-struct Write {
-  std::uint64_t method = 0;
-  std::vector<std::byte> arguments;
-};
-
-/// How far a replica is. Compared by epoch, then by the number of writes.
-struct ReplicaState {
-  std::uint32_t epoch = 0;  ///< of the home it follows; 0: there is none
-  std::uint64_t writes = 0;
-  CoreIndex core{};
-};
-
-/// The state a new replica begins with.
-struct Snapshot {
-  std::uint32_t epoch = 0;
-  std::uint64_t writes = 0;
-  std::vector<std::byte> state;
-};
-
-/// What the cores of a node ask each other, and those of other nodes, about replicas.
-struct ReplicaService {
-  /// On the home's core: the present state, and from now on every write to (node, core). moved: this is not the home.
-  task<Result<Snapshot>> subscribe(ObjectId id, NodeId node, CoreIndex core);
-  /// On a replica's core: the writes from number `first` on. False if there is no replica of that epoch.
-  Result<bool> apply(ObjectId id, std::uint32_t epoch, std::uint64_t first, std::vector<Write> writes);
-  /// The replica of this node that is farthest. From now on none of them follows a home of an epoch before `epoch`.
-  task<Result<ReplicaState>> seal(ObjectId id, std::uint32_t epoch);
-  /// Drops the replicas of this node that follow a home of an epoch before that of `home`, which is the new one.
-  task<Result<void>> drop(ObjectId id, Home home);
-  using interface =
-      ebb::interface<"ebb.Replica/1", method<"subscribe", &ReplicaService::subscribe>, method<"apply", &ReplicaService::apply>,
-                     method<"seal", &ReplicaService::seal>, method<"drop", &ReplicaService::drop>>;
-};
-inline constexpr auto kReplicaService = ref<ReplicaService>::unchecked(ObjectId(4));
 
 /// One core's replica; that core only.
 struct Replica {

@@ -17,7 +17,7 @@ ARROWS = {
     "src/async": ("ebb/base", "ebb/platform", "ebb/async.h", "ebb/async"),
     "src/messenger": ("ebb/base", "ebb/platform", "ebb/async.h", "ebb/async", "ebb/messenger"),
     "src/object": ("ebb/base", "ebb/platform", "ebb/async.h", "ebb/async", "ebb/wire", "ebb/object.h", "ebb/object"),
-    "src/node": EVERYTHING_PUBLIC,
+    "src/node": EVERYTHING_PUBLIC + ("src/object",),
     "src/hosted": ("ebb/base", "ebb/platform"),
     "kernel/cpu": ("ebb/base", "kernel/memory"),
     "kernel/memory": ("ebb/base", "kernel/cpu"),
