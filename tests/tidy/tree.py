@@ -3,7 +3,8 @@ import os
 import pathlib
 import re
 
-PARTS = ("benchmarks", "cmake", "deploy", "docs", "examples", "frontend", "include", "kernel", "src", "tests")
+PARTS = ("benchmarks", "cmake", "deploy", "docs", "examples", "frontend", "include", "kernel", "models", "src",
+         "tests")
 CODE = (".cc", ".h", ".S")
 
 
