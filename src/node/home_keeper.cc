@@ -18,15 +18,6 @@ namespace {
 // How long a member may take to say how far its replica is; one that does not answer is not chosen.
 constexpr platform::Duration kSealTimeout = std::chrono::seconds(5);
 
-std::uint64_t mix(std::uint64_t value) noexcept {
-  // The finalizer of splitmix64 [Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014].
-  value ^= value >> 30;
-  value *= 0xbf58'476d'1ce4'e5b9;
-  value ^= value >> 27;
-  value *= 0x94d0'49bb'1331'11eb;
-  return value ^ value >> 31;
-}
-
 }  // namespace
 
 Member choose_home(ObjectId object, std::uint32_t epoch, const std::vector<Member>& members) {
@@ -37,7 +28,7 @@ Member choose_home(ObjectId object, std::uint32_t epoch, const std::vector<Membe
   for (const Member& member : members) {
     if (backends && member.id == kFrontEndNode) continue;
     const std::uint64_t weight =
-        mix(mix(std::uint64_t{object.index()} << 32 | to_number(member.id)) + std::uint64_t{epoch} * 0x9e37'79b9'7f4a'7c15);
+        mix64(mix64(std::uint64_t{object.index()} << 32 | to_number(member.id)) + std::uint64_t{epoch} * 0x9e37'79b9'7f4a'7c15);
     if (best.id == kNoNode || weight > highest) {
       best = member;
       highest = weight;

@@ -11,6 +11,7 @@
 #include "ebb/object/node_table.h"
 #include "ebb/platform/platform.h"
 #include "ebb/platform/translation_table.h"
+#include "src/object/partition_service.h"
 #include "src/object/replica_service.h"
 
 namespace ebb {
@@ -55,6 +56,7 @@ task<Result<void>> ClusterNode::open() {
   table.enter(kCluster.id(), kTypeDescriptor<ClusterService>);
   table.enter(kNodeService.id(), kTypeDescriptor<NodeService>);
   table.enter(kReplicaService.id(), kTypeDescriptor<ReplicaService>);
+  table.enter(kPartitionService.id(), kTypeDescriptor<PartitionService>);
   // Release: whoever finds the node, or the link, finds it opened.
   current_node.store(this, std::memory_order_release);
   set_node_link(this);
@@ -98,6 +100,19 @@ std::vector<NodeId> ClusterNode::others() const {
 bool ClusterNode::is_member(NodeId node) const {
   const std::lock_guard guard(mutex_);
   return members_.contains(node);
+}
+
+std::uint64_t ClusterNode::view_version() const noexcept {
+  const std::lock_guard guard(mutex_);
+  return version_ + 1;  // the list of a front end that has no backends is version 0
+}
+
+ClusterView ClusterNode::view() const {
+  ClusterView result;
+  const std::lock_guard guard(mutex_);
+  result.version = version_ + 1;
+  for (const auto& [id, member] : members_) result.nodes.push_back({id, member.cores});
+  return result;
 }
 
 // --- calls ---

@@ -50,6 +50,8 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   NodeId self() const noexcept override { return options_.self; }
   std::vector<NodeId> others() const override;
   bool is_member(NodeId node) const override;
+  std::uint64_t view_version() const noexcept override;
+  ClusterView view() const override;
   bool has_lease() const noexcept override { return options_.authority != nullptr || lease_.valid(); }
   task<Result<Bytes>> call(NodeId node, CoreIndex core, ObjectId object, std::uint64_t method,
                            platform::Duration timeout, Bytes arguments) override;

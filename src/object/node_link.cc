@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "ebb/async/core.h"
+
 namespace ebb {
 namespace {
 // Release when set, before any core calls; acquire where read, because other cores follow it.
@@ -21,6 +23,16 @@ bool is_member(NodeId node) {
 }
 
 namespace detail {
+
+ClusterView cluster_view() {
+  if (const NodeLink* link = node_link()) return link->view();
+  return {1, {{kFrontEndNode, static_cast<std::uint16_t>(Core::count())}}};
+}
+
+std::uint64_t cluster_view_version() noexcept {
+  const NodeLink* link = node_link();
+  return link == nullptr ? 1 : link->view_version();
+}
 
 void require_lease() {
   const NodeLink* link = node_link();

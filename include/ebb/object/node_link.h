@@ -24,10 +24,23 @@ NodeId this_node() noexcept;
 
 namespace detail {
 
+/// The members and how many cores each has, ordered by id, at one moment of the membership.
+struct ClusterView {
+  struct Node {
+    NodeId id = kNoNode;
+    std::uint16_t cores = 0;
+  };
+  std::uint64_t version = 0;
+  std::vector<Node> nodes;
+};
+
 /// Every core may call.
 class NodeLink {
  public:
   virtual NodeId self() const noexcept = 0;
+  /// Higher versions are newer; 0 is none that could be known.
+  virtual std::uint64_t view_version() const noexcept = 0;
+  virtual ClusterView view() const = 0;
   /// The cluster's nodes without this one, ordered by id.
   virtual std::vector<NodeId> others() const = 0;
   virtual bool is_member(NodeId node) const = 0;
@@ -47,6 +60,10 @@ class NodeLink {
 /// Joins the object model to the cluster, or (nullptr) parts them. No call may be under way.
 void set_node_link(NodeLink* link) noexcept;
 NodeLink* node_link() noexcept;
+
+/// The cluster as this node knows it; of a program that is none, this node.
+ClusterView cluster_view();
+std::uint64_t cluster_view_version() noexcept;
 
 /// Throws ErrorException(moved) without the lease: nothing has run, and the object's home may be elsewhere by now.
 void require_lease();

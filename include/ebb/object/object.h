@@ -5,6 +5,7 @@
 #include "ebb/object/collective.h"  // IWYU pragma: export
 #include "ebb/object/create.h"      // IWYU pragma: export
 #include "ebb/object/home.h"        // IWYU pragma: export
+#include "ebb/object/partitioned.h" // IWYU pragma: export
 #include "ebb/object/policy.h"      // IWYU pragma: export
 #include "ebb/object/ref.h"         // IWYU pragma: export
 #include "ebb/object/replicated.h"  // IWYU pragma: export

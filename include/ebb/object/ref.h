@@ -10,6 +10,7 @@
 #include "ebb/base/result.h"
 #include "ebb/object/home.h"
 #include "ebb/object/node_link.h"
+#include "ebb/object/partitioned.h"
 #include "ebb/object/policy.h"
 #include "ebb/object/target.h"
 #include "ebb/object/type.h"
@@ -59,6 +60,12 @@ class ref {
 
   /// The object's home: its one instance, or of kinds that have none the core that created it.
   home_target<T> on_home() const noexcept { return {id_, kDefaultTimeout}; }
+
+  /// The instance that has `key`, of a kind that is spread by keys (partitioned).
+  template <class Key>
+  partition_target<T> on_key(const Key& key) const {
+    return {id_, policy_of<T>::template partition_of<T>(key), kDefaultTimeout};
+  }
 
   /// The representative of another core of this node.
   target<T> on(CoreIndex core) const noexcept { return target<T>(id_, core); }

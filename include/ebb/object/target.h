@@ -35,6 +35,10 @@ template <class T>
   return *static_cast<T*>(NodeTable::instance().miss(id, kTypeDescriptor<T>));
 }
 
+/// A kind whose representatives are no T.
+template <class T>
+inline constexpr bool kSpreadByKey = requires { &policy_of<T>::template partition_of<T, int>; };
+
 /// A kind whose references give constant access.
 template <class T>
 inline constexpr bool kReadOnlyHere = std::is_same_v<typename policy_of<T>::template pointer<T>, const T*>;
@@ -61,6 +65,8 @@ class target {
   template <auto Member, class... Arguments>
   task<Result<detail::MethodResult<Member>>> call(Arguments... arguments) const {
     static_cast<void>(T::interface::template method_id<Member>());
+    static_assert(!detail::kSpreadByKey<T>, "objects of this kind are many instances: say which, "
+                                            "`object.on_key(key).call<&T::method>(...)`");
     static_assert(detail::SignatureOf<Member>::kConst || !detail::kReadOnlyHere<T>,
                   "representatives of this kind are only read where they are: change the object with "
                   "`object.call<&T::method>(...)`");

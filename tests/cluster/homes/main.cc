@@ -2,6 +2,7 @@
 // node of the home is gone. With backends of at least two.
 #include <cstdint>
 #include <cstdio>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -66,6 +67,21 @@ struct Log {
   using interface = ebb::interface<"test.Log/1", method<"append", &Log::append>, method<"read", &Log::read>>;
 };
 
+struct Store {
+  using policy = partitioned;
+  static constexpr std::uint32_t kPartitions = 64;
+  std::map<std::uint32_t, std::int64_t> values;
+  std::int64_t lost = 0;
+  std::int64_t add(std::uint32_t key, std::int64_t amount) { return values[key] += amount; }
+  std::int64_t count_lost() const { return lost; }
+  Place place() const { return {this_node(), Core::current().index()}; }
+  void on_lost(const partition_lost&) { lost = 1; }
+  std::map<std::uint32_t, std::int64_t> save() const { return values; }
+  void restore(std::map<std::uint32_t, std::int64_t> state) { values = std::move(state); }
+  using interface = ebb::interface<"test.Store/1", method<"add", &Store::add>, method<"count_lost", &Store::count_lost>,
+                                   method<"place", &Store::place>>;
+};
+
 /// On every node: what it sees of an account, and its sudden end.
 struct Agent {
   task<Result<std::int64_t>> add(ref<Phoenix> account, std::int64_t amount) {
@@ -82,10 +98,13 @@ struct Agent {
     if (written && log->lines.size() < static_cast<std::size_t>(*written)) co_return Error(Errc::internal, "an old replica");
     co_return written;
   }
+  task<Result<std::int64_t>> store(ref<Store> store, std::uint32_t key, std::int64_t amount) {
+    return store.on_key(key).within(20s).call<&Store::add>(key, amount);
+  }
   bool knows(NodeId node) { return is_member(node); }
   void die() { platform::exit_node(3); }
   using interface = ebb::interface<"test.Agent/1", method<"add", &Agent::add>, method<"add_mortal", &Agent::add_mortal>,
-                                   method<"read", &Agent::read>, method<"append", &Agent::append>, method<"die", &Agent::die>,
+                                   method<"read", &Agent::read>, method<"append", &Agent::append>, method<"die", &Agent::die>, method<"store", &Agent::store>,
                                    method<"knows", &Agent::knows>>;
 };
 
@@ -167,6 +186,56 @@ task<void> check_loss(ref<Agent> agent, std::vector<NodeStatus> nodes) {
   CHECK((co_await destroy(log)).has_value());
 }
 
+constexpr std::uint32_t kKeys = 300;
+
+/// Adds one to every key, from all nodes in turn, and says how many keys did not have what was expected.
+task<int> add_everywhere(ref<Store> store, ref<Agent> agent, std::vector<NodeStatus> nodes, std::int64_t expected) {
+  int wrong = 0;
+  for (std::uint32_t key = 0; key < kKeys; ++key) {
+    const NodeId from = nodes[key % nodes.size()].id;
+    const auto sum = co_await agent.on(from).call<&Agent::store>(store, key, 1);
+    if (!sum || *sum != expected) ++wrong;
+  }
+  co_return wrong;
+}
+
+task<std::map<NodeId, int>> shares(ref<Store> store) {
+  std::map<NodeId, int> result;
+  for (std::uint32_t key = 0; key < kKeys; ++key) {
+    const auto place = co_await store.on_key(key).call<&Store::place>();
+    if (place) ++result[place->node];
+  }
+  co_return result;
+}
+
+/// Partitions move when a node comes and when one goes in order, and lose nothing; what a dead node had begins anew.
+task<void> check_partitions(application* app, ref<Agent> agent) {
+  const auto store = (co_await create<Store>()).value();
+  CHECK(co_await add_everywhere(store, agent, app->nodes().list(), 1) == 0);
+  const auto before = co_await shares(store);
+  CHECK(before.size() == app->nodes().list().size());
+  const NodeId fresh = (co_await app->nodes().add(1)).value().front();
+  CHECK(co_await add_everywhere(store, agent, app->nodes().list(), 2) == 0);
+  for (int look = 0; look < 200 && !(co_await shares(store)).contains(fresh); ++look) co_await sleep_for(10ms);
+  const auto after = co_await shares(store);
+  CHECK(after.contains(fresh));
+  for (const auto& [node, count] : before) CHECK(after.contains(node) && after.at(node) <= count);
+  CHECK(co_await add_everywhere(store, agent, app->nodes().list(), 3) == 0);
+  static_cast<void>(co_await agent.on(fresh).call<&Agent::die>());
+  int anew = 0;
+  int kept = 0;
+  for (std::uint32_t key = 0; key < kKeys; ++key) {
+    auto sum = co_await store.on_key(key).within(20s).call<&Store::add>(key, 1);
+    if (sum.code() == Errc::node_gone) sum = co_await store.on_key(key).within(20s).call<&Store::add>(key, 1);
+    const auto lost = co_await store.on_key(key).call<&Store::count_lost>();
+    if (sum && lost && *lost == 1) ++anew;
+    if (sum && *sum == 4) ++kept;
+  }
+  CHECK(anew == after.at(fresh));
+  CHECK(kept == static_cast<int>(kKeys) - after.at(fresh));
+  CHECK((co_await destroy(store)).has_value());
+}
+
 }  // namespace
 
 task<int> ebb_main(application& app) {
@@ -174,6 +243,7 @@ task<int> ebb_main(application& app) {
   const std::vector<NodeStatus> nodes = app.nodes().list();
   const auto agent = (co_await create<Agent>()).value();
   co_await check_calls(agent, nodes);
+  co_await check_partitions(&app, agent);
   co_await check_loss(agent, nodes);
   std::printf(broken == 0 ? "all promises hold\n" : "%d promises are broken\n", broken);
   co_return broken == 0 ? 0 : 1;

@@ -1,0 +1,199 @@
+// Partitions on their way: what owners do when the home tells them to take, to give, or to say what they have.
+#include "src/object/partition_service.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "ebb/async/core.h"
+#include "ebb/async/on_core.h"
+#include "ebb/async/sleep.h"
+#include "ebb/async/when_all.h"
+#include "ebb/object/home.h"
+#include "ebb/object/node_table.h"
+#include "ebb/platform/translation_table.h"
+#include "src/object/partition.h"
+
+namespace ebb::detail {
+namespace {
+
+// How long calls under way may take to end before a partition stays where it is, and how often that is looked at.
+constexpr platform::Duration kReleaseLimit = std::chrono::seconds(20);
+constexpr platform::Duration kReleaseLook = std::chrono::microseconds(200);
+constexpr platform::Duration kForgetTimeout = std::chrono::seconds(2);
+constexpr platform::Duration kForgetAgain = std::chrono::milliseconds(10);
+
+std::string describe(ObjectId id) { return "object " + std::to_string(id.index()); }
+CoreIndex this_core() noexcept { return Core::current().index(); }
+
+/// This core's part, made if it has not been touched; nullptr when the object is no partitioned one, or gone.
+task<PartitionRoot*> need_root(ObjectId id) {
+  auto touch = [id] {
+    try {
+      if (NodeTable::instance().root_of(id) == nullptr || platform::translate(id) == nullptr) NodeTable::instance().miss(id);
+    } catch (const ErrorException&) {
+      // Nothing is there then, which is what the caller looks at.
+    }
+  };
+  co_await on_core(this_core(), touch);
+  const TypeDescriptor* type = NodeTable::instance().type_of(id);
+  if (type == nullptr || type->serve != &partitioned::serve) co_return nullptr;
+  co_return static_cast<PartitionRoot*>(NodeTable::instance().root_of(id));
+}
+
+CorePartitions* part_here(ObjectId id) {
+  const TypeDescriptor* type = NodeTable::instance().type_of(id);
+  if (type == nullptr || type->serve != &partitioned::serve) return nullptr;
+  auto* root = static_cast<PartitionRoot*>(NodeTable::instance().root_of(id));
+  return root == nullptr ? nullptr : &root->cores[to_number(this_core())];
+}
+
+Error older(ObjectId id) { return Error(Errc::moved, describe(id) + " has a newer home"); }
+Error gone(ObjectId id) { return Error(Errc::no_such_object, describe(id) + " is no partitioned object here"); }
+
+/// Tells the old owner that it may forget its copy; false if it is not to be: a newer home asked for it meanwhile.
+task<bool> take_last_copy(ObjectId id, std::uint32_t epoch, Adoption adoption) {
+  for (;;) {
+    const auto forgotten = co_await kPartitionService.on(adoption.from.node, adoption.from.core)
+                               .within(kForgetTimeout)
+                               .call<&PartitionService::forget>(id, epoch, adoption.partition);
+    if (forgotten || forgotten.code() == Errc::not_found) co_return true;
+    if (forgotten.code() == Errc::moved) co_return false;
+    if (!is_member(adoption.from.node)) co_return true;
+    co_await sleep_for(kForgetAgain);
+  }
+}
+
+task<Errc> adopt_from(ObjectId id, std::uint32_t epoch, Adoption adoption, const PartitionType* kind) {
+  auto state = co_await kPartitionService.on(adoption.from.node, adoption.from.core)
+                   .within(kReleaseLimit + kForgetTimeout)
+                   .call<&PartitionService::release>(id, epoch, adoption.partition);
+  if (!state) co_return state.code();
+  const TypeDescriptor* type = NodeTable::instance().type_of(id);
+  if (type == nullptr) co_return Errc::no_such_object;
+  auto made = std::make_shared<Partition>(*kind, kind->make(id, adoption.partition, false));
+  if (!type->state.restore(made->instance, *state)) co_return Errc::malformed;
+  if (!co_await take_last_copy(id, epoch, adoption)) co_return Errc::moved;
+  // No wait from here: the old copy is gone, and this one answers.
+  CorePartitions* mine = part_here(id);
+  if (mine == nullptr) co_return Errc::no_such_object;
+  mine->held[adoption.partition] = std::move(made);
+  co_return Errc::ok;
+}
+
+task<Errc> adopt_one(ObjectId id, std::uint32_t epoch, Adoption adoption) {
+  PartitionRoot* root = co_await need_root(id);
+  CorePartitions* mine = part_here(id);
+  if (root == nullptr || mine == nullptr || adoption.partition >= root->type.count) co_return Errc::no_such_object;
+  if (epoch < mine->sealed) co_return Errc::moved;
+  mine->sealed = epoch;
+  if (mine->adopting.contains(adoption.partition)) co_return Errc::overloaded;  // an earlier attempt is still at it
+  if (const auto held = mine->held.find(adoption.partition); held != mine->held.end()) {
+    held->second->frozen = false;
+    co_return Errc::ok;
+  }
+  if (adoption.from.node == kNoNode) {
+    mine->held[adoption.partition] =
+        std::make_shared<Partition>(root->type, root->type.make(id, adoption.partition, adoption.lost));
+    co_return Errc::ok;
+  }
+  mine->adopting.insert(adoption.partition);
+  Errc code = Errc::internal;
+  try {
+    code = co_await adopt_from(id, epoch, adoption, &root->type);
+  } catch (const std::exception& error) {
+    platform::write_log("ebb: partition " + std::to_string(adoption.partition) + " of " + describe(id) +
+                        " cannot be taken over: " + error.what());
+  }
+  if (CorePartitions* still = part_here(id)) still->adopting.erase(adoption.partition);
+  co_return code;
+}
+
+}  // namespace
+
+task<Result<PartitionMap>> PartitionService::map(ObjectId id) {
+  PartitionRoot* root = co_await need_root(id);
+  if (root == nullptr) co_return gone(id);
+  const TypeDescriptor* type = NodeTable::instance().type_of(id);
+  auto home = co_await find_home(id, type, 0);
+  const auto is_here = [](const Home& each) { return each.node == this_node() && each.core == this_core(); };
+  if (home && !is_here(*home)) home = co_await find_home(id, type, home->epoch);
+  if (!home) co_return std::move(home).error();
+  if (!is_here(*home)) co_return Error(Errc::moved, describe(id) + " lives on node " + std::to_string(to_number(home->node)));
+  require_lease();
+  const bool present = root->home.load(std::memory_order_acquire) == this_core() && root->coordinator &&
+                       root->coordinator->epoch() == home->epoch;
+  if (!present) {
+    if (root->coordinator) root->coordinator->end();
+    root->coordinator = std::make_shared<Coordinator>(id, root->type.count, home->epoch);
+    root->home.store(this_core(), std::memory_order_release);
+    root->coordinator->start();
+  }
+  const auto map = root->coordinator->map();
+  if (map == nullptr) co_return Error(Errc::moved, "the partitions of " + describe(id) + " are being arranged");
+  co_return *map;
+}
+
+task<Result<std::vector<Errc>>> PartitionService::adopt(ObjectId id, std::uint32_t epoch, std::vector<Adoption> adoptions) {
+  std::vector<task<Errc>> works;
+  if (adoptions.size() > partitioned::kMaxPartitions) co_return Error(Errc::too_large, "more partitions than an object has");
+  for (const Adoption& adoption : adoptions) works.push_back(adopt_one(id, epoch, adoption));
+  co_return co_await when_all(std::move(works));
+}
+
+task<Result<std::vector<std::byte>>> PartitionService::release(ObjectId id, std::uint32_t epoch, std::uint32_t partition) {
+  const platform::Instant give_up = platform::Clock::now() + kReleaseLimit;
+  for (;;) {
+    CorePartitions* mine = part_here(id);
+    if (mine == nullptr) co_return gone(id);
+    if (epoch < mine->sealed) co_return older(id);
+    mine->sealed = epoch;
+    const auto found = mine->held.find(partition);
+    if (found == mine->held.end()) {
+      co_return Error(Errc::not_found, "partition " + std::to_string(partition) + " of " + describe(id) + " is not here");
+    }
+    found->second->frozen = true;  // from here on no call begins
+    if (found->second->calls == 0) co_return NodeTable::instance().type_of(id)->state.save(found->second->instance);
+    if (platform::Clock::now() > give_up) {
+      found->second->frozen = false;
+      co_return Error(Errc::overloaded, "calls of partition " + std::to_string(partition) + " have not ended for 20 s; it stays");
+    }
+    co_await sleep_for(kReleaseLook);
+  }
+}
+
+Result<void> PartitionService::forget(ObjectId id, std::uint32_t epoch, std::uint32_t partition) {
+  CorePartitions* mine = part_here(id);
+  if (mine == nullptr) return gone(id);
+  if (epoch < mine->sealed) return older(id);
+  const auto found = mine->held.find(partition);
+  if (found == mine->held.end()) return Error(Errc::not_found, "it is forgotten already");
+  // One that answers again was adopted back from itself by a later decision.
+  if (!found->second->frozen) return older(id);
+  mine->held.erase(found);
+  return {};
+}
+
+task<Result<std::vector<Held>>> PartitionService::holdings(ObjectId id, std::uint32_t epoch) {
+  std::vector<Held> all;
+  for (std::uint16_t core = 0; core < Core::count(); ++core) {
+    auto look = [id, epoch]() -> Result<std::vector<Held>> {
+      CorePartitions* mine = part_here(id);
+      std::vector<Held> here;
+      if (mine == nullptr) return here;
+      if (epoch < mine->sealed) return older(id);
+      mine->sealed = epoch;
+      for (const auto& [partition, held] : mine->held) {
+        here.push_back({partition, this_core(), held->frozen ? Hold::frozen : Hold::live});
+      }
+      for (const std::uint32_t partition : mine->adopting) here.push_back({partition, this_core(), Hold::adopting});
+      return here;
+    };
+    auto here = co_await on_core(CoreIndex{core}, look);
+    if (!here) co_return std::move(here).error();
+    all.insert(all.end(), here->begin(), here->end());
+  }
+  co_return all;
+}
+
+}  // namespace ebb::detail

@@ -1,0 +1,60 @@
+// What the cores of a node ask each other, and those of other nodes, about partitions.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "ebb/async/task.h"
+#include "ebb/base/ids.h"
+#include "ebb/base/result.h"
+#include "ebb/object/object.h"
+#include "ebb/object/partitioned.h"
+
+namespace ebb::detail {
+
+/// Who has what; a higher version is newer, the epoch of the home that made it counting first.
+struct PartitionMap {
+  std::uint64_t version = 0;
+  std::vector<PartitionOwner> owners;  ///< by partition
+};
+
+/// A partition that a core is to take: with the state that `from` has, or (kNoNode) anew.
+struct Adoption {
+  std::uint32_t partition = 0;
+  PartitionOwner from;
+  bool lost = false;
+};
+
+enum class Hold : std::uint8_t {
+  live,      ///< answers
+  frozen,    ///< answers no more; its state is kept until the new owner has it
+  adopting,  ///< is being taken over; soon live, or not here
+};
+
+struct Held {
+  std::uint32_t partition = 0;
+  CoreIndex core{};
+  Hold hold = Hold::live;
+};
+
+/// Known on every node under a fixed id. Calls with the epoch of an older home than has been heard of are refused (moved).
+struct PartitionService {
+  /// On the home's core. moved: it is not the home, or has not arranged the partitions yet.
+  task<Result<PartitionMap>> map(ObjectId id);
+  /// On the new owner's core: one code for each, ok or why that one has not been taken (not_found: `from` does not have it).
+  task<Result<std::vector<Errc>>> adopt(ObjectId id, std::uint32_t epoch, std::vector<Adoption> adoptions);
+  /// On the old owner's core: stops answering, waits for calls under way, gives the state. May be repeated.
+  task<Result<std::vector<std::byte>>> release(ObjectId id, std::uint32_t epoch, std::uint32_t partition);
+  /// On the old owner's core: the new one has the state.
+  Result<void> forget(ObjectId id, std::uint32_t epoch, std::uint32_t partition);
+  /// All that this node has, for a new home.
+  task<Result<std::vector<Held>>> holdings(ObjectId id, std::uint32_t epoch);
+  using interface =
+      ebb::interface<"ebb.Partition/1", method<"map", &PartitionService::map>, method<"adopt", &PartitionService::adopt>,
+                     method<"release", &PartitionService::release>, method<"forget", &PartitionService::forget>,
+                     method<"holdings", &PartitionService::holdings>>;
+};
+inline constexpr auto kPartitionService = ref<PartitionService>::unchecked(ObjectId(5));
+
+}  // namespace ebb::detail

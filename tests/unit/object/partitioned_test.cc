@@ -1,0 +1,113 @@
+// Partitioned objects on the cores of one node; across nodes: tests/cluster/homes.
+#include "ebb/object/partitioned.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+
+#include "ebb/async.h"
+#include "ebb/object.h"
+#include "src/object/partition.h"
+
+namespace {
+
+using ebb::CoreIndex;
+using ebb::Errc;
+using ebb::NodeId;
+using ebb::ObjectId;
+using ebb::detail::ClusterView;
+
+constexpr std::size_t kCores = 3;
+
+int run(std::function<ebb::task<int>()> body) {
+  return ebb::run_cores(kCores, [&body]() -> ebb::task<int> { return body(); });
+}
+
+int alive = 0;
+
+struct Store {
+  using policy = ebb::partitioned;
+  static constexpr std::uint32_t kPartitions = 32;
+  Store() { ++alive; }
+  ~Store() { --alive; }
+  std::map<std::string, std::int64_t> values;
+
+  void put(const std::string& key, std::int64_t value) { values[key] = value; }
+  ebb::Result<std::int64_t> get(const std::string& key) const {
+    const auto found = values.find(key);
+    if (found == values.end()) return ebb::Error(Errc::not_found, "no such key");
+    return found->second;
+  }
+  std::uint16_t core() const { return ebb::to_number(ebb::Core::current().index()); }
+  ebb::task<std::int64_t> slow(const std::string&) {
+    co_await ebb::sleep_for(std::chrono::milliseconds(20));
+    co_return static_cast<std::int64_t>(values.size());
+  }
+  std::map<std::string, std::int64_t> save() const { return values; }
+  void restore(std::map<std::string, std::int64_t> state) { values = std::move(state); }
+  using interface = ebb::interface<"test.Store/1", ebb::method<"put", &Store::put>, ebb::method<"get", &Store::get>,
+                                   ebb::method<"core", &Store::core>, ebb::method<"slow", &Store::slow>>;
+};
+
+std::string key_of(int i) { return "key " + std::to_string(i); }
+
+ebb::task<int> spread() {
+  const auto store = (co_await ebb::create<Store>()).value();
+  std::set<std::uint16_t> cores;
+  for (int i = 0; i < 200; ++i) {
+    const std::string key = key_of(i);
+    EXPECT_TRUE(co_await store.on_key(key).call<&Store::put>(key, i));
+    cores.insert((co_await store.on_key(key).call<&Store::core>()).value());
+  }
+  EXPECT_EQ(cores.size(), kCores) << "not spread over the cores";
+  EXPECT_EQ(alive, 32) << "one instance a partition";
+  for (int i = 0; i < 200; ++i) {
+    const std::string key = key_of(i);
+    EXPECT_EQ((co_await store.on_key(key).call<&Store::get>(key)).value(), i);
+  }
+  const std::string missing = "missing";
+  EXPECT_EQ((co_await store.on_key(missing).call<&Store::get>(missing)).code(), Errc::not_found);
+  EXPECT_GE((co_await store.on_key(missing).call<&Store::slow>(missing)).value(), 0);
+  EXPECT_TRUE(co_await ebb::destroy(store));
+  EXPECT_EQ(alive, 0);
+  EXPECT_EQ((co_await store.on_key(missing).within(std::chrono::seconds(1)).call<&Store::get>(missing)).code(),
+            Errc::no_such_object);
+  co_return 0;
+}
+
+TEST(Partitioned, SpreadsItsKeysOverTheCores) { EXPECT_EQ(run(spread), 0); }
+
+ClusterView nodes(std::uint32_t first, std::uint32_t last, std::uint16_t cores) {
+  ClusterView view{1, {{ebb::kFrontEndNode, 2}}};
+  for (std::uint32_t node = first; node <= last; ++node) view.nodes.push_back({NodeId{node}, cores});
+  return view;
+}
+
+TEST(ChooseOwner, MovesNoMoreThanTheShareOfTheNodeThatComesOrGoes) {
+  const ClusterView ten = nodes(1, 10, 2);
+  const ClusterView eleven = nodes(1, 11, 2);
+  constexpr std::uint32_t kMany = 10'000;
+  std::map<ebb::NodeId, int> share;
+  int moved = 0;
+  for (std::uint32_t partition = 0; partition < kMany; ++partition) {
+    const auto before = ebb::detail::choose_owner(ObjectId{2000}, partition, ten);
+    const auto after = ebb::detail::choose_owner(ObjectId{2000}, partition, eleven);
+    ++share[before.node];
+    if (before == after) continue;
+    ++moved;
+    EXPECT_EQ(after.node, NodeId{11}) << "moved between nodes that stay";
+  }
+  EXPECT_EQ(share.size(), 10u) << "the front end has none, every backend some";
+  for (const auto& [node, count] : share) EXPECT_NEAR(count, kMany / 10, kMany / 50);
+  EXPECT_NEAR(moved, kMany / 11, kMany / 50);
+}
+
+TEST(ChooseOwner, TakesTheFrontEndWhereThereIsNoOther) {
+  const ClusterView alone{1, {{ebb::kFrontEndNode, 2}}};
+  EXPECT_EQ(ebb::detail::choose_owner(ObjectId{2000}, 7, alone).node, ebb::kFrontEndNode);
+}
+
+}  // namespace
