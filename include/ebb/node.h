@@ -21,6 +21,7 @@ struct Member {
   NodeId id = kNoNode;
   std::uint16_t cores = 0;
   platform::Endpoint endpoint;  ///< where its messenger listens
+  bool leaving = false;         ///< asked to end: nothing new is placed there, and what can move moves away
   friend bool operator==(const Member&, const Member&) = default;
 };
 

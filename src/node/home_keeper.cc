@@ -1,5 +1,6 @@
 #include "src/node/home_keeper.h"
 
+#include <algorithm>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -24,9 +25,10 @@ Member choose_home(ObjectId object, std::uint32_t epoch, const std::vector<Membe
   // Rendezvous hashing [Thaler, Ravishankar: Using name-based mappings to increase hit rates, 1998].
   Member best;
   std::uint64_t highest = 0;
-  const bool backends = members.size() > 1;
+  const auto may_be_home = [](const Member& member) { return member.id != kFrontEndNode && !member.leaving; };
+  const bool backends = std::any_of(members.begin(), members.end(), may_be_home);
   for (const Member& member : members) {
-    if (backends && member.id == kFrontEndNode) continue;
+    if (backends ? !may_be_home(member) : member.id != kFrontEndNode) continue;
     const std::uint64_t weight =
         mix64(mix64(std::uint64_t{object.index()} << 32 | to_number(member.id)) + std::uint64_t{epoch} * 0x9e37'79b9'7f4a'7c15);
     if (best.id == kNoNode || weight > highest) {
@@ -116,7 +118,7 @@ task<Home> HomeKeeper::next_home(ObjectRecord record) {
     Home best;
     ReplicaState farthest;
     for (std::size_t at = 0; at < members.size(); ++at) {
-      if (!states[at] || states[at]->epoch == 0) continue;
+      if (!states[at] || states[at]->epoch == 0 || members[at].leaving) continue;
       const ReplicaState& state = *states[at];
       if (std::tie(state.epoch, state.writes) < std::tie(farthest.epoch, farthest.writes)) continue;
       farthest = state;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "ebb/async/on_core.h"
+#include "ebb/async/sleep.h"
 #include "ebb/async/when_all.h"
 #include "ebb/object/node_table.h"
 #include "ebb/platform/platform.h"
@@ -19,6 +20,8 @@ namespace {
 
 constinit std::atomic<detail::ClusterNode*> current_node{nullptr};
 constexpr std::size_t kMaxStatistics = 10'000;
+// How often a node that leaves looks whether it has anything left.
+constexpr platform::Duration kDrainLook = std::chrono::milliseconds(5);
 
 std::string named(NodeId node) { return "node " + std::to_string(to_number(node)); }
 
@@ -111,7 +114,7 @@ ClusterView ClusterNode::view() const {
   ClusterView result;
   const std::lock_guard guard(mutex_);
   result.version = version_ + 1;
-  for (const auto& [id, member] : members_) result.nodes.push_back({id, member.cores});
+  for (const auto& [id, member] : members_) result.nodes.push_back({id, member.cores, member.leaving});
   return result;
 }
 
@@ -149,6 +152,13 @@ MemberList ClusterNode::list() const {
 
 task<Result<void>> ClusterNode::announce(NodeId member) {
   return kNodeService.on(member).within(kAnnounceTimeout).call<&NodeService::set_members>(list());
+}
+
+/// For a member that has not taken a list when all were told: until it has, it may call a node that is gone.
+task<void> ClusterNode::announce_again(NodeId member) {
+  const Result<void> told = co_await announce(member);
+  static_cast<void>(told);  // if it fails, the member's next heartbeat shows it
+  announcing_.erase(member);
 }
 
 task<void> ClusterNode::announce_to_others(NodeId except) {
@@ -215,12 +225,18 @@ task<void> ClusterNode::lose(NodeId member, Error reason) {
   options_.authority->on_lost(member, reason);
 }
 
-Result<void> ClusterNode::hear(NodeId member) {
+void ClusterNode::abandon_homes() {
+  ending_ = true;
+  homes_.close();
+}
+
+Result<void> ClusterNode::hear(NodeId member, std::uint64_t version) {
   const auto found = last_heard_.find(member);
   if (found == last_heard_.end()) {
     return Error(Errc::permission_denied, named(member) + " has been declared gone; it is to end");
   }
   found->second = platform::Clock::now();
+  if (version < version_ && announcing_.insert(member).second) scope_.spawn(announce_again(member));
   return {};
 }
 
@@ -246,7 +262,25 @@ void ClusterNode::on_connection_lost(NodeId peer, const Error& reason) {
   });
 }
 
+task<void> ClusterNode::drain(NodeId member) {
+  {
+    const std::lock_guard guard(mutex_);
+    const auto found = members_.find(member);
+    if (found == members_.end()) co_return;
+    found->second.leaving = true;
+    ++version_;
+  }
+  const Result<void> told = co_await announce(member);
+  co_await announce_to_others(member);
+  // What has not moved when this fails is lost with the node, as if it had died.
+  if (!told) co_return;
+  const Result<void> drained =
+      co_await kNodeService.on(member).within(NodeService::kDrainLimit + kAnnounceTimeout).call<&NodeService::drain>();
+  if (drained.code() == Errc::deadline_exceeded) platform::write_log("ebb: " + drained.error().text());
+}
+
 task<Result<void>> ClusterNode::ask_to_stop(NodeId member) {
+  if (!ending_) co_await drain(member);
   leaving_.insert(member);
   auto answer = co_await kNodeService.on(member).within(kAnnounceTimeout).call<&NodeService::stop>();
   if (!answer) leaving_.erase(member);
@@ -281,7 +315,7 @@ void ClusterNode::extend_lease(platform::Instant heartbeat_sent) {
 task<void> ClusterNode::beat() {
   const platform::Instant sent = platform::Clock::now();
   const Result<void> heard =
-      co_await kCluster.on(kFrontEndNode).within(kLease).call<&ClusterService::heartbeat>(options_.self);
+      co_await kCluster.on(kFrontEndNode).within(kLease).call<&ClusterService::heartbeat>(options_.self, view_version() - 1);
   if (heard) extend_lease(sent);
   if (heard.code() == Errc::permission_denied) co_return end_with(Error(Errc::node_gone, heard.error().text()));
   beat_after(std::max(platform::Duration::zero(), sent + kHeartbeat - platform::Clock::now()));
@@ -349,10 +383,10 @@ task<Result<void>> ClusterService::join(Member candidate) {
   });
 }
 
-task<Result<void>> ClusterService::heartbeat(NodeId member) {
-  return on_first_core([member]() -> Result<void> {
+task<Result<void>> ClusterService::heartbeat(NodeId member, std::uint64_t version) {
+  return on_first_core([member, version]() -> Result<void> {
     ClusterNode* node = ClusterNode::instance();
-    return node == nullptr ? closing() : node->hear(member);
+    return node == nullptr ? closing() : node->hear(member, version);
   });
 }
 
@@ -397,6 +431,17 @@ task<Result<void>> NodeService::make_home(ObjectId id, CoreIndex core) {
     }
   };
   co_return co_await on_core(core, make);
+}
+
+task<Result<void>> NodeService::drain() {
+  const platform::Instant give_up = platform::Clock::now() + kDrainLimit;
+  while (co_await partitions_here() != 0) {
+    if (platform::Clock::now() > give_up) {
+      co_return Error(Errc::deadline_exceeded, named(this_node()) + " still has partitions of objects after 30 s; they are lost with it");
+    }
+    co_await sleep_for(kDrainLook);
+  }
+  co_return Result<void>();
 }
 
 std::vector<ObjectStatistics> NodeService::statistics() const {

@@ -35,7 +35,7 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   std::vector<Member> members() const override;
   task<void> remove_member(NodeId member, std::string reason) override;
   void member_ended(NodeId member) override { homes_.ended(member); }
-  void abandon_homes() override { homes_.close(); }
+  void abandon_homes() override;
   task<Result<void>> ask_to_stop(NodeId member) override;
   task<Result<std::vector<ObjectStatistics>>> statistics(NodeId member) override;
   task<Result<void>> join(platform::Endpoint front_end) override;
@@ -59,7 +59,7 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
 
   // What the services of system_objects.h do, on core 0.
   task<Result<void>> take_in(Member candidate);
-  Result<void> hear(NodeId member);
+  Result<void> hear(NodeId member, std::uint64_t version);
   task<Result<void>> set_members(MemberList list);
   void stop_asked();
 
@@ -71,11 +71,14 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   MemberList list() const;
   /// Tells `member` the present list.
   task<Result<void>> announce(NodeId member);
+  task<void> announce_again(NodeId member);
   /// Tells all, at once; those that do not answer are noticed by their connection.
   task<void> announce_to_others(NodeId except);
   task<void> lose(NodeId member, Error reason);
   /// Front end: loses the members that have not been heard from; again soon.
   void look_for_silence();
+  /// Front end: marks a member as leaving, and waits until it has nothing left that can move.
+  task<void> drain(NodeId member);
   /// Backend: one heartbeat; the next one soon.
   task<void> beat();
   void beat_after(platform::Duration delay);
@@ -90,8 +93,10 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   Lease lease_;
   // Core 0 only:
   bool closing_ = false;
+  bool ending_ = false;                              // the whole cluster is: nothing moves away any more
   TimerId pulse_;                                    // the next heartbeat, or the next look for silence
   TimerId lease_end_;
+  std::set<NodeId> announcing_;                      // are being told the list again
   std::map<NodeId, platform::Instant> last_heard_;   // of the members, on the front end
   std::set<NodeId> leaving_;                         // asked to stop: their loss is no surprise
   std::optional<Result<void>> outcome_;              // why this node is to stop

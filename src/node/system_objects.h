@@ -37,24 +37,29 @@ struct DirectoryService {
 struct ClusterService {
   /// The list comes separately, to NodeService::set_members, before the answer.
   task<Result<void>> join(Member candidate);
-  /// A member lives. A value extends its lease; permission_denied: it has been declared gone and is to end.
-  task<Result<void>> heartbeat(NodeId member);
+  /// A member lives, and knows the nodes as of `version`; one that has missed news gets them again. A value extends its lease;
+  /// permission_denied: it has been declared gone and is to end.
+  task<Result<void>> heartbeat(NodeId member, std::uint64_t version);
   using interface = ebb::interface<"ebb.Cluster/1", method<"join", &ClusterService::join>,
                                    method<"heartbeat", &ClusterService::heartbeat>>;
 };
 
 /// What every node does for the front end.
 struct NodeService {
+  static constexpr platform::Duration kDrainLimit = std::chrono::seconds(30);
   task<Result<void>> set_members(MemberList list);
   task<Result<void>> end_object(ObjectId id, std::uint64_t interface_id);
   /// Makes the instance of an object whose home is a core of this node now, so that its on_lost() runs soon.
   task<Result<void>> make_home(ObjectId id, CoreIndex core);
   std::vector<ObjectStatistics> statistics() const;
+  /// This node leaves: waits until what can move has moved away. deadline_exceeded if that takes longer than kDrainLimit.
+  task<Result<void>> drain();
   task<Result<void>> stop();
   using interface = ebb::interface<"ebb.Node/1", method<"set_members", &NodeService::set_members>,
                                    method<"end_object", &NodeService::end_object>,
                                    method<"make_home", &NodeService::make_home>,
-                                   method<"statistics", &NodeService::statistics>, method<"stop", &NodeService::stop>>;
+                                   method<"statistics", &NodeService::statistics>, method<"drain", &NodeService::drain>,
+                                   method<"stop", &NodeService::stop>>;
 };
 
 inline constexpr auto kDirectory = ref<DirectoryService>::unchecked(ObjectId(1));

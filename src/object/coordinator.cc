@@ -31,10 +31,11 @@ PartitionOwner choose_owner(ObjectId id, std::uint32_t partition, const ClusterV
   // Rendezvous hashing [Thaler, Ravishankar: Using name-based mappings to increase hit rates, 1998].
   PartitionOwner best;
   std::uint64_t highest = 0;
-  const bool backends = view.nodes.size() > 1;
+  const auto may_own = [](const ClusterView::Node& node) { return node.id != kFrontEndNode && !node.leaving; };
+  const bool backends = std::any_of(view.nodes.begin(), view.nodes.end(), may_own);
   const std::uint64_t key = mix64(std::uint64_t{id.index()} << 32 | partition);
   for (const ClusterView::Node& node : view.nodes) {
-    if (backends && node.id == kFrontEndNode) continue;
+    if (backends ? !may_own(node) : node.id != kFrontEndNode) continue;
     for (std::uint16_t core = 0; core < node.cores; ++core) {
       const std::uint64_t weight = mix64(key ^ mix64(std::uint64_t{to_number(node.id)} << 16 | core));
       if (best.node != kNoNode && weight <= highest) continue;

@@ -26,7 +26,7 @@ namespace detail {
 
 ClusterView cluster_view() {
   if (const NodeLink* link = node_link()) return link->view();
-  return {1, {{kFrontEndNode, static_cast<std::uint16_t>(Core::count())}}};
+  return {1, {{kFrontEndNode, static_cast<std::uint16_t>(Core::count()), false}}};
 }
 
 std::uint64_t cluster_view_version() noexcept {

@@ -111,6 +111,22 @@ task<Errc> adopt_one(ObjectId id, std::uint32_t epoch, Adoption adoption) {
 
 }  // namespace
 
+task<std::size_t> partitions_here() {
+  std::size_t count = 0;
+  for (std::uint16_t core = 0; core < Core::count(); ++core) {
+    auto look = [] {
+      std::size_t here = 0;
+      NodeTable::instance().for_each([&here](ObjectId id, const TypeDescriptor&, std::uint64_t) {
+        if (const CorePartitions* mine = part_here(id)) here += mine->held.size() + mine->adopting.size();
+        return true;
+      });
+      return here;
+    };
+    count += co_await on_core(CoreIndex{core}, look);
+  }
+  co_return count;
+}
+
 task<Result<PartitionMap>> PartitionService::map(ObjectId id) {
   PartitionRoot* root = co_await need_root(id);
   if (root == nullptr) co_return gone(id);

@@ -55,6 +55,9 @@ struct PartitionService {
                      method<"release", &PartitionService::release>, method<"forget", &PartitionService::forget>,
                      method<"holdings", &PartitionService::holdings>>;
 };
+/// How many partitions, of all objects, this node has or keeps a copy of.
+task<std::size_t> partitions_here();
+
 inline constexpr auto kPartitionService = ref<PartitionService>::unchecked(ObjectId(5));
 
 }  // namespace ebb::detail

@@ -29,6 +29,7 @@ struct ClusterView {
   struct Node {
     NodeId id = kNoNode;
     std::uint16_t cores = 0;
+    bool leaving = false;  ///< nothing is placed there any more
   };
   std::uint64_t version = 0;
   std::vector<Node> nodes;

@@ -221,6 +221,12 @@ task<void> check_partitions(application* app, ref<Agent> agent) {
   CHECK(after.contains(fresh));
   for (const auto& [node, count] : before) CHECK(after.contains(node) && after.at(node) <= count);
   CHECK(co_await add_everywhere(store, agent, app->nodes().list(), 3) == 0);
+  // One that is asked to leave hands over what it has.
+  const NodeId guest = (co_await app->nodes().add(1)).value().front();
+  for (int look = 0; look < 200 && !(co_await shares(store)).contains(guest); ++look) co_await sleep_for(10ms);
+  CHECK((co_await app->nodes().remove(guest)).has_value());
+  CHECK(co_await add_everywhere(store, agent, app->nodes().list(), 4) == 0);
+  CHECK(co_await shares(store) == after);
   static_cast<void>(co_await agent.on(fresh).call<&Agent::die>());
   int anew = 0;
   int kept = 0;
@@ -229,7 +235,7 @@ task<void> check_partitions(application* app, ref<Agent> agent) {
     if (sum.code() == Errc::node_gone) sum = co_await store.on_key(key).within(20s).call<&Store::add>(key, 1);
     const auto lost = co_await store.on_key(key).call<&Store::count_lost>();
     if (sum && lost && *lost == 1) ++anew;
-    if (sum && *sum == 4) ++kept;
+    if (sum && *sum == 5) ++kept;
   }
   CHECK(anew == after.at(fresh));
   CHECK(kept == static_cast<int>(kKeys) - after.at(fresh));

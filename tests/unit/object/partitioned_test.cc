@@ -81,8 +81,8 @@ ebb::task<int> spread() {
 TEST(Partitioned, SpreadsItsKeysOverTheCores) { EXPECT_EQ(run(spread), 0); }
 
 ClusterView nodes(std::uint32_t first, std::uint32_t last, std::uint16_t cores) {
-  ClusterView view{1, {{ebb::kFrontEndNode, 2}}};
-  for (std::uint32_t node = first; node <= last; ++node) view.nodes.push_back({NodeId{node}, cores});
+  ClusterView view{1, {{ebb::kFrontEndNode, 2, false}}};
+  for (std::uint32_t node = first; node <= last; ++node) view.nodes.push_back({NodeId{node}, cores, false});
   return view;
 }
 
@@ -105,9 +105,20 @@ TEST(ChooseOwner, MovesNoMoreThanTheShareOfTheNodeThatComesOrGoes) {
   EXPECT_NEAR(moved, kMany / 11, kMany / 50);
 }
 
+TEST(ChooseOwner, PlacesNothingOnANodeThatLeaves) {
+  ClusterView view = nodes(1, 3, 2);
+  view.nodes[2].leaving = true;
+  for (std::uint32_t partition = 0; partition < 200; ++partition) {
+    const ebb::NodeId owner = ebb::detail::choose_owner(ObjectId{2000}, partition, view).node;
+    EXPECT_TRUE(owner == NodeId{1} || owner == NodeId{3});
+  }
+}
+
 TEST(ChooseOwner, TakesTheFrontEndWhereThereIsNoOther) {
-  const ClusterView alone{1, {{ebb::kFrontEndNode, 2}}};
+  const ClusterView alone{1, {{ebb::kFrontEndNode, 2, false}}};
   EXPECT_EQ(ebb::detail::choose_owner(ObjectId{2000}, 7, alone).node, ebb::kFrontEndNode);
+  const ClusterView last_leaves{1, {{ebb::kFrontEndNode, 2, false}, {NodeId{1}, 2, true}}};
+  EXPECT_EQ(ebb::detail::choose_owner(ObjectId{2000}, 7, last_leaves).node, ebb::kFrontEndNode);
 }
 
 }  // namespace
