@@ -140,6 +140,20 @@ task<Result<void>> ClusterNode::end_elsewhere(ObjectId object, std::uint64_t int
   co_return Result<void>();
 }
 
+task<Result<std::uint32_t>> ClusterNode::swap_elsewhere(ObjectId object, std::uint64_t interface_id,
+                                                        std::uint64_t implementation) {
+  std::vector<task<Result<std::uint32_t>>> calls;
+  for (const NodeId node : others()) {
+    calls.push_back(kNodeService.on(node).call<&NodeService::swap_object>(object, interface_id, implementation));
+  }
+  std::uint32_t replaced = 0;
+  for (const Result<std::uint32_t>& swapped : co_await when_all(std::move(calls))) {
+    if (!swapped && swapped.code() != Errc::node_gone) co_return swapped.error();
+    if (swapped) replaced += *swapped;
+  }
+  co_return replaced;
+}
+
 // --- membership, as the front end keeps it ---
 
 MemberList ClusterNode::list() const {
@@ -415,6 +429,16 @@ task<Result<void>> NodeService::end_object(ObjectId id, std::uint64_t interface_
   Result<void> ended = co_await table.end(id, type);
   if (!ended && ended.code() == Errc::no_such_object) co_return Result<void>();
   co_return ended;
+}
+
+task<Result<std::uint32_t>> NodeService::swap_object(ObjectId id, std::uint64_t interface_id, std::uint64_t implementation) {
+  const TypeDescriptor* type = TypeRegistration::find(interface_id);
+  const Implementation* chosen = ImplementationRegistration::find(implementation);
+  if (type == nullptr || chosen == nullptr || chosen->interface_id != interface_id || !id.valid() || id < kFirstDynamicObject) {
+    co_return Error(Errc::interface_mismatch, named(this_node()) + "'s program lacks the implementation that object " +
+                                                  std::to_string(id.index()) + " is to get; start all nodes from the same build");
+  }
+  co_return co_await NodeTable::instance().swap(id, type, chosen);
 }
 
 task<Result<void>> NodeService::make_home(ObjectId id, CoreIndex core) {

@@ -56,6 +56,8 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   task<Result<Bytes>> call(NodeId node, CoreIndex core, ObjectId object, std::uint64_t method,
                            platform::Duration timeout, Bytes arguments) override;
   task<Result<void>> end_elsewhere(ObjectId object, std::uint64_t interface_id) override;
+  task<Result<std::uint32_t>> swap_elsewhere(ObjectId object, std::uint64_t interface_id,
+                                             std::uint64_t implementation) override;
 
   // What the services of system_objects.h do, on core 0.
   task<Result<void>> take_in(Member candidate);

@@ -49,6 +49,7 @@ struct NodeService {
   static constexpr platform::Duration kDrainLimit = std::chrono::seconds(30);
   task<Result<void>> set_members(MemberList list);
   task<Result<void>> end_object(ObjectId id, std::uint64_t interface_id);
+  task<Result<std::uint32_t>> swap_object(ObjectId id, std::uint64_t interface_id, std::uint64_t implementation);
   /// Makes the instance of an object whose home is a core of this node now, so that its on_lost() runs soon.
   task<Result<void>> make_home(ObjectId id, CoreIndex core);
   std::vector<ObjectStatistics> statistics() const;
@@ -57,6 +58,7 @@ struct NodeService {
   task<Result<void>> stop();
   using interface = ebb::interface<"ebb.Node/1", method<"set_members", &NodeService::set_members>,
                                    method<"end_object", &NodeService::end_object>,
+                                   method<"swap_object", &NodeService::swap_object>,
                                    method<"make_home", &NodeService::make_home>,
                                    method<"statistics", &NodeService::statistics>, method<"drain", &NodeService::drain>,
                                    method<"stop", &NodeService::stop>>;

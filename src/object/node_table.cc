@@ -19,6 +19,10 @@ using State = detail::ObjectEntry::State;
 // How long, and how often, an object's end looks whether another event has finished its root.
 constexpr platform::Duration kMaxRootWait = std::chrono::seconds(30);
 constexpr platform::Duration kRootLook = std::chrono::microseconds(100);
+constexpr std::size_t kKeptCounts = 256;
+// How often calls under way are looked at: at first, and at most.
+constexpr platform::Duration kFirstLook = std::chrono::microseconds(20);
+constexpr platform::Duration kLongestLook = std::chrono::milliseconds(5);
 
 std::string describe(ObjectId id) { return "object " + std::to_string(id.index()); }
 
@@ -246,7 +250,8 @@ void* NodeTable::make(ObjectId id, Entry& entry) {
   if (entry.state.load(std::memory_order_acquire) == State::destroyed) throw_gone(id);
 
   const ConstructionScope scope(id);
-  void* representative = entry.type->make_representative(id, entry.root);
+  const detail::Implementation* other = entry.implementation.load(std::memory_order_acquire);
+  void* representative = other != nullptr ? other->make(entry.root) : entry.type->make_representative(id, entry.root);
   platform::set_translation(id, representative);
   // Release: an observer of the bit on another core may send work here, and finds the slot by this core's own order.
   entry.cores.fetch_or(std::uint64_t{1} << to_number(Core::current().index()), std::memory_order_release);
@@ -278,20 +283,95 @@ task<Result<void>> NodeTable::end(ObjectId id, const detail::TypeDescriptor* typ
     }
     co_await sleep_for(kRootLook);
   }
-  for (std::size_t core = 0; core < Core::count(); ++core) {
+  bool ended = true;
+  for (std::uint16_t core = 0; core < Core::count(); ++core) {
     // Every core is asked, not only those whose bit is set: one may be between its check of the state and its bit.
-    co_await on_core(CoreIndex(static_cast<std::uint16_t>(core)), [id, type, entry] {
-      await_construction(id);
-      if (void* representative = platform::translate(id)) {
-        platform::set_translation(id, nullptr);
-        type->end_representative(representative, entry->root);
-      }
-    });
+    auto work = [this, id, entry, type] { return end_here(id, entry, type); };
+    if (!co_await on_core(CoreIndex{core}, work)) ended = false;
   }
   entry->cores.store(0, std::memory_order_relaxed);
+  if (!ended) {
+    co_return Error(Errc::deadline_exceeded, "calls of " + describe(id) + " have not ended for " +
+                                                 std::to_string(kDrainLimit / std::chrono::seconds(1)) +
+                                                 " s; it is gone, but what they use stays in memory");
+  }
   // Only now: until a core has been asked, an event of it that saw the object alive may be making a representative.
   if (void* root = std::exchange(entry->root, nullptr)) type->end_root(root);
   co_return Result<void>();
+}
+
+/// On one core: no access finds the representative any more, and when the calls under way have ended it ends too.
+task<bool> NodeTable::end_here(ObjectId id, Entry* entry, const detail::TypeDescriptor* type) {
+  auto take = [id]() -> void* {
+    await_construction(id);
+    void* representative = platform::translate(id);
+    platform::set_translation(id, nullptr);
+    return representative;
+  };
+  // An event of its own, which can block.
+  void* representative = co_await on_core(Core::current().index(), take);
+  const platform::Instant give_up = platform::Clock::now() + kDrainLimit;
+  for (platform::Duration pause = kFirstLook; calls_under_way(id) != 0; pause = std::min(2 * pause, kLongestLook)) {
+    if (platform::Clock::now() > give_up) co_return false;
+    co_await sleep_for(pause);
+  }
+  if (representative != nullptr) type->end_representative(representative, entry->root);
+  co_return true;
+}
+
+task<Result<std::uint32_t>> NodeTable::swap(ObjectId id, const detail::TypeDescriptor* type,
+                                            const detail::Implementation* implementation) {
+  Entry* entry = find_or_add(id, *type);
+  entry->implementation.store(implementation, std::memory_order_release);
+  std::uint32_t replaced = 0;
+  for (std::uint16_t core = 0; core < Core::count(); ++core) {
+    auto work = [this, id, entry, implementation] { return swap_here(id, entry, implementation); };
+    const Result<bool> swapped = co_await on_core(CoreIndex{core}, work);
+    if (!swapped) co_return swapped.error();
+    if (*swapped) ++replaced;
+  }
+  if (entry->state.load(std::memory_order_acquire) == State::destroyed) {
+    co_return Error(Errc::no_such_object, describe(id) + " was destroyed");
+  }
+  co_return replaced;
+}
+
+task<Result<bool>> NodeTable::swap_here(ObjectId id, Entry* entry, const detail::Implementation* implementation) {
+  auto await_made = [id] { await_construction(id); };
+  co_await on_core(Core::current().index(), await_made);
+  const platform::Instant give_up = platform::Clock::now() + kSwapLimit;
+  for (platform::Duration pause = kFirstLook; calls_under_way(id) != 0; pause = std::min(2 * pause, kLongestLook)) {
+    if (platform::Clock::now() > give_up) {
+      co_return Error(Errc::overloaded, "calls of " + describe(id) + " have followed each other without a pause for " +
+                                            std::to_string(kSwapLimit / std::chrono::seconds(1)) +
+                                            " s on a core; it keeps its implementation there");
+    }
+    co_await sleep_for(pause);
+  }
+  // No wait from here on: between two events nobody is in the old one.
+  void* old = platform::translate(id);
+  if (old == nullptr) co_return false;
+  void* fresh = implementation->succeed(old, entry->root);
+  platform::set_translation(id, fresh);
+  entry->type->end_representative(old, entry->root);
+  co_return true;
+}
+
+std::uint32_t NodeTable::calls_under_way(ObjectId id) const noexcept {
+  const auto& calls = calls_[to_number(Core::current().index())].under_way;
+  const auto found = calls.find(id);
+  return found == calls.end() ? 0 : found->second;
+}
+
+detail::CallUnderWay::CallUnderWay(ObjectId id) : id_(id) {
+  ++NodeTable::instance().calls_[to_number(Core::current().index())].under_way[id];
+}
+
+detail::CallUnderWay::~CallUnderWay() {
+  auto& calls = NodeTable::instance().calls_[to_number(Core::current().index())].under_way;
+  const auto mine = calls.find(id_);
+  // Few are kept at zero, so that calls of the same objects need not allocate.
+  if (--mine->second == 0 && calls.size() > kKeptCounts) calls.erase(mine);
 }
 
 void NodeTable::drop_here(ObjectId id) {

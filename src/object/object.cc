@@ -42,4 +42,20 @@ task<Result<void>> destroy(ObjectId id, const TypeDescriptor* type) {
   co_return co_await link->end_elsewhere(id, type->interface_id);
 }
 
+task<Result<std::uint32_t>> swap(ObjectId id, const TypeDescriptor* type, const Implementation* implementation) {
+  // Only of what there is: its record says so.
+  const auto record = co_await NodeTable::instance().directory().lookup(id);
+  if (!record) co_return record.error();
+  if (record->interface_id != type->interface_id) {
+    co_return Error(Errc::interface_mismatch, "object " + std::to_string(id.index()) + " is a " + record->interface_name +
+                                                  ", not a " + std::string(type->interface_name));
+  }
+  auto here = co_await NodeTable::instance().swap(id, type, implementation);
+  NodeLink* link = node_link();
+  if (!here || link == nullptr) co_return here;
+  auto elsewhere = co_await link->swap_elsewhere(id, type->interface_id, implementation->id);
+  if (!elsewhere) co_return elsewhere;
+  co_return *here + *elsewhere;
+}
+
 }  // namespace ebb::detail

@@ -31,6 +31,7 @@ task<Result<Bytes>> serve_here(ObjectId id, std::uint64_t method, Bytes argument
     const TypeDescriptor& type = *table.type_of(id);
     const RemoteMethod* found = type.find(method);
     if (found == nullptr) co_return no_such_method(type);
+    const CallUnderWay call(id);
     if (!type.exclusive) co_return co_await found->invoke(representative, std::move(arguments));
     require_lease();
     // Two statements: gcc 12 mishandles conditional operands of co_await.

@@ -4,6 +4,7 @@ namespace ebb::detail {
 namespace {
 // Zero before any constructor runs; written by constructors before main(), read afterwards.
 constinit const TypeRegistration* first = nullptr;
+constinit const ImplementationRegistration* first_implementation = nullptr;
 }  // namespace
 
 TypeRegistration::TypeRegistration(const TypeDescriptor& type) noexcept : type_(type), next_(first) { first = this; }
@@ -20,6 +21,18 @@ std::string_view TypeRegistration::find_duplicate() noexcept {
     if (find(each->type_.interface_id) != &each->type_) return each->type_.interface_name;
   }
   return {};
+}
+
+ImplementationRegistration::ImplementationRegistration(const Implementation& implementation) noexcept
+    : implementation_(implementation), next_(first_implementation) {
+  first_implementation = this;
+}
+
+const Implementation* ImplementationRegistration::find(std::uint64_t id) noexcept {
+  for (const ImplementationRegistration* each = first_implementation; each != nullptr; each = each->next_) {
+    if (each->implementation_.id == id) return &each->implementation_;
+  }
+  return nullptr;
 }
 
 }  // namespace ebb::detail

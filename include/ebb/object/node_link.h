@@ -53,6 +53,9 @@ class NodeLink {
                                    platform::Duration timeout, Bytes arguments) = 0;
   /// Ends an object's parts on all other nodes; the first error, but a node that is gone is none.
   virtual task<Result<void>> end_elsewhere(ObjectId object, std::uint64_t interface_id) = 0;
+  /// NodeTable::swap on all other nodes; how many representatives were replaced, or the first error.
+  virtual task<Result<std::uint32_t>> swap_elsewhere(ObjectId object, std::uint64_t interface_id,
+                                                     std::uint64_t implementation) = 0;
 
  protected:
   ~NodeLink() = default;

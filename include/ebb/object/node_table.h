@@ -7,12 +7,16 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "ebb/async/task.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "ebb/object/directory.h"
 #include "ebb/object/type.h"
+#include "ebb/platform/platform.h"
 
 namespace ebb {
 
@@ -35,10 +39,32 @@ struct ObjectEntry {
   std::atomic<std::uint64_t> cores{0};      // bit n: core n holds a representative
   std::atomic<std::uint64_t> home{0};       // packed; relaxed, since it says where to ask and not whom to trust
   Context* maker = nullptr;                 // under the shard's lock
+  std::atomic<const Implementation*> implementation{nullptr};  // that its representatives are made by; nullptr: the type
   std::atomic<State> state{State::known};   // release when it becomes ready, acquire where root is read
 };
 static_assert(kMaxCores <= 64, "ObjectEntry::cores has a bit for each core");
 static_assert(sizeof(ObjectEntry) <= 56, "an untouched object costs a node at most 64 bytes, its slot included");
+
+/// A call that the end of its object waits for, on this core: made where it begins, gone when it has ended. Calls by target and
+/// node_target of methods that wait, and all that come from other nodes, are counted so; a coroutine that was called through
+/// `->` is not.
+class CallUnderWay {
+ public:
+  explicit CallUnderWay(ObjectId id);
+  ~CallUnderWay();
+  CallUnderWay(const CallUnderWay&) = delete;
+  CallUnderWay& operator=(const CallUnderWay&) = delete;
+
+ private:
+  const ObjectId id_;
+};
+
+/// `work`, counted.
+template <class R>
+task<R> counted(ObjectId id, task<R> work) {
+  const CallUnderWay call(id);
+  co_return co_await std::move(work);
+}
 
 }  // namespace detail
 
@@ -84,10 +110,16 @@ class NodeTable {
   std::uint64_t cores_of(ObjectId id) const noexcept;
 
   /// Ends an object of type `type` on this node: representatives on their cores, then the root. Accesses that come
-  /// later get no_such_object, also where this node had not met the object; one that is making a representative is
-  /// waited for. A method that still runs (suspended) when its representative ends is the caller's error. Errors:
-  /// no_such_object the second time; overloaded when a constructor of the root has not ended for 30 s.
+  /// later get no_such_object, also where this node had not met the object; one that is making a representative, and
+  /// calls under way (see CallUnderWay), are waited for. Errors: no_such_object the second time; overloaded when a
+  /// constructor of the root has not ended for 30 s; deadline_exceeded when calls have not ended for kDrainLimit: then what they
+  /// use stays in memory.
   task<Result<void>> end(ObjectId id, const detail::TypeDescriptor* type);
+
+  /// Has `implementation` carry out the calls of this node's cores from now on: on each core the representative is
+  /// replaced at a moment at which no counted call is under way in it. How many were replaced. Errors: no_such_object;
+  /// overloaded when a core has not come to such a moment for kSwapLimit (it keeps its old one), and what making one throws.
+  task<Result<std::uint32_t>> swap(ObjectId id, const detail::TypeDescriptor* type, const detail::Implementation* implementation);
 
   /// Takes this core's representative out of its slot and ends it, if there is one; the next access makes another.
   void drop_here(ObjectId id);
@@ -104,6 +136,13 @@ class NodeTable {
   template <class Visit>
   void for_each(Visit visit) const;
 
+  /// How long end() waits for calls under way, and swap() for a moment without any.
+  static constexpr platform::Duration kDrainLimit = std::chrono::seconds(20);
+  static constexpr platform::Duration kSwapLimit = std::chrono::seconds(5);
+
+  /// Calls under way on this core that count. This core only.
+  std::uint32_t calls_under_way(ObjectId id) const noexcept;
+
   /// How many objects this node has ever held.
   std::size_t known_objects() const noexcept { return known_.load(std::memory_order_relaxed); }
 
@@ -111,6 +150,7 @@ class NodeTable {
   NodeTable& operator=(const NodeTable&) = delete;
 
  private:
+  friend class detail::CallUnderWay;
   using Entry = detail::ObjectEntry;
   static constexpr std::size_t kPageSlots = 4096;
   static constexpr std::size_t kPages = kMaxObjects / kPageSlots;
@@ -136,11 +176,17 @@ class NodeTable {
   void* make(ObjectId id, Entry& entry);
   void need_root(ObjectId id, Entry& entry);
   void finish_root(ObjectId id, Entry& entry, Entry::State state);
+  task<bool> end_here(ObjectId id, Entry* entry, const detail::TypeDescriptor* type);
+  task<Result<bool>> swap_here(ObjectId id, Entry* entry, const detail::Implementation* implementation);
   Shard& shard_of(ObjectId id) noexcept { return shards_[id.index() % kShards]; }
 
   std::unique_ptr<Directory> directory_;
   std::array<std::atomic<Page*>, kPages> pages_{};
   std::array<Shard, kShards> shards_;
+  struct alignas(64) CoreCalls {
+    std::unordered_map<ObjectId, std::uint32_t> under_way;  // bounded by the core's calls
+  };
+  std::array<CoreCalls, kMaxCores> calls_;  // each used on its core only
   std::atomic<std::size_t> known_{0};
 };
 

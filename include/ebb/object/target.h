@@ -86,8 +86,12 @@ class target {
       auto work = [id, packed = std::tuple<Arguments...>(std::move(arguments)...)]() mutable {
         if constexpr (detail::is_exclusive<policy_of<T>>()) detail::require_lease();
         T& object = detail::representative<T>(id);
-        return std::apply([&object](Arguments&... each) { return std::invoke(Member, object, std::move(each)...); },
-                          packed);
+        auto invoke = [&object](Arguments&... each) { return std::invoke(Member, object, std::move(each)...); };
+        if constexpr (detail::IsTask<typename detail::SignatureOf<Member>::return_type>::value) {
+          return detail::counted(id, std::apply(invoke, packed));
+        } else {
+          return std::apply(invoke, packed);
+        }
       };
       if constexpr (std::is_void_v<detail::OnCoreResult<decltype(work)>>) {
         co_await on_core(core, std::move(work));

@@ -110,6 +110,16 @@ constexpr TypeDescriptor describe() noexcept {
 template <class T>
 inline constexpr TypeDescriptor kTypeDescriptor = describe<T>();
 
+/// Another implementation of an object's representatives (swap.h), with both types erased.
+struct Implementation {
+  std::string_view name;
+  std::uint64_t id;
+  std::uint64_t interface_id;
+  void* (*make)(void* root);
+  /// The successor of a representative, which ends afterwards.
+  void* (*succeed)(void* old, void* root);
+};
+
 /// An entry in the program's list of types, by which a node makes objects that others created. Made before main().
 class TypeRegistration {
  public:
@@ -124,6 +134,20 @@ class TypeRegistration {
  private:
   const TypeDescriptor& type_;
   const TypeRegistration* next_;
+};
+
+/// The same for implementations.
+class ImplementationRegistration {
+ public:
+  explicit ImplementationRegistration(const Implementation& implementation) noexcept;
+  ImplementationRegistration(const ImplementationRegistration&) = delete;
+  ImplementationRegistration& operator=(const ImplementationRegistration&) = delete;
+  /// nullptr if the program has none of this id.
+  static const Implementation* find(std::uint64_t id) noexcept;
+
+ private:
+  const Implementation& implementation_;
+  const ImplementationRegistration* next_;
 };
 
 /// Naming it (in whatever an application does with a T that other nodes may see) puts T on the list.

@@ -1,4 +1,4 @@
-// Objects with a single home, on one node: calls find it, and it is made once. Across nodes: tests/cluster/homes.
+// Objects with a single home, on one node: calls find it, and it is made once. Across nodes: tests/cluster/kinds.
 #include "ebb/object/home.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Partitioned objects on the cores of one node; across nodes: tests/cluster/homes.
+// Partitioned objects on the cores of one node; across nodes: tests/cluster/kinds.
 #include "ebb/object/partitioned.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// What an application may expect of objects that have a home: one instance, calls that find it, and what happens when the
-// node of the home is gone. With backends of at least two.
+// What an application may expect of the kinds of objects, when nodes come and go, and of hot swapping. With at least two
+// backends.
 #include <cstdint>
 #include <cstdio>
 #include <map>
@@ -82,6 +82,16 @@ struct Store {
                                    method<"place", &Store::place>>;
 };
 
+struct Scale {
+  virtual ~Scale() = default;
+  virtual std::int64_t weigh(std::int64_t grams) const { return grams; }
+  using interface = ebb::interface<"test.Scale/1", method<"weigh", &Scale::weigh>>;
+};
+struct HeavyScale : Scale {
+  static constexpr std::string_view implementation = "test.Scale/heavy";
+  std::int64_t weigh(std::int64_t grams) const override { return grams * 1000; }
+};
+
 /// On every node: what it sees of an account, and its sudden end.
 struct Agent {
   task<Result<std::int64_t>> add(ref<Phoenix> account, std::int64_t amount) {
@@ -146,6 +156,16 @@ task<void> check_replicas(ref<Log> log, ref<Agent> agent, std::vector<NodeStatus
     }
     co_await check_log(log, agent, nodes, *lines);
   }
+}
+
+task<void> check_swap(std::vector<NodeStatus> nodes) {
+  const auto scale = (co_await create<Scale>()).value();
+  CHECK(scale->weigh(2) == 2);
+  CHECK((co_await scale.on(nodes.front().id).call<&Scale::weigh>(2)).value() == 2);
+  CHECK((co_await swap<HeavyScale>(scale)).value() == 2);
+  CHECK(scale->weigh(2) == 2000);
+  for (const NodeStatus& node : nodes) CHECK((co_await scale.on(node.id).call<&Scale::weigh>(2)).value() == 2000);
+  CHECK((co_await destroy(scale)).has_value());
 }
 
 task<void> check_loss(ref<Agent> agent, std::vector<NodeStatus> nodes) {
@@ -249,6 +269,7 @@ task<int> ebb_main(application& app) {
   const std::vector<NodeStatus> nodes = app.nodes().list();
   const auto agent = (co_await create<Agent>()).value();
   co_await check_calls(agent, nodes);
+  co_await check_swap(nodes);
   co_await check_partitions(&app, agent);
   co_await check_loss(agent, nodes);
   std::printf(broken == 0 ? "all promises hold\n" : "%d promises are broken\n", broken);

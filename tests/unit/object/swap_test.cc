@@ -1,0 +1,95 @@
+// Hot swapping, and the end of an object with calls under way.
+#include "ebb/object/swap.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "ebb/async.h"
+#include "ebb/object.h"
+
+namespace {
+
+using ebb::CoreIndex;
+using ebb::Errc;
+using namespace std::chrono_literals;
+
+int run(std::function<ebb::task<int>()> body) {
+  return ebb::run_cores(2, [&body]() -> ebb::task<int> { return body(); });
+}
+
+int alive = 0;
+
+struct Counter {
+  Counter() { ++alive; }
+  Counter(Counter&& other) noexcept : value(other.value) { ++alive; }
+  virtual ~Counter() { --alive; }
+  std::int64_t value = 0;
+  virtual void add(std::int64_t n) { value += n; }
+  std::int64_t get() const { return value; }
+  ebb::task<std::int64_t> slowly() {
+    co_await ebb::sleep_for(50ms);
+    co_return value;
+  }
+  using interface = ebb::interface<"test.Counter/1", ebb::method<"add", &Counter::add>, ebb::method<"get", &Counter::get>,
+                                   ebb::method<"slowly", &Counter::slowly>>;
+};
+
+struct Doubling : Counter {
+  static constexpr std::string_view implementation = "test.Counter/doubling";
+  Doubling() = default;
+  explicit Doubling(Counter&& old) noexcept : Counter(std::move(old)) {}
+  void add(std::int64_t n) override { value += 2 * n; }
+};
+
+ebb::task<int> replace() {
+  const auto counter = (co_await ebb::create<Counter>()).value();
+  counter->add(1);
+  EXPECT_EQ((co_await ebb::swap<Doubling>(counter)).value(), 1u);
+  counter->add(1);
+  EXPECT_EQ(counter->get(), 3) << "the successor lost the state, or is not called";
+  // A core that had none makes the new one.
+  EXPECT_TRUE(co_await counter.on(CoreIndex{1}).call<&Counter::add>(5));
+  EXPECT_EQ((co_await counter.on(CoreIndex{1}).call<&Counter::get>()).value(), 10);
+  EXPECT_EQ(alive, 2);
+  EXPECT_TRUE(co_await ebb::destroy(counter));
+  EXPECT_EQ(alive, 0);
+  EXPECT_EQ((co_await ebb::swap<Doubling>(counter)).code(), Errc::no_such_object);
+  co_return 0;
+}
+
+TEST(Swap, PutsAnotherImplementationBehindTheSameReference) { EXPECT_EQ(run(replace), 0); }
+
+ebb::task<int> replace_under_load() {
+  const auto counter = (co_await ebb::create<Counter>()).value();
+  counter->add(7);
+  std::vector<ebb::task<ebb::Result<std::int64_t>>> calls;
+  for (int i = 0; i < 10; ++i) calls.push_back(counter.on(CoreIndex{0}).call<&Counter::slowly>());
+  auto both = ebb::when_all(ebb::when_all(std::move(calls)), ebb::swap<Doubling>(counter));
+  const auto [answers, swapped] = co_await std::move(both);
+  EXPECT_EQ(swapped.value(), 1u);
+  for (const auto& answer : answers) EXPECT_EQ(answer.value(), 7) << "a call's object was replaced under it";
+  EXPECT_TRUE(co_await ebb::destroy(counter));
+  co_return 0;
+}
+
+TEST(Swap, WaitsForCallsUnderWay) { EXPECT_EQ(run(replace_under_load), 0); }
+
+ebb::task<int> end_under_load() {
+  const auto counter = (co_await ebb::create<Counter>()).value();
+  counter->add(7);
+  EXPECT_TRUE(co_await counter.on(CoreIndex{1}).call<&Counter::add>(7));
+  std::vector<ebb::task<ebb::Result<std::int64_t>>> calls;
+  for (std::uint16_t core = 0; core < 2; ++core) calls.push_back(counter.on(CoreIndex{core}).call<&Counter::slowly>());
+  auto both = ebb::when_all(ebb::when_all(std::move(calls)), ebb::destroy(counter));
+  const auto [answers, destroyed] = co_await std::move(both);
+  EXPECT_TRUE(destroyed);
+  for (const auto& answer : answers) EXPECT_EQ(answer.value(), 7);
+  EXPECT_EQ(alive, 0);
+  EXPECT_EQ((co_await counter.on(CoreIndex{0}).call<&Counter::get>()).code(), Errc::no_such_object);
+  co_return 0;
+}
+
+TEST(Destroy, WaitsForCallsUnderWayAndRefusesNewOnes) { EXPECT_EQ(run(end_under_load), 0); }
+
+}  // namespace
