@@ -190,11 +190,11 @@ void NodeTable::need_root(ObjectId id, Entry& entry) {
       if (state == State::ready) return;
       if (state == State::destroyed) throw_gone(id);
       if (state == State::known) {
-        entry.maker = &Context::current();
+        entry.root = &Context::current();
         entry.state.store(State::making, std::memory_order_relaxed);
         break;
       }
-      if (entry.maker == &Context::current()) throw_recursive(id);
+      if (entry.root == &Context::current()) throw_recursive(id);
       if (!Context::can_block()) {
         throw ErrorException(Error(Errc::overloaded, "the root of " + describe(id) +
                                                          " is being made, and this event cannot wait for it"));
@@ -204,21 +204,23 @@ void NodeTable::need_root(ObjectId id, Entry& entry) {
     Context::block();
   }
   // This event makes the root. A constructor may block; whoever comes meanwhile waits above.
+  void* root = nullptr;
   try {
-    entry.root = entry.type->make_root(id);
+    root = entry.type->make_root(id);
   } catch (...) {
-    finish_root(id, entry, State::known);
+    finish_root(id, entry, State::known, nullptr);
     throw;
   }
-  finish_root(id, entry, State::ready);
+  finish_root(id, entry, State::ready, root);
 }
 
 // Publishes the outcome and wakes who waited for it.
-void NodeTable::finish_root(ObjectId id, Entry& entry, Entry::State state) {
+void NodeTable::finish_root(ObjectId id, Entry& entry, Entry::State state, void* root) {
   Shard& shard = shard_of(id);
   std::vector<Waiter> woken;
   {
     const std::lock_guard guard(shard.mutex);
+    entry.root = root;
     entry.state.store(state, std::memory_order_release);
     const auto mine = std::partition(shard.waiters.begin(), shard.waiters.end(),
                                      [&entry](const Waiter& waiter) { return waiter.entry != &entry; });
@@ -250,7 +252,7 @@ void* NodeTable::make(ObjectId id, Entry& entry) {
   if (entry.state.load(std::memory_order_acquire) == State::destroyed) throw_gone(id);
 
   const ConstructionScope scope(id);
-  const detail::Implementation* other = entry.implementation.load(std::memory_order_acquire);
+  const detail::Implementation* other = implementation_of(id, entry);
   void* representative = other != nullptr ? other->make(entry.root) : entry.type->make_representative(id, entry.root);
   platform::set_translation(id, representative);
   // Release: an observer of the bit on another core may send work here, and finds the slot by this core's own order.
@@ -322,7 +324,12 @@ task<bool> NodeTable::end_here(ObjectId id, Entry* entry, const detail::TypeDesc
 task<Result<std::uint32_t>> NodeTable::swap(ObjectId id, const detail::TypeDescriptor* type,
                                             const detail::Implementation* implementation) {
   Entry* entry = find_or_add(id, *type);
-  entry->implementation.store(implementation, std::memory_order_release);
+  {
+    Shard& shard = shard_of(id);
+    const std::lock_guard guard(shard.mutex);
+    shard.implementations[entry] = implementation;
+    entry->swapped.store(true, std::memory_order_release);
+  }
   std::uint32_t replaced = 0;
   for (std::uint16_t core = 0; core < Core::count(); ++core) {
     auto work = [this, id, entry, implementation] { return swap_here(id, entry, implementation); };
@@ -334,6 +341,13 @@ task<Result<std::uint32_t>> NodeTable::swap(ObjectId id, const detail::TypeDescr
     co_return Error(Errc::no_such_object, describe(id) + " was destroyed");
   }
   co_return replaced;
+}
+
+const detail::Implementation* NodeTable::implementation_of(ObjectId id, const Entry& entry) {
+  if (!entry.swapped.load(std::memory_order_acquire)) return nullptr;
+  Shard& shard = shard_of(id);
+  const std::lock_guard guard(shard.mutex);
+  return shard.implementations.at(&entry);
 }
 
 task<Result<bool>> NodeTable::swap_here(ObjectId id, Entry* entry, const detail::Implementation* implementation) {

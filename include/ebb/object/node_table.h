@@ -29,21 +29,20 @@ namespace detail {
 struct ObjectEntry {
   enum class State : std::uint8_t {
     known,      ///< no root yet
-    making,     ///< the event of `maker` constructs the root
+    making,     ///< an event constructs the root
     ready,      ///< the root is there, or the type has none
     destroyed,  ///< no_such_object from now on
   };
   explicit ObjectEntry(const TypeDescriptor& descriptor) noexcept : type(&descriptor) {}
   const TypeDescriptor* const type;
-  void* root = nullptr;                     // published by `state`
+  void* root = nullptr;                     // published by `state`; while it is made (under the shard's lock), its maker
   std::atomic<std::uint64_t> cores{0};      // bit n: core n holds a representative
   std::atomic<std::uint64_t> home{0};       // packed; relaxed, since it says where to ask and not whom to trust
-  Context* maker = nullptr;                 // under the shard's lock
-  std::atomic<const Implementation*> implementation{nullptr};  // that its representatives are made by; nullptr: the type
   std::atomic<State> state{State::known};   // release when it becomes ready, acquire where root is read
+  std::atomic<bool> swapped{false};         // its shard has another implementation for it; release, acquire
 };
 static_assert(kMaxCores <= 64, "ObjectEntry::cores has a bit for each core");
-static_assert(sizeof(ObjectEntry) <= 56, "an untouched object costs a node at most 64 bytes, its slot included");
+static_assert(sizeof(ObjectEntry) <= 40, "with malloc's header and its slot an untouched object costs a node 56 bytes");
 
 /// A call that the end of its object waits for, on this core: made where it begins, gone when it has ended. Calls by target and
 /// node_target of methods that wait, and all that come from other nodes, are counted so; a coroutine that was called through
@@ -166,6 +165,7 @@ class NodeTable {
   struct Shard {
     std::mutex mutex;
     std::vector<Waiter> waiters;  // bounded by kMaxCores * Context::kMaxContexts
+    std::unordered_map<const Entry*, const detail::Implementation*> implementations;  // of those that were swapped
   };
 
   NodeTable();
@@ -175,7 +175,8 @@ class NodeTable {
   Entry& known(ObjectId id, const detail::TypeDescriptor* type);
   void* make(ObjectId id, Entry& entry);
   void need_root(ObjectId id, Entry& entry);
-  void finish_root(ObjectId id, Entry& entry, Entry::State state);
+  void finish_root(ObjectId id, Entry& entry, Entry::State state, void* root);
+  const detail::Implementation* implementation_of(ObjectId id, const Entry& entry);
   task<bool> end_here(ObjectId id, Entry* entry, const detail::TypeDescriptor* type);
   task<Result<bool>> swap_here(ObjectId id, Entry* entry, const detail::Implementation* implementation);
   Shard& shard_of(ObjectId id) noexcept { return shards_[id.index() % kShards]; }
