@@ -104,6 +104,35 @@ task<void> HomeKeeper::make_anew(NodeId member) {
   }
 }
 
+task<void> HomeKeeper::move_from(NodeId member) {
+  ObjectId last;
+  while (!closed_) {
+    const auto records = co_await NodeTable::instance().directory().list_at(member, last, kBatch);
+    // What has not moved is as if the node had died.
+    if (!records || records->empty()) co_return;
+    last = records->back().id;
+    std::vector<task<void>> works;
+    for (const ObjectRecord& record : *records) works.push_back(move(record));
+    co_await when_all(std::move(works));
+  }
+}
+
+task<void> HomeKeeper::move(ObjectRecord record) {
+  const TypeDescriptor* type = TypeRegistration::find(record.interface_id);
+  if (type == nullptr || !type->exclusive || type->state.save == nullptr) co_return;
+  const Member target = choose_home(record.id, record.epoch + 1, Node::current()->members());
+  const CoreIndex core{static_cast<std::uint16_t>(record.id.index() % target.cores)};
+  if (type->caches) {
+    static_cast<void>(co_await kNodeService.on(target.id).call<&NodeService::touch>(record.id, core));
+  } else if (type->serve == nullptr) {
+    const Result<void> moved = co_await migrate(record.id, type, target.id, core);
+    if (!moved && moved.code() != Errc::no_such_object) {
+      platform::write_log("ebb: object " + std::to_string(record.id.index()) + " stays on node " +
+                          std::to_string(to_number(record.home)) + ", which leaves: " + moved.error().text());
+    }
+  }
+}
+
 /// The replica that has seen the most writes, where there are replicas; else a member that the object's id chooses.
 task<Home> HomeKeeper::next_home(ObjectRecord record) {
   const std::uint32_t epoch = record.epoch + 1;

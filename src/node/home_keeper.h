@@ -27,6 +27,9 @@ class HomeKeeper {
   void gone(NodeId member, platform::Instant last_heard);
   /// It has surely ended.
   void ended(NodeId member);
+  /// `member` is about to leave: moves its homes to others as far as their state travels, and makes sure that what is
+  /// replicated has another replica.
+  task<void> move_from(NodeId member);
   /// Gives up what still waits; before the scope is joined.
   void close();
 
@@ -39,6 +42,7 @@ class HomeKeeper {
   // all calls of that time have ended.
   static constexpr platform::Duration kSecondLook = kDefaultTimeout;
 
+  task<void> move(ObjectRecord record);
   void begin(NodeId member, bool again);
   task<void> make_anew(NodeId member);
   task<Home> next_home(ObjectRecord record);

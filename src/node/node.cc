@@ -12,6 +12,7 @@
 #include "ebb/object/node_table.h"
 #include "ebb/platform/platform.h"
 #include "ebb/platform/translation_table.h"
+#include "src/object/home_service.h"
 #include "src/object/partition_service.h"
 #include "src/object/replica_service.h"
 
@@ -58,11 +59,13 @@ task<Result<void>> ClusterNode::open() {
   table.enter(kDirectory.id(), kTypeDescriptor<DirectoryService>);
   table.enter(kCluster.id(), kTypeDescriptor<ClusterService>);
   table.enter(kNodeService.id(), kTypeDescriptor<NodeService>);
+  table.enter(kHomeService.id(), kTypeDescriptor<HomeService>);
   table.enter(kReplicaService.id(), kTypeDescriptor<ReplicaService>);
   table.enter(kPartitionService.id(), kTypeDescriptor<PartitionService>);
   // Release: whoever finds the node, or the link, finds it opened.
   current_node.store(this, std::memory_order_release);
   set_node_link(this);
+  next_look_ = platform::Clock::now();
   if (options_.authority != nullptr) look_for_silence();
   co_return Result<void>();
 }
@@ -197,6 +200,7 @@ task<Result<void>> ClusterNode::take_in(Member candidate) {
     members_[candidate.id] = candidate;
     ++version_;
   }
+  notify_view_changed();
   last_heard_[candidate.id] = platform::Clock::now();
   // The candidate first: that it can be called is part of being a member.
   if (Result<void> reached = co_await announce(candidate.id); !reached) {
@@ -220,6 +224,7 @@ task<void> ClusterNode::remove_member(NodeId member, std::string reason) {
     if (member == options_.self || members_.erase(member) == 0) co_return;
     ++version_;
   }
+  notify_view_changed();
   // From here on its heartbeats are refused, so that its lease runs out.
   const platform::Instant heard = last_heard_[member];
   last_heard_.erase(member);
@@ -256,12 +261,17 @@ Result<void> ClusterNode::hear(NodeId member, std::uint64_t version) {
 
 void ClusterNode::look_for_silence() {
   const platform::Instant now = platform::Clock::now();
-  for (const auto& [member, heard] : last_heard_) {
+  // How long this core was away itself (a long event, a stopped process) says nothing about the others: what they sent
+  // meanwhile still waits to be read.
+  const platform::Duration missed = std::max(platform::Duration::zero(), now - next_look_);
+  next_look_ = now + kLook;
+  for (auto& [member, heard] : last_heard_) {
+    heard = std::min(now, heard + missed);
     if (now - heard <= kSuspect) continue;
     scope_.spawn(lose(member, Error(Errc::node_gone, named(member) + " has sent no heartbeat for " +
                                                          std::to_string(kSuspect / std::chrono::seconds(1)) + " s")));
   }
-  if (!closing_) pulse_ = Core::current().call_after(kHeartbeat / 2, [this] { look_for_silence(); });
+  if (!closing_) pulse_ = Core::current().call_at(next_look_, [this] { look_for_silence(); });
 }
 
 void ClusterNode::on_connection_lost(NodeId peer, const Error& reason) {
@@ -284,8 +294,10 @@ task<void> ClusterNode::drain(NodeId member) {
     found->second.leaving = true;
     ++version_;
   }
+  notify_view_changed();
   const Result<void> told = co_await announce(member);
   co_await announce_to_others(member);
+  co_await homes_.move_from(member);
   // What has not moved when this fails is lost with the node, as if it had died.
   if (!told) co_return;
   const Result<void> drained =
@@ -345,8 +357,13 @@ task<Result<void>> ClusterNode::set_members(MemberList list) {
     version_ = list.version;
     before = std::exchange(members_, {});
     for (const Member& member : list.members) members_.insert_or_assign(member.id, member);
-    members_.insert_or_assign(options_.self, before.at(options_.self));
+    // This node itself is as it knows itself, but that it is to leave it learns here.
+    const auto listed = members_.find(options_.self);
+    Member own = before.at(options_.self);
+    own.leaving = listed != members_.end() && listed->second.leaving;
+    members_.insert_or_assign(options_.self, own);
   }
+  notify_view_changed();
   for (const Member& member : list.members) {
     const auto known = before.find(member.id);
     if (member.id == options_.self || (known != before.end() && known->second == member)) continue;
@@ -441,21 +458,31 @@ task<Result<std::uint32_t>> NodeService::swap_object(ObjectId id, std::uint64_t 
   co_return co_await NodeTable::instance().swap(id, type, chosen);
 }
 
-task<Result<void>> NodeService::make_home(ObjectId id, CoreIndex core) {
-  if (!id.valid() || to_number(core) >= Core::count()) co_return Error(Errc::invalid_argument, "there is no such home here");
+namespace {
+
+/// In an event of `core` that can block.
+task<Result<void>> touch_on(CoreIndex core, ObjectId id, bool as_home) {
+  if (!id.valid() || to_number(core) >= Core::count()) co_return Error(Errc::invalid_argument, "this node has no such core");
   // Named: gcc 12 destroys the captures of a temporary in a co_await expression twice (bug 99576).
-  auto make = [id]() -> Result<void> {
+  auto work = [id, as_home]() -> Result<void> {
     try {
       NodeTable& table = NodeTable::instance();
       if (platform::translate(id) == nullptr) table.miss(id);
-      if (const TypeDescriptor* type = table.type_of(id); type->become_home != nullptr) type->become_home(id);
+      const TypeDescriptor* type = table.type_of(id);
+      if (as_home && type->become_home != nullptr) type->become_home(id);
       return {};
     } catch (...) {
       return to_error(std::current_exception());
     }
   };
-  co_return co_await on_core(core, make);
+  co_return co_await on_core(core, work);
 }
+
+}  // namespace
+
+task<Result<void>> NodeService::make_home(ObjectId id, CoreIndex core) { return touch_on(core, id, true); }
+
+task<Result<void>> NodeService::touch(ObjectId id, CoreIndex core) { return touch_on(core, id, false); }
 
 task<Result<void>> NodeService::drain() {
   const platform::Instant give_up = platform::Clock::now() + kDrainLimit;

@@ -68,6 +68,8 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
  private:
   // How long the front end waits for one member to take a new list.
   static constexpr platform::Duration kAnnounceTimeout = std::chrono::seconds(5);
+  // How often the front end looks who has been silent.
+  static constexpr platform::Duration kLook = kHeartbeat / 2;
 
   Member own() const;
   MemberList list() const;
@@ -96,6 +98,7 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   // Core 0 only:
   bool closing_ = false;
   bool ending_ = false;                              // the whole cluster is: nothing moves away any more
+  platform::Instant next_look_;                      // for silence
   TimerId pulse_;                                    // the next heartbeat, or the next look for silence
   TimerId lease_end_;
   std::set<NodeId> announcing_;                      // are being told the list again

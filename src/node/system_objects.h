@@ -52,6 +52,8 @@ struct NodeService {
   task<Result<std::uint32_t>> swap_object(ObjectId id, std::uint64_t interface_id, std::uint64_t implementation);
   /// Makes the instance of an object whose home is a core of this node now, so that its on_lost() runs soon.
   task<Result<void>> make_home(ObjectId id, CoreIndex core);
+  /// Makes the representative of a core of this node.
+  task<Result<void>> touch(ObjectId id, CoreIndex core);
   std::vector<ObjectStatistics> statistics() const;
   /// This node leaves: waits until what can move has moved away. deadline_exceeded if that takes longer than kDrainLimit.
   task<Result<void>> drain();
@@ -59,7 +61,7 @@ struct NodeService {
   using interface = ebb::interface<"ebb.Node/1", method<"set_members", &NodeService::set_members>,
                                    method<"end_object", &NodeService::end_object>,
                                    method<"swap_object", &NodeService::swap_object>,
-                                   method<"make_home", &NodeService::make_home>,
+                                   method<"make_home", &NodeService::make_home>, method<"touch", &NodeService::touch>,
                                    method<"statistics", &NodeService::statistics>, method<"drain", &NodeService::drain>,
                                    method<"stop", &NodeService::stop>>;
 };

@@ -13,8 +13,9 @@
 namespace ebb::detail {
 namespace {
 
-// How often the loop looks whether the membership has changed, or something is left to do.
-constexpr platform::Duration kLook = std::chrono::milliseconds(10);
+// The pause after an attempt that has left something to do, and after one that has not unless the membership changes.
+constexpr platform::Duration kAgain = std::chrono::milliseconds(10);
+constexpr platform::Duration kQuiet = std::chrono::seconds(10);
 // How long one core may take to adopt what it is given, and a node to say what it has.
 constexpr platform::Duration kAdoptTimeout = std::chrono::seconds(40);
 constexpr platform::Duration kHoldingsTimeout = std::chrono::seconds(5);
@@ -76,9 +77,11 @@ Detached Coordinator::follow(std::shared_ptr<Coordinator> self) {
       if (done) {
         self->arranged_view_ = view.version;
         self->ready_ = true;
+        co_await wait_for_view_change(view.version, kQuiet);
+        continue;
       }
     }
-    co_await sleep_for(kLook);
+    co_await sleep_for(kAgain);
   }
 }
 
@@ -117,6 +120,8 @@ bool Coordinator::surely_lost(std::uint32_t partition) {
 }
 
 task<bool> Coordinator::arrange(const ClusterView* view) {
+  if (tried_view_ != view->version) too_large_.clear();
+  tried_view_ = view->version;
   std::map<std::pair<NodeId, CoreIndex>, std::vector<Adoption>> wanted;
   bool complete = true;
   for (std::uint32_t partition = 0; partition < map_->owners.size(); ++partition) {
@@ -127,6 +132,7 @@ task<bool> Coordinator::arrange(const ClusterView* view) {
       lost_since_.erase(partition);
       // One that its owner keeps after all is adopted from itself, which makes it answer again.
       if (owner == target && ready_ && !unsettled_.contains(partition)) continue;
+      if (too_large_.contains(partition)) continue;
       adoption.from = owner;
     } else if (!fresh_[partition]) {
       if (!surely_lost(partition)) {
@@ -162,6 +168,12 @@ task<bool> Coordinator::hand_over(PartitionOwner target, std::vector<Adoption> a
     const Errc code = (*codes)[at];
     if (code == Errc::ok) adopted.push_back(adoptions[at].partition);
     if (code == Errc::moved) ended_ = true;
+    if (code == Errc::too_large) {
+      too_large_.insert(adoptions[at].partition);
+      unsettled_.erase(adoptions[at].partition);
+      platform::write_log("ebb: partition " + std::to_string(adoptions[at].partition) + " of object " +
+                          std::to_string(id_.index()) + " is too large to move and stays where it is; use more partitions");
+    }
     // The old owner has it no more: an earlier attempt went further than was heard. Who has it, if anybody?
     if (code == Errc::not_found) collected_ = false;
   }

@@ -44,6 +44,9 @@ task<Result<Home>> find_home(ObjectId id, const TypeDescriptor* type, std::uint3
 std::uint32_t require_home(ObjectId id, const TypeDescriptor& type) {
   const NodeId node = this_node();
   const CoreIndex core = Core::current().index();
+  if (is_given_away(id)) {
+    throw ErrorException(Error(Errc::moved, describe(id) + " is on its way to another home"));
+  }
   Home home = NodeTable::instance().home_of(id);
   // What is known may be old, but never says that this core is a home which it never was.
   if (home.node != node || home.core != core) home = block_on(ask_directory(id, &type)).value();

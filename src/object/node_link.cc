@@ -1,15 +1,36 @@
 #include "ebb/object/node_link.h"
 
 #include <atomic>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "ebb/async/completion.h"
 #include "ebb/async/core.h"
+#include "ebb/async/on_core.h"
 
 namespace ebb {
 namespace {
 // Release when set, before any core calls; acquire where read, because other cores follow it.
 constinit std::atomic<detail::NodeLink*> current_link{nullptr};
+
+/// An event that waits for another view: of its core, except for its place in the list.
+struct ViewWaiter {
+  CoreIndex core{};
+  bool settled = false;
+  TimerId timer;
+  Completion<> done;
+
+  void settle() {
+    if (std::exchange(settled, true)) return;
+    Core::current().cancel(timer);
+    done.complete();
+  }
+};
+std::mutex view_mutex;                                   // guards the list
+std::vector<std::shared_ptr<ViewWaiter>> view_waiters;   // bounded by the objects that follow the membership
 }  // namespace
 
 NodeId this_node() noexcept {
@@ -32,6 +53,32 @@ ClusterView cluster_view() {
 std::uint64_t cluster_view_version() noexcept {
   const NodeLink* link = node_link();
   return link == nullptr ? 1 : link->view_version();
+}
+
+task<void> wait_for_view_change(std::uint64_t version, platform::Duration at_most) {
+  const auto waiter = std::make_shared<ViewWaiter>();
+  waiter->core = Core::current().index();
+  waiter->timer = Core::current().call_after(at_most, [waiter] { waiter->settle(); });
+  {
+    const std::lock_guard guard(view_mutex);
+    view_waiters.push_back(waiter);
+  }
+  // It may have changed before the waiter was in the list.
+  if (cluster_view_version() != version) waiter->settle();
+  co_await waiter->done;
+  const std::lock_guard guard(view_mutex);
+  std::erase(view_waiters, waiter);
+}
+
+void notify_view_changed() {
+  std::vector<std::shared_ptr<ViewWaiter>> woken;
+  {
+    const std::lock_guard guard(view_mutex);
+    woken.swap(view_waiters);
+  }
+  for (const auto& waiter : woken) {
+    spawn_on_when_room(waiter->core, [waiter] { waiter->settle(); });
+  }
 }
 
 void require_lease() {

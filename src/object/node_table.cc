@@ -388,13 +388,29 @@ detail::CallUnderWay::~CallUnderWay() {
   if (--mine->second == 0 && calls.size() > kKeptCounts) calls.erase(mine);
 }
 
-void NodeTable::drop_here(ObjectId id) {
+void* NodeTable::take_out(ObjectId id) {
   Entry* entry = find(id);
   void* representative = platform::translate(id);
-  if (entry == nullptr || representative == nullptr) return;
+  if (entry == nullptr || representative == nullptr) return nullptr;
   platform::set_translation(id, nullptr);
   entry->cores.fetch_and(~(std::uint64_t{1} << to_number(Core::current().index())), std::memory_order_relaxed);
-  entry->type->end_representative(representative, entry->root);
+  return representative;
+}
+
+void NodeTable::put_back(ObjectId id, void* representative) {
+  Entry* entry = find(id);
+  if (entry->state.load(std::memory_order_acquire) == State::destroyed) {
+    return entry->type->end_representative(representative, entry->root);
+  }
+  platform::set_translation(id, representative);
+  entry->cores.fetch_or(std::uint64_t{1} << to_number(Core::current().index()), std::memory_order_release);
+}
+
+void NodeTable::drop_here(ObjectId id) {
+  if (void* representative = take_out(id)) {
+    const Entry* entry = find(id);
+    entry->type->end_representative(representative, entry->root);
+  }
 }
 
 task<void> NodeTable::drop_caches() {

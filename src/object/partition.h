@@ -67,9 +67,11 @@ class Coordinator : public std::enable_shared_from_this<Coordinator> {
   bool ready_ = false;
   bool collected_;                                   // what members have is known
   std::uint64_t arranged_view_ = 0;                  // nothing is left to do for it
+  std::uint64_t tried_view_ = 0;
   std::shared_ptr<const PartitionMap> map_;
   std::vector<bool> fresh_;                          // has never had an owner
   std::set<std::uint32_t> unsettled_;                // handing over failed: nobody may answer for it
+  std::set<std::uint32_t> too_large_;                // stay where they are until the membership changes
   std::map<std::uint32_t, platform::Instant> lost_since_;
 };
 

@@ -20,6 +20,8 @@ namespace {
 // How long calls under way may take to end before a partition stays where it is, and how often that is looked at.
 constexpr platform::Duration kReleaseLimit = std::chrono::seconds(20);
 constexpr platform::Duration kReleaseLook = std::chrono::microseconds(200);
+// What an answer carries (Messenger::kMaxPayloadBytes), with room for what stands around it.
+constexpr std::size_t kMaxStateBytes = (std::size_t{4} << 20) - 1024;
 constexpr platform::Duration kForgetTimeout = std::chrono::seconds(2);
 constexpr platform::Duration kForgetAgain = std::chrono::milliseconds(10);
 
@@ -169,7 +171,13 @@ task<Result<std::vector<std::byte>>> PartitionService::release(ObjectId id, std:
       co_return Error(Errc::not_found, "partition " + std::to_string(partition) + " of " + describe(id) + " is not here");
     }
     found->second->frozen = true;  // from here on no call begins
-    if (found->second->calls == 0) co_return NodeTable::instance().type_of(id)->state.save(found->second->instance);
+    if (found->second->calls == 0) {
+      std::vector<std::byte> state = NodeTable::instance().type_of(id)->state.save(found->second->instance);
+      if (state.size() <= kMaxStateBytes) co_return state;
+      found->second->frozen = false;
+      co_return Error(Errc::too_large, "partition " + std::to_string(partition) + " of " + describe(id) + " has " +
+                                           std::to_string(state.size()) + " bytes and stays where it is; use more partitions");
+    }
     if (platform::Clock::now() > give_up) {
       found->second->frozen = false;
       co_return Error(Errc::overloaded, "calls of partition " + std::to_string(partition) + " have not ended for 20 s; it stays");

@@ -8,6 +8,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "ebb/async/task.h"
 #include "ebb/base/bytes.h"
@@ -21,15 +22,25 @@
 
 namespace ebb {
 
+template <class T>
+class ref;
+
 namespace detail {
 
 /// The home of `id` as this node knows it, asking the directory if it does not, or if what it knows is no newer than
 /// `stale`. Errors: no_such_object, interface_mismatch (it is no `type`), those of a call to the directory.
 task<Result<Home>> find_home(ObjectId id, const TypeDescriptor* type, std::uint32_t stale);
 
-/// In a miss: that this core is the home of `id`, by the directory's word. Throws ErrorException(moved) if it is not.
-/// Returns the home's epoch. Blocks the event.
+/// In a miss: that this core is the home of `id`, by the directory's word. Throws ErrorException(moved) if it is not, or is
+/// about to be no longer. Returns the home's epoch. Blocks the event.
 std::uint32_t require_home(ObjectId id, const TypeDescriptor& type);
+
+/// The state that a living home has handed over to this node for `epoch`; *found says whether there is one.
+std::vector<std::byte> take_state(ObjectId id, std::uint32_t epoch, bool* found);
+/// Whether this node's instance is on its way to another home.
+bool is_given_away(ObjectId id);
+
+task<Result<void>> migrate(ObjectId id, const TypeDescriptor* type, NodeId node, CoreIndex core);
 
 /// A pause that grows with each attempt, until `deadline`; false if that has come.
 task<bool> pause_before_retry(int attempt, platform::Instant deadline);
@@ -129,10 +140,17 @@ struct single_home {
   static T* on_miss(ObjectId id, void*) {
     const std::uint32_t epoch = detail::require_home(id, detail::kTypeDescriptor<T>);
     auto instance = std::make_unique<T>();
-    if constexpr (requires { instance->on_lost(home_lost{}); }) {
-      if (epoch > 1) instance->on_lost(home_lost{id, epoch});
+    bool moved_here = false;
+    if constexpr (saves_state<T>) {
+      const Bytes state = detail::take_state(id, epoch, &moved_here);
+      if (moved_here && !detail::kTypeDescriptor<T>.state.restore(instance.get(), state)) {
+        throw ErrorException(Error(Errc::malformed, "the state of an object that moved here does not decode; start all nodes "
+                                                    "from the same build"));
+      }
     }
-    static_cast<void>(epoch);
+    if constexpr (requires { instance->on_lost(home_lost{}); }) {
+      if (epoch > 1 && !moved_here) instance->on_lost(home_lost{id, epoch});
+    }
     return instance.release();
   }
   template <class T>
@@ -141,11 +159,27 @@ struct single_home {
   }
 };
 
+/// Moves an object of the kind single_home or remade_home to another core, its state by save() and restore(); calls that
+/// come meanwhile wait and go there. Errors: invalid_argument (no such node), overloaded (calls under way have not ended for 20
+/// s; it stays), no_such_object, moved (somebody else moves it), and those of a call to the nodes concerned: then the object is
+/// at the old or at the new home, which calls find as ever.
+template <class T>
+task<Result<void>> migrate(ref<T> object, NodeId node, CoreIndex core = CoreIndex{0});
+
 /// A single home that outlives its node: when that is surely gone, another instance is made on another node, empty but for
 /// what its on_lost() brings back. Calls wait for it meanwhile.
 struct remade_home : single_home {
   static constexpr std::string_view name = "remade_home";
   static constexpr bool kRemade = true;
 };
+
+template <class T>
+task<Result<void>> migrate(ref<T> object, NodeId node, CoreIndex core) {
+  static_assert(std::is_base_of_v<single_home, policy_of<T>>, "only objects with one instance can be moved");
+  static_assert(saves_state<T>, "an object that moves needs `auto save() const`, which gives its state as a value that travels, "
+                                "and `void restore(value)`");
+  static_cast<void>(&detail::Registered<T>::entry);
+  return detail::migrate(object.id(), &detail::kTypeDescriptor<T>, node, core);
+}
 
 }  // namespace ebb

@@ -68,6 +68,10 @@ NodeLink* node_link() noexcept;
 /// The cluster as this node knows it; of a program that is none, this node.
 ClusterView cluster_view();
 std::uint64_t cluster_view_version() noexcept;
+/// Waits until the view is no longer that of `version`, `at_most` so long.
+task<void> wait_for_view_change(std::uint64_t version, platform::Duration at_most);
+/// Whoever waits for another view goes on. On a core.
+void notify_view_changed();
 
 /// Throws ErrorException(moved) without the lease: nothing has run, and the object's home may be elsewhere by now.
 void require_lease();

@@ -123,6 +123,11 @@ class NodeTable {
   /// Takes this core's representative out of its slot and ends it, if there is one; the next access makes another.
   void drop_here(ObjectId id);
 
+  /// Takes this core's representative out of its slot without ending it; nullptr if there is none.
+  void* take_out(ObjectId id);
+  /// The reverse, where nothing has taken its place.
+  void put_back(ObjectId id, void* representative);
+
   /// The lease has ended: takes the representatives of kinds that answer without asking for it out of all cores; the next
   /// access makes them anew.
   task<void> drop_caches();

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "ebb/application.h"
@@ -42,6 +43,18 @@ struct Account {
 struct Mortal : Account {
   using policy = single_home;
   using interface = ebb::interface<"test.Mortal/1", method<"add", &Mortal::add>, method<"place", &Mortal::place>>;
+};
+
+struct Nomad : Account {
+  using policy = single_home;
+  task<std::int64_t> add_slowly(std::int64_t amount) {
+    co_await sleep_for(20ms);
+    co_return add(amount);
+  }
+  std::int64_t save() const { return balance; }
+  void restore(std::int64_t state) { balance = state; }
+  using interface = ebb::interface<"test.Nomad/1", method<"add", &Nomad::add>, method<"place", &Nomad::place>,
+                                   method<"add_slowly", &Nomad::add_slowly>>;
 };
 
 struct Phoenix : Account {
@@ -168,6 +181,37 @@ task<void> check_swap(std::vector<NodeStatus> nodes) {
   CHECK((co_await destroy(scale)).has_value());
 }
 
+/// Homes move with their state, while calls go on, and away from a node that is asked to leave.
+task<void> check_moves(application* app, std::vector<NodeStatus> nodes) {
+  const NodeId first = nodes.front().id;
+  const auto nomad = (co_await create_at<Nomad>(first)).value();
+  std::int64_t expected = 0;
+  for (int round = 0; round < 10; ++round) {
+    const NodeStatus& target = nodes[static_cast<std::size_t>(round + 1) % nodes.size()];
+    const CoreIndex core{static_cast<std::uint16_t>(round % target.cores)};
+    auto under_way = nomad.call<&Nomad::add_slowly>(1);
+    auto meanwhile = when_all(std::move(under_way), migrate(nomad, target.id, core), nomad.call<&Nomad::add>(1));
+    const auto [slow, moved, quick] = co_await std::move(meanwhile);
+    expected += 2;
+    CHECK(slow.has_value());
+    CHECK(moved.has_value());
+    CHECK(quick.has_value());
+    if (!moved) std::fprintf(stderr, "%s\n", moved.error().to_string().c_str());
+    CHECK((co_await nomad.call<&Nomad::add>(0)).value() == expected);
+    CHECK((co_await nomad.call<&Nomad::place>()).value() == (Place{target.id, core}));
+  }
+  const NodeId guest = (co_await app->nodes().add(1)).value().front();
+  CHECK((co_await migrate(nomad, guest)).has_value());
+  CHECK((co_await migrate(nomad, NodeId{999})).code() == Errc::invalid_argument);
+  const auto log = (co_await create_at<Log>(guest)).value();
+  CHECK((co_await log.call<&Log::append>(7)).value() == 1);
+  CHECK((co_await app->nodes().remove(guest)).has_value());
+  CHECK((co_await nomad.call<&Nomad::add>(1)).value() == expected + 1);
+  CHECK((co_await log.call<&Log::append>(8)).value() == 2);
+  CHECK((co_await destroy(nomad)).has_value());
+  CHECK((co_await destroy(log)).has_value());
+}
+
 task<void> check_loss(ref<Agent> agent, std::vector<NodeStatus> nodes) {
   const NodeId doomed = nodes.front().id;
   const auto mortal = (co_await create_at<Mortal>(doomed)).value();
@@ -262,6 +306,16 @@ task<void> check_partitions(application* app, ref<Agent> agent) {
   CHECK((co_await destroy(store)).has_value());
 }
 
+/// A front end that has been busy for longer than a lease: its nodes answer for nothing, and then again.
+task<void> check_busy_front_end(ref<Agent> agent, std::vector<NodeStatus> nodes) {
+  const auto account = (co_await create_at<Mortal>(nodes.front().id)).value();
+  CHECK((co_await account.call<&Mortal::add>(1)).value() == 1);
+  std::this_thread::sleep_for(kLease + 1s);
+  CHECK((co_await account.call<&Mortal::add>(1)).value() == 2);
+  for (const NodeStatus& node : nodes) CHECK((co_await agent.on(node.id).call<&Agent::knows>(node.id)).value());
+  CHECK((co_await destroy(account)).has_value());
+}
+
 }  // namespace
 
 task<int> ebb_main(application& app) {
@@ -270,6 +324,8 @@ task<int> ebb_main(application& app) {
   const auto agent = (co_await create<Agent>()).value();
   co_await check_calls(agent, nodes);
   co_await check_swap(nodes);
+  co_await check_moves(&app, nodes);
+  co_await check_busy_front_end(agent, nodes);
   co_await check_partitions(&app, agent);
   co_await check_loss(agent, nodes);
   std::printf(broken == 0 ? "all promises hold\n" : "%d promises are broken\n", broken);

@@ -1,0 +1,31 @@
+// What nodes ask each other when an object's home moves from one living node to another.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "ebb/async/task.h"
+#include "ebb/base/ids.h"
+#include "ebb/base/result.h"
+#include "ebb/object/object.h"
+
+namespace ebb::detail {
+
+/// Known on every node under a fixed id. A move is: give, take, the directory's record changed, forget. Whoever conducts it
+/// may die in between: what was given is kept until the directory says who has it.
+struct HomeService {
+  /// On the home's core: stops answering (moved), waits for calls under way, gives the state. May be repeated. Errors: moved
+  /// (not the home of that epoch), overloaded (calls have not ended), invalid_argument (the type's state does not travel).
+  task<Result<std::vector<std::byte>>> give(ObjectId id, std::uint32_t epoch);
+  /// On the new home's node: the state that its instance begins with, should it become the home of `epoch`. overloaded: too
+  /// much waits here already.
+  Result<void> take(ObjectId id, std::uint32_t epoch, std::vector<std::byte> state);
+  /// On the old home's core: the directory names another home. moved: it does not.
+  task<Result<void>> forget(ObjectId id);
+  using interface = ebb::interface<"ebb.Home/1", method<"give", &HomeService::give>, method<"take", &HomeService::take>,
+                                   method<"forget", &HomeService::forget>>;
+};
+inline constexpr auto kHomeService = ref<HomeService>::unchecked(ObjectId(6));
+
+}  // namespace ebb::detail
