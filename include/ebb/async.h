@@ -1,6 +1,7 @@
 // Everything of include/ebb/async: event loops, contexts, coroutines.
 #pragma once
 
+#include "ebb/async/cancellation.h"
 #include "ebb/async/completion.h"
 #include "ebb/async/context.h"
 #include "ebb/async/core.h"

@@ -8,8 +8,6 @@ namespace {
 
 std::string named(NodeId node) { return "node " + std::to_string(to_number(node)); }
 
-std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
-
 }  // namespace
 
 Connection::Connection(ConnectionOwner& owner, Handshake::Side side, const Hello& own, const ClusterKey& key)
@@ -33,8 +31,9 @@ void Connection::adopt(std::unique_ptr<platform::Stream> stream) {
 
 void Connection::on_connected() {
   state_ = State::handshake;
-  output_ = handshake_.begin();
-  room_.take(output_.size());
+  const Bytes hello = handshake_.begin();
+  output_.add_raw(hello);
+  room_.take(hello.size());
   flush();
 }
 
@@ -95,9 +94,10 @@ std::size_t Connection::take(std::span<const std::byte> bytes) {
 }
 
 void Connection::take_handshake(std::span<const std::byte> message) {
-  const std::size_t before = output_.size();
-  const Result<void> fed = handshake_.feed(message, output_);
-  room_.take(output_.size() - before);
+  Bytes said;
+  const Result<void> fed = handshake_.feed(message, said);
+  output_.add_raw(said);
+  room_.take(said.size());
   flush();
   if (!fed) return fail(fed.error());
   if (!handshake_.done()) return;
@@ -110,10 +110,22 @@ void Connection::take_frame(const FrameHeader& header, std::span<const std::byte
   switch (header.type) {
     case FrameType::ping:
       return;
+    case FrameType::cancel:
+      served.cancel(header.call_id);
+      return;
     case FrameType::call: {
-      IncomingCall call{peer_, ObjectId(header.object), CoreIndex(header.core_or_code), header.method,
-                        last_received_ + std::chrono::milliseconds(header.timeout_ms),
-                        Bytes(payload.begin(), payload.end())};
+      IncomingCall call;
+      call.from = peer_;
+      call.object = ObjectId(header.object);
+      call.core = CoreIndex(header.core_or_code);
+      call.method = header.method;
+      call.deadline = last_received_ + std::chrono::milliseconds(header.timeout_ms);
+      call.one_way = header.has(kOneWay);
+      if (header.has(kTraced)) {
+        call.trace = parse_trace(payload.first<FrameHeader::kTraceBytes>());
+        payload = payload.subspan(FrameHeader::kTraceBytes);
+      }
+      call.arguments.assign(payload.begin(), payload.end());
       owner_.on_call(*this, header.call_id, std::move(call));
       return;
     }
@@ -127,140 +139,35 @@ void Connection::take_frame(const FrameHeader& header, std::span<const std::byte
   }
 }
 
-// --- calls ---
-
-std::optional<std::uint32_t> Connection::new_pending(Completion<Result<Bytes>>& waiter, platform::Instant deadline) {
-  if (free_slots_.empty()) {
-    if (pending_.size() == kMaxPendingCalls) return std::nullopt;
-    free_slots_.push_back(static_cast<std::uint32_t>(pending_.size()));
-    pending_.emplace_back();
-  }
-  const std::uint32_t slot = free_slots_.back();
-  free_slots_.pop_back();
-  Pending& pending = pending_[slot];
-  pending.waiter = &waiter;
-  pending.timer = Core::current().call_at(deadline, [this, slot] {
-    Pending& late = pending_[slot];
-    late.timer = {};
-    settle(late, Error(Errc::deadline_exceeded, named(peer_) + " did not answer in time; the call may or may not have run"));
-  });
-  return pending.generation << kSlotBits | slot;
-}
-
-Connection::Pending* Connection::find_pending(std::uint32_t call_id) noexcept {
-  const std::uint32_t slot = call_id % kMaxPendingCalls;
-  if (slot >= pending_.size()) return nullptr;
-  Pending& pending = pending_[slot];
-  return (pending.generation << kSlotBits | slot) == call_id ? &pending : nullptr;
-}
-
-/// Lets the caller go on. The slot of a call that was sent stays taken until its answer comes, however late: so no answer
-/// can ever be taken for that of another call, and what the peer still works on counts as pending.
-void Connection::settle(Pending& pending, Result<Bytes> answer) {
-  if (pending.waiter == nullptr) return;
-  if (pending.timer != TimerId{}) Core::current().cancel(std::exchange(pending.timer, {}));
-  if (pending.room != nullptr) std::exchange(pending.room, nullptr)->give_up();
-  std::exchange(pending.waiter, nullptr)->complete(std::move(answer));
-}
-
-void Connection::take_answer(std::uint32_t call_id, Result<Bytes> answer) {
-  Pending* pending = find_pending(call_id);
-  if (pending == nullptr || !pending->sent) return;
-  settle(*pending, std::move(answer));
-  free_slot(call_id % kMaxPendingCalls);
-}
-
-void Connection::free_slot(std::uint32_t slot) {
-  Pending& pending = pending_[slot];
-  pending.sent = false;
-  ++pending.generation;
-  free_slots_.push_back(slot);
-}
-
-task<Result<Bytes>> Connection::call(CallTarget target, platform::Instant deadline, Bytes arguments) {
-  const auto self = shared_from_this();
-  Completion<Result<Bytes>> answered;
-  const auto id = new_pending(answered, deadline);
-  if (!id) {
-    co_return Error(Errc::overloaded, std::to_string(kMaxPendingCalls) + " calls to " + named(peer_) +
-                                          " wait for their answers; try again when some have come");
-  }
-  const std::uint32_t slot = *id % kMaxPendingCalls;
-  const std::size_t frame_bytes = FrameHeader::kBytes + arguments.size();
-  bool room = room_.try_take(frame_bytes);
-  if (!room) {
-    Room::Waiter waiter(room_, frame_bytes);
-    pending_[slot].room = &waiter;
-    room = co_await waiter;
-    pending_[slot].room = nullptr;
-  }
-  if (answered.ready()) {  // the deadline, or the connection's end, came first
-    if (room) room_.give_back(frame_bytes);
-    free_slot(slot);
-    co_return co_await answered;
-  }
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - platform::Clock::now()).count();
-  FrameHeader header;
-  header.type = FrameType::call;
-  header.payload_bytes = static_cast<std::uint32_t>(arguments.size());
-  header.core_or_code = to_number(target.core);
-  header.call_id = *id;
-  header.object = target.object.index();
-  header.method = target.method;
-  header.timeout_ms = static_cast<std::uint32_t>(std::clamp<std::int64_t>(left, 1, 0xffff'ffff));
-  pending_[slot].sent = true;
-  enqueue(header, arguments);
-  arguments = Bytes();
-  co_return co_await answered;
-}
-
-void Connection::answer(std::uint32_t call_id, std::span<const std::byte> result) {
-  FrameHeader header;
-  header.type = FrameType::reply;
-  header.payload_bytes = static_cast<std::uint32_t>(result.size());
-  header.call_id = call_id;
-  if (!ended()) enqueue(header, result);
-}
-
-void Connection::answer_error(std::uint32_t call_id, const Error& error) {
-  if (ended()) return;
-  const auto text = bytes_of(error.text()).first(std::min(error.text().size(), FrameHeader::kMaxErrorTextBytes));
-  FrameHeader header;
-  header.type = FrameType::error;
-  header.payload_bytes = static_cast<std::uint32_t>(text.size());
-  header.core_or_code = static_cast<std::uint16_t>(error.code());
-  header.call_id = call_id;
-  room_.take(FrameHeader::kBytes + text.size());
-  enqueue(header, text);
-  if (queued() > kMaxBacklogBytes) {
-    fail(Error(Errc::node_gone, named(peer_) + " sends calls and takes no answers; its connection was closed"));
-  }
-}
-
 // --- out ---
 
-void Connection::enqueue(const FrameHeader& header, std::span<const std::byte> payload) {
-  const auto head = encode(header);
-  output_.insert(output_.end(), head.begin(), head.end());
-  output_.insert(output_.end(), payload.begin(), payload.end());
+void Connection::enqueue(const FrameHeader& header, std::span<const std::byte> prefix, std::span<const std::byte> payload,
+                         bool control) {
+  (control ? control_ : output_).add(header, prefix, payload);
   if (!std::exchange(output_noted_, true)) owner_.on_output(*this);
+}
+
+void Connection::enqueue_control(const FrameHeader& header) {
+  control_room_.take(FrameHeader::kBytes);
+  enqueue(header, {}, {}, true);
+}
+
+bool Connection::push(Output& output, Room& room, std::size_t count) {
+  if (count == 0) return true;
+  const std::size_t taken = output.send(*stream_, count);
+  room.give_back(taken);
+  return taken == count;
 }
 
 void Connection::flush() {
   output_noted_ = false;
-  if (ended() || !stream_ || state_ == State::connecting) return;
-  if (queued() == 0) return;
+  if (ended() || !stream_ || state_ == State::connecting || queued() == 0) return;
   last_sent_ = platform::Clock::now();
-  const std::size_t taken = stream_->send(std::span(output_).subspan(sent_));
-  sent_ += taken;
-  if (sent_ == output_.size()) {
-    output_.clear();
-    sent_ = 0;
-  } else if (sent_ > kMaxOutputBytes / 2) {
-    output_.erase(output_.begin(), output_.begin() + static_cast<std::ptrdiff_t>(sent_));
-    sent_ = 0;
+  // A frame that has begun is ended first; one of control_ begins only between two of output_.
+  if (control_.queued() != 0 && !(push(output_, room_, output_.begun()) && push(control_, control_room_, control_.queued()))) {
+    return;
   }
-  room_.give_back(taken);
+  push(output_, room_, output_.queued());
 }
 
 void Connection::tick(platform::Instant now, platform::Duration missed) {
@@ -273,14 +180,13 @@ void Connection::tick(platform::Instant now, platform::Duration missed) {
     return;
   }
   if (ended()) return;
-  for (Bytes* buffer : {&input_, &output_}) {
-    if (buffer->empty() && buffer->capacity() > kKeptBufferBytes) *buffer = Bytes();
-  }
+  if (input_.empty() && input_.capacity() > kKeptBufferBytes) input_ = Bytes();
+  output_.shrink(kKeptBufferBytes);
+  control_.shrink(kKeptBufferBytes);
   if (now - last_received_ > kSilenceLimit) {
     fail(Error(Errc::node_gone, named(peer_) + " has been silent for 5 s and counts as gone"));
   } else if (now - last_sent_ >= kPingAfter && queued() == 0) {
-    room_.take(FrameHeader::kBytes);
-    enqueue(FrameHeader{}, {});
+    enqueue_control(FrameHeader{});
   }
 }
 
@@ -323,6 +229,8 @@ void Connection::finish(const Error& reason) {
   const bool as_it_is = reason.code() == Errc::cancelled || reason.code() == Errc::node_gone;
   cancel_calls(as_it_is ? reason : Error(Errc::node_gone, reason.text()));
   room_.dismiss();
+  control_room_.dismiss();
+  served.cancel_all();
 }
 
 }  // namespace ebb::messenger

@@ -15,7 +15,9 @@
 #include "ebb/platform/stream.h"
 #include "src/messenger/frame.h"
 #include "src/messenger/handshake.h"
+#include "src/messenger/output.h"
 #include "src/messenger/room.h"
+#include "src/messenger/served_calls.h"
 
 namespace ebb::messenger {
 
@@ -26,7 +28,7 @@ class ConnectionOwner {
  public:
   /// The handshake is done; the peer is known from now on.
   virtual void on_established(Connection& connection) = 0;
-  /// A call came in; Connection::answer() once its answer is there.
+  /// A call came in; Connection::answer() once its answer is there, unless it is one-way.
   virtual void on_call(Connection& connection, std::uint32_t call_id, IncomingCall call) = 0;
   /// It is over; nothing else follows. `reason` says why, also for the peer's orderly end.
   virtual void on_ended(Connection& connection, const Error& reason) = 0;
@@ -42,6 +44,10 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
  public:
   static constexpr std::size_t kMaxPendingCalls = 16'384;
   static constexpr std::size_t kMaxOutputBytes = std::size_t{8} << 20;
+  /// Of calls to objects of the runtime and their answers, which wait for no other output.
+  static constexpr std::size_t kMaxControlBytes = std::size_t{1} << 20;
+  /// One-way calls that wait for room.
+  static constexpr std::size_t kMaxWaitingSends = 4096;
   /// Of output with the answers that wait for no room: a peer that sends calls and takes no answers is disconnected.
   static constexpr std::size_t kMaxBacklogBytes = std::size_t{16} << 20;
   /// Buffers that grew larger are given back when a tick finds them empty.
@@ -72,15 +78,22 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   /// Calls of the peer that this side works on, and the bytes of their arguments and of answers that wait for room.
   std::size_t incoming_calls = 0;
   std::size_t incoming_bytes = 0;
+  /// The same calls, by their ids; all are cancelled at the end of the connection.
+  ServedCalls served;
 
   /// Sends a call and waits for its answer; established connections only.
   task<Result<Bytes>> call(CallTarget target, platform::Instant deadline, Bytes arguments);
+  /// Sends a call that is not answered; waits for room until the deadline.
+  task<Result<void>> send(CallTarget target, platform::Instant deadline, Bytes arguments);
 
-  /// `if (co_await room)`: one answer() with so many bytes may follow; false when the connection is over.
-  Room::Waiter room_for(std::size_t payload_bytes) noexcept { return {room_, FrameHeader::kBytes + payload_bytes}; }
-  void answer(std::uint32_t call_id, std::span<const std::byte> result);
+  /// `if (co_await room)`: one answer() with so many bytes may follow; false when the connection is over. `control`: the
+  /// call was one to an object of the runtime.
+  Room::Waiter room_for(std::size_t payload_bytes, bool control) noexcept {
+    return {control ? control_room_ : room_, FrameHeader::kBytes + payload_bytes};
+  }
+  void answer(std::uint32_t call_id, std::span<const std::byte> result, bool control);
   /// Answers with an error, whatever the room.
-  void answer_error(std::uint32_t call_id, const Error& error);
+  void answer_error(std::uint32_t call_id, const Error& error, bool control);
 
   /// Writes out what is queued, as far as the stream takes it.
   void flush();
@@ -111,9 +124,15 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   static constexpr std::uint32_t kSlotBits = 14;
   static_assert(kMaxPendingCalls == std::size_t{1} << kSlotBits);
 
-  std::size_t queued() const noexcept { return output_.size() - sent_; }
+  std::size_t queued() const noexcept { return output_.queued() + control_.queued(); }
   /// Room for it has been taken.
-  void enqueue(const FrameHeader& header, std::span<const std::byte> payload);
+  void enqueue(const FrameHeader& header, std::span<const std::byte> prefix, std::span<const std::byte> payload, bool control);
+  /// A frame that waits for no room and goes first.
+  void enqueue_control(const FrameHeader& header);
+  void enqueue_call(const CallTarget& target, platform::Instant deadline, std::uint32_t call_id, std::uint8_t flags,
+                    std::span<const std::byte> arguments);
+  /// Puts the first `count` bytes of a queue into the stream; whether it took all.
+  bool push(Output& output, Room& room, std::size_t count);
   /// How many of the bytes were taken; what is left is an incomplete message, or the connection has ended.
   std::size_t take(std::span<const std::byte> bytes);
   /// How many bytes the message that starts with these has; 0 when it breaks the protocol. Never more than are needed to
@@ -123,6 +142,8 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   void take_frame(const FrameHeader& header, std::span<const std::byte> payload);
   Pending* find_pending(std::uint32_t call_id) noexcept;
   void settle(Pending& pending, Result<Bytes> answer);
+  /// Its caller has cancelled it.
+  void give_up(std::uint32_t call_id);
   void take_answer(std::uint32_t call_id, Result<Bytes> answer);
   void free_slot(std::uint32_t slot);
   std::optional<std::uint32_t> new_pending(Completion<Result<Bytes>>& waiter, platform::Instant deadline);
@@ -136,11 +157,13 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   Handshake handshake_;
   std::unique_ptr<platform::Stream> stream_;
   Bytes input_;             // an incomplete message
-  Bytes output_;            // from sent_ on: what the stream has not taken
-  std::size_t sent_ = 0;
+  Output output_;
+  Output control_;          // goes first, between two frames of output_
   bool output_noted_ = false;
   bool stream_closed_ = false;
   Room room_{kMaxOutputBytes};  // in output_; its waiters are bounded by pending and incoming calls
+  Room control_room_{kMaxControlBytes};
+  std::size_t waiting_sends_ = 0;
   std::vector<Pending> pending_;
   std::vector<std::uint32_t> free_slots_;
   platform::Instant started_;

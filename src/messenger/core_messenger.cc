@@ -177,61 +177,135 @@ void CoreMessenger::forget_peer(NodeId node, const std::string& reason) {
 
 // --- calls ---
 
-task<Result<Bytes>> CoreMessenger::call(CallTarget target, Bytes arguments) {
+namespace {
+
+Result<void> check(const CallTarget& target, const Bytes& arguments) {
   if (arguments.size() > Messenger::kMaxPayloadBytes) {
-    co_return Error(Errc::too_large, "the arguments have " + std::to_string(arguments.size()) + " bytes; " +
-                                         std::to_string(Messenger::kMaxPayloadBytes) + " travel at most, send them in parts");
+    return Error(Errc::too_large, "the arguments have " + std::to_string(arguments.size()) + " bytes; " +
+                                      std::to_string(Messenger::kMaxPayloadBytes) + " travel at most, send them in parts");
   }
   if (target.timeout <= platform::Duration::zero() || target.timeout > Messenger::kMaxTimeout) {
-    co_return Error(Errc::invalid_argument, "a call's timeout lies above zero and within an hour");
+    return Error(Errc::invalid_argument, "a call's timeout lies above zero and within an hour");
   }
+  if (target.cancellation.is_cancelled()) return Error(Errc::cancelled, "the caller cancelled the call; nothing ran");
+  return {};
+}
+
+IncomingCall to_self(const CallTarget& target, platform::Instant deadline, Bytes arguments) {
+  IncomingCall call;
+  call.from = target.node;
+  call.object = target.object;
+  call.core = target.core;
+  call.method = target.method;
+  call.deadline = deadline;
+  call.arguments = std::move(arguments);
+  call.trace = target.trace;
+  return call;
+}
+
+task<void> run_one_way(MessengerHandler* handler, IncomingCall call) {
+  const Result<Bytes> dropped = co_await handler->on_call(std::move(call));
+  static_cast<void>(dropped);
+}
+
+}  // namespace
+
+task<Result<CoreMessenger::Shared>> CoreMessenger::reach(NodeId node, platform::Instant deadline) {
+  auto connected = co_await connection_to(node, deadline);
+  // It may have ended between its establishment and this turn.
+  if (connected && !(*connected)->established()) co_return Error(Errc::node_gone, named(node) + " closed its connection");
+  co_return connected;
+}
+
+task<Result<Bytes>> CoreMessenger::call(CallTarget target, Bytes arguments) {
+  if (Result<void> checked = check(target, arguments); !checked) co_return std::move(checked).error();
   const platform::Instant deadline = platform::Clock::now() + target.timeout;
   if (target.node == options_.self) {
     // A named value: gcc 12 destroys a braced argument of an awaited call twice.
-    IncomingCall own{target.node, target.object, target.core, target.method, deadline, std::move(arguments)};
+    IncomingCall own = to_self(target, deadline, std::move(arguments));
     co_return co_await handler_.on_call(std::move(own));
   }
   const auto found = peers_.find(target.node);
   Shared connection = found != peers_.end() ? found->second.connection : nullptr;
   if (!connection) {
-    auto connected = co_await connection_to(target.node, deadline);
-    if (!connected) co_return std::move(connected).error();
-    connection = *std::move(connected);
-    // It may have ended between its establishment and this turn.
-    if (!connection->established()) co_return Error(Errc::node_gone, named(target.node) + " closed its connection");
+    auto reached = co_await reach(target.node, deadline);
+    if (!reached) co_return std::move(reached).error();
+    connection = *std::move(reached);
   }
-  co_return co_await connection->call(target, deadline, std::move(arguments));
+  co_return co_await connection->call(std::move(target), deadline, std::move(arguments));
+}
+
+task<Result<void>> CoreMessenger::send(CallTarget target, Bytes arguments) {
+  if (Result<void> checked = check(target, arguments); !checked) co_return checked;
+  const platform::Instant deadline = platform::Clock::now() + target.timeout;
+  if (target.node == options_.self) {
+    if (closing_) co_return Error(Errc::cancelled, "this node is closing");
+    if (scope_.running() >= kMaxIncomingCalls) {
+      co_return Error(Errc::overloaded, std::to_string(kMaxIncomingCalls) + " one-way calls of this node to itself are "
+                                                                           "under way; try again later");
+    }
+    IncomingCall own = to_self(target, deadline, std::move(arguments));
+    own.one_way = true;
+    scope_.spawn(run_one_way(&handler_, std::move(own)));
+    co_return Result<void>();
+  }
+  auto reached = co_await reach(target.node, deadline);
+  if (!reached) co_return std::move(reached).error();
+  const Shared connection = *std::move(reached);
+  co_return co_await connection->send(std::move(target), deadline, std::move(arguments));
 }
 
 void CoreMessenger::on_call(Connection& connection, std::uint32_t call_id, IncomingCall call) {
   if (connection.incoming_calls >= kMaxIncomingCalls ||
       connection.incoming_bytes + call.arguments.size() > kMaxIncomingBytes || closing_) {
-    connection.answer_error(call_id, closing_ ? Error(Errc::unavailable, named(options_.self) + " is closing")
-                                              : Error(Errc::overloaded, named(options_.self) + " works on as many calls of "
-                                                                        "this connection as it may; try again later"));
+    if (call.one_way) return drop_one_way(connection);
+    const Error refusal = closing_ ? Error(Errc::unavailable, named(options_.self) + " is closing")
+                                   : Error(Errc::overloaded, named(options_.self) + " works on as many calls of this "
+                                                                                    "connection as it may; try again later");
+    connection.answer_error(call_id, refusal, is_control(call.object));
     return;
   }
   ++connection.incoming_calls;
   connection.incoming_bytes += call.arguments.size();
-  scope_.spawn(carry_out(connection.shared_from_this(), call_id, std::move(call)));
+  carry_out(connection.shared_from_this(), call_id, std::move(call));
 }
 
-task<void> CoreMessenger::carry_out(Shared connection, std::uint32_t call_id, IncomingCall call) {
+/// Nobody hears of it but this node's operator, once a tick.
+void CoreMessenger::drop_one_way(const Connection& connection) {
+  if (++dropped_one_way_ > 1) return;
+  platform::write_log("messenger: overloaded: a one-way call of " + named(connection.peer()) + " was dropped");
+}
+
+/// Begins at once, so that a cancellation finds the call, and goes on as an event of its own.
+detail::Detached CoreMessenger::carry_out(Shared connection, std::uint32_t call_id, IncomingCall call) {
+  ++working_;
   const std::size_t bytes = call.arguments.size();
+  const bool control = is_control(call.object);
+  const bool one_way = call.one_way;
+  ServedCall served(call_id);
+  if (!one_way) connection->served.add(served);
+  call.cancellation = &served.cancellation;
+  co_await yield();
   Result<Bytes> answer = co_await handler_.on_call(std::move(call));
+  if (!one_way) connection->served.remove(served);
   connection->incoming_bytes -= bytes;
-  if (answer && answer->size() > Messenger::kMaxPayloadBytes) {
+  if (served.cancellation.is_cancelled()) {
+    answer = Error(Errc::cancelled, "the caller cancelled the call");  // who gave up takes no result
+  } else if (answer && answer->size() > Messenger::kMaxPayloadBytes) {
     answer = Error(Errc::too_large, "the result has " + std::to_string(answer->size()) + " bytes; " +
                                         std::to_string(Messenger::kMaxPayloadBytes) + " travel at most");
   }
-  if (!answer) {
-    connection->answer_error(call_id, answer.error());
+  if (one_way) {
+    // Whatever it answers.
+  } else if (!answer) {
+    connection->answer_error(call_id, answer.error(), control);
   } else {
     connection->incoming_bytes += answer->size();
-    if (co_await connection->room_for(answer->size())) connection->answer(call_id, *answer);
+    if (co_await connection->room_for(answer->size(), control)) connection->answer(call_id, *answer, control);
     connection->incoming_bytes -= answer->size();
   }
   --connection->incoming_calls;
+  if (--working_ == 0 && closing_ && !idle_.ready()) idle_.complete();
 }
 
 // --- the loop ---
@@ -254,6 +328,10 @@ void CoreMessenger::tick() {
   last_tick_ = now;
   for (const Shared& connection : std::vector<Shared>(connections_)) connection->tick(now, missed);
   drop_ended();
+  if (dropped_one_way_ > 1) {
+    platform::write_log("messenger: overloaded: " + std::to_string(dropped_one_way_ - 1) + " more one-way calls were dropped");
+  }
+  dropped_one_way_ = 0;
   ticker_ = Core::current().call_after(kTick, [this] { tick(); });
 }
 
@@ -263,6 +341,8 @@ task<void> CoreMessenger::close() {
   const Error reason(Errc::cancelled, "this node is closing");
   for (auto& [node, peer] : peers_) settle_waiters(peer, reason);
   for (const Shared& connection : std::vector<Shared>(connections_)) connection->cancel_calls(reason);
+  if (working_ == 0) idle_.complete();
+  co_await idle_;
   co_await scope_.join();
   flush();
   const platform::Instant give_up = platform::Clock::now() + kCloseTimeout;

@@ -32,6 +32,7 @@ class CoreMessenger final : public ConnectionOwner {
   void set_local(platform::Endpoint local) noexcept { local_ = local; }
 
   task<Result<Bytes>> call(CallTarget target, Bytes arguments);
+  task<Result<void>> send(CallTarget target, Bytes arguments);
   void set_peer(NodeId node, platform::Endpoint endpoint);
   void forget_peer(NodeId node, const std::string& reason);
   task<void> close();
@@ -66,7 +67,10 @@ class CoreMessenger final : public ConnectionOwner {
   void accept(std::unique_ptr<platform::Stream> stream);
   task<Result<Shared>> connection_to(NodeId node, platform::Instant deadline);
   void settle_waiters(Peer& peer, const Result<Shared>& outcome);
-  task<void> carry_out(Shared connection, std::uint32_t call_id, IncomingCall call);
+  /// An established connection, made if there is none.
+  task<Result<Shared>> reach(NodeId node, platform::Instant deadline);
+  detail::Detached carry_out(Shared connection, std::uint32_t call_id, IncomingCall call);
+  void drop_one_way(const Connection& connection);
   Shared release(Connection& connection);
   void drop_ended();
   void tick();
@@ -81,7 +85,10 @@ class CoreMessenger final : public ConnectionOwner {
   std::vector<Shared> connections_;  // all that have not ended
   std::vector<Ended> ended_;         // whose last output may still be on its way
   std::vector<Shared> with_output_;
-  Scope scope_;
+  Scope scope_;               // one-way calls to this node itself
+  std::size_t working_ = 0;   // carry_out() that have not ended
+  Completion<> idle_;         // closing, and none is left
+  std::uint64_t dropped_one_way_ = 0;
   HookId hook_{};
   TimerId ticker_;
   platform::Instant last_tick_ = platform::Clock::now();

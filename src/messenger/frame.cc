@@ -22,12 +22,21 @@ Number get(const std::byte* at) noexcept {
   return value;
 }
 
+bool flags_allowed(const FrameHeader& header) noexcept {
+  if (header.type == FrameType::call) {
+    return (header.flags & ~(kOneWay | kTraced | kControl)) == 0 && !(header.has(kOneWay) && header.call_id != 0);
+  }
+  const bool answer = header.type == FrameType::reply || header.type == FrameType::error;
+  return header.flags == 0 || (answer && header.flags == kControl);
+}
+
 }  // namespace
 
 std::array<std::byte, FrameHeader::kBytes> encode(const FrameHeader& header) noexcept {
   std::array<std::byte, FrameHeader::kBytes> bytes{};
   put(&bytes[0], header.payload_bytes);
   bytes[4] = static_cast<std::byte>(header.type);
+  bytes[5] = std::byte{header.flags};
   put(&bytes[6], header.core_or_code);
   put(&bytes[8], header.call_id);
   put(&bytes[12], header.object);
@@ -38,7 +47,7 @@ std::array<std::byte, FrameHeader::kBytes> encode(const FrameHeader& header) noe
 
 std::optional<FrameHeader> parse_header(std::span<const std::byte, FrameHeader::kBytes> bytes) noexcept {
   const auto type = static_cast<std::uint8_t>(bytes[4]);
-  if (type < 1 || type > 4 || bytes[5] != std::byte{0} || get<std::uint32_t>(&bytes[28]) != 0) return std::nullopt;
+  if (type < 1 || type > 5 || get<std::uint32_t>(&bytes[28]) != 0) return std::nullopt;
   FrameHeader header;
   header.type = FrameType{type};
   header.payload_bytes = get<std::uint32_t>(&bytes[0]);
@@ -47,7 +56,11 @@ std::optional<FrameHeader> parse_header(std::span<const std::byte, FrameHeader::
   header.object = get<std::uint32_t>(&bytes[12]);
   header.method = get<std::uint64_t>(&bytes[16]);
   header.timeout_ms = get<std::uint32_t>(&bytes[24]);
-  if (header.payload_bytes > Messenger::kMaxPayloadBytes) return std::nullopt;
+  header.flags = static_cast<std::uint8_t>(bytes[5]);
+  if (!flags_allowed(header)) return std::nullopt;
+  const std::size_t prefix = header.has(kTraced) ? FrameHeader::kTraceBytes : 0;
+  if (header.payload_bytes < prefix || header.payload_bytes - prefix > Messenger::kMaxPayloadBytes) return std::nullopt;
+  if (header.type == FrameType::cancel && (header.payload_bytes != 0 || header.core_or_code != 0)) return std::nullopt;
   if (header.type == FrameType::error && header.payload_bytes > FrameHeader::kMaxErrorTextBytes) return std::nullopt;
   if (header.type == FrameType::ping && header != FrameHeader{}) return std::nullopt;
   if (header.type == FrameType::reply && header.core_or_code != 0) return std::nullopt;
@@ -55,6 +68,20 @@ std::optional<FrameHeader> parse_header(std::span<const std::byte, FrameHeader::
     return std::nullopt;
   }
   return header;
+}
+
+TraceBytes encode(const TraceContext& trace) noexcept {
+  TraceBytes bytes{};
+  put(&bytes[0], trace.trace_high);
+  put(&bytes[8], trace.trace_low);
+  put(&bytes[16], trace.span);
+  bytes[24] = std::byte{trace.sampled};
+  return bytes;
+}
+
+TraceContext parse_trace(std::span<const std::byte, FrameHeader::kTraceBytes> bytes) noexcept {
+  return {get<std::uint64_t>(&bytes[0]), get<std::uint64_t>(&bytes[8]), get<std::uint64_t>(&bytes[16]),
+          (bytes[24] & std::byte{1}) != std::byte{0}};
 }
 
 HelloBytes encode(const Hello& hello) noexcept {

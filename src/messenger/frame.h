@@ -9,17 +9,26 @@
 
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
+#include "ebb/base/trace_context.h"
 #include "ebb/platform/stream.h"
 
 namespace ebb::messenger {
 
-inline constexpr std::uint16_t kProtocolVersion = 1;
+inline constexpr std::uint16_t kProtocolVersion = 2;
 
-enum class FrameType : std::uint8_t { call = 1, reply = 2, error = 3, ping = 4 };
+enum class FrameType : std::uint8_t { call = 1, reply = 2, error = 3, ping = 4, cancel = 5 };
+
+/// Bits of FrameHeader::flags.
+enum FrameFlag : std::uint8_t {
+  kOneWay = 1,   ///< a call that is never answered; its call id is 0
+  kTraced = 2,   ///< a call whose payload starts with kTraceBytes of a trace
+  kControl = 4,  ///< a call to an object of the runtime, or an answer to one: goes before all others
+};
 
 struct FrameHeader {
   static constexpr std::size_t kBytes = 32;
   static constexpr std::size_t kMaxErrorTextBytes = 4096;
+  static constexpr std::size_t kTraceBytes = 25;
   std::uint32_t payload_bytes = 0;
   FrameType type = FrameType::ping;
   std::uint16_t core_or_code = 0;
@@ -27,12 +36,19 @@ struct FrameHeader {
   std::uint32_t object = 0;
   std::uint64_t method = 0;
   std::uint32_t timeout_ms = 0;
+  std::uint8_t flags = 0;
+  bool has(FrameFlag flag) const noexcept { return (flags & flag) != 0; }
   friend bool operator==(const FrameHeader&, const FrameHeader&) = default;
 };
 
 std::array<std::byte, FrameHeader::kBytes> encode(const FrameHeader& header) noexcept;
 /// nullopt for a header that breaks a rule, a payload above kMaxPayloadBytes among them.
 std::optional<FrameHeader> parse_header(std::span<const std::byte, FrameHeader::kBytes> bytes) noexcept;
+
+using TraceBytes = std::array<std::byte, FrameHeader::kTraceBytes>;
+TraceBytes encode(const TraceContext& trace) noexcept;
+/// What a trace says that other versions may add to it is not read.
+TraceContext parse_trace(std::span<const std::byte, FrameHeader::kTraceBytes> bytes) noexcept;
 
 using Nonce = std::array<std::byte, 32>;
 
@@ -49,7 +65,7 @@ struct Hello {
 using HelloBytes = std::array<std::byte, Hello::kBytes>;
 
 HelloBytes encode(const Hello& hello) noexcept;
-/// nullopt for what is no hello of any version; the fields behind the version are read for version 1 only.
+/// nullopt for what is no hello of any version; the fields behind the version are read for this version only.
 std::optional<Hello> parse_hello(std::span<const std::byte, Hello::kBytes> bytes) noexcept;
 
 using Proof = std::array<std::byte, 32>;

@@ -45,7 +45,11 @@ class ClusterMessenger final : public Messenger {
   platform::Endpoint local() const noexcept override { return local_; }
 
   task<Result<Bytes>> call(CallTarget target, Bytes arguments) override {
-    return parts_[to_number(Core::current().index())]->call(target, std::move(arguments));
+    return parts_[to_number(Core::current().index())]->call(std::move(target), std::move(arguments));
+  }
+
+  task<Result<void>> send(CallTarget target, Bytes arguments) override {
+    return parts_[to_number(Core::current().index())]->send(std::move(target), std::move(arguments));
   }
 
   task<void> set_peer(NodeId node, platform::Endpoint endpoint) override {

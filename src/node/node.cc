@@ -125,7 +125,13 @@ ClusterView ClusterNode::view() const {
 
 task<Result<Bytes>> ClusterNode::call(NodeId node, CoreIndex core, ObjectId object, std::uint64_t method,
                                       platform::Duration timeout, Bytes arguments) {
-  return messenger_->call({node, object, core, method, timeout}, std::move(arguments));
+  CallTarget target;
+  target.node = node;
+  target.object = object;
+  target.core = core;
+  target.method = method;
+  target.timeout = timeout;
+  return messenger_->call(std::move(target), std::move(arguments));
 }
 
 task<Result<Bytes>> ClusterNode::on_call(IncomingCall call) {

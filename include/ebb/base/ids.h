@@ -39,6 +39,8 @@ class ObjectId {
 
 /// Slots of a translation table: 8 bytes of address space each, memory only for the pages that are touched.
 inline constexpr std::uint32_t kMaxObjects = 1u << 24;
+/// Ids below it belong to the runtime, those from here to kFirstDynamicObject to whom an application names them.
+inline constexpr ObjectId kFirstApplicationObject{64};
 inline constexpr ObjectId kFirstDynamicObject{1024};
 
 constexpr bool ObjectId::valid() const noexcept { return index_ != 0 && index_ < kMaxObjects; }

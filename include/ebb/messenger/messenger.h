@@ -10,11 +10,13 @@
 #include <memory>
 #include <string>
 
+#include "ebb/async/cancellation.h"
 #include "ebb/async/task.h"
 #include "ebb/base/bytes.h"
 #include "ebb/base/cluster_key.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
+#include "ebb/base/trace_context.h"
 #include "ebb/platform/platform.h"
 #include "ebb/platform/stream.h"
 
@@ -27,7 +29,12 @@ struct CallTarget {
   CoreIndex core = kAnyCore;  ///< travels as it is; what it means is up to the receiving handler
   std::uint64_t method = 0;
   platform::Duration timeout = std::chrono::seconds(30);  ///< above zero; at most Messenger::kMaxTimeout
+  cancel_token cancellation = {};  ///< ends the wait, and asks the peer to end its work
+  TraceContext trace = {};         ///< travels with the call
 };
+
+/// Whether an object belongs to the runtime: its calls keep the cluster together, and go before all others.
+constexpr bool is_control(ObjectId object) noexcept { return object.index() < kFirstApplicationObject.index(); }
 
 /// A call as it arrives. `from` has proved that it holds the cluster key; nothing else here has been checked.
 struct IncomingCall {
@@ -37,6 +44,11 @@ struct IncomingCall {
   std::uint64_t method = 0;
   platform::Instant deadline;  ///< of the caller, on this node's clock; its answer is worthless afterwards
   Bytes arguments;
+  TraceContext trace = {};
+  /// Fires when the caller gives up, or is lost. Good until on_call's task has ended; nullptr for a call that this node
+  /// makes to itself.
+  cancel_source* cancellation = nullptr;
+  bool one_way = false;  ///< whatever on_call answers is dropped
 };
 
 /// What a node does with calls, and what it wants to know of its peers. Outlives the messenger.
@@ -75,10 +87,16 @@ class Messenger {
   virtual platform::Endpoint local() const noexcept = 0;
 
   /// Calls and waits for the answer; on any core, and the answer comes back there. Errors: what the peer's handler
-  /// answers; node_gone (unknown or forgotten node, connection lost, refused, or peer silent: the call may or may not
+  /// answers; cancelled (target.cancellation fired: the call may or may not have run); node_gone (unknown or forgotten node, connection lost, refused, or peer silent: the call may or may not
   /// have run), unauthenticated, version_mismatch, deadline_exceeded, too_large, overloaded (too many calls pending
-  /// here, or the peer says so), cancelled (close() came first). Waits while the connection's output is full.
+  /// here, or the peer says so), cancelled (close() came first). Waits while the connection's output is full. Calls to objects
+  /// of the runtime, and their answers, go before all others.
   virtual task<Result<Bytes>> call(CallTarget target, Bytes arguments) = 0;
+
+  /// Sends a call that is not answered, and waits only until it is queued. It runs at most once, and need not run: the
+  /// connection may be lost, or the peer may have no room for one more (then it says so on its own log, not here). What goes
+  /// by one core to one node arrives in order. Errors: those of call() before anything is sent.
+  virtual task<Result<void>> send(CallTarget target, Bytes arguments) = 0;
 
   /// Where `node` listens, from now on, for every core.
   virtual task<void> set_peer(NodeId node, platform::Endpoint endpoint) = 0;

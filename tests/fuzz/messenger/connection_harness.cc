@@ -50,7 +50,8 @@ struct Heard final : ConnectionOwner {
     require(established == kPeer && !ended, "a call from a peer that has proved nothing");
     require(call.arguments.size() <= Messenger::kMaxPayloadBytes, "arguments above the bound");
     calls.emplace_back(call_id, std::move(call));
-    connection.answer_error(call_id, Error(Errc::no_such_object, "none"));
+    require(!call.one_way || call_id == 0, "a one-way call with an id");
+    if (!call.one_way) connection.answer_error(call_id, Error(Errc::no_such_object, "none"), is_control(call.object));
   }
   void on_ended(Connection&, const Error& reason) override {
     require(!ended, "two ends");
@@ -66,7 +67,7 @@ struct Heard final : ConnectionOwner {
 bool same(const std::pair<std::uint32_t, IncomingCall>& a, const std::pair<std::uint32_t, IncomingCall>& b) {
   const IncomingCall& x = a.second;
   const IncomingCall& y = b.second;
-  return a.first == b.first && x.object == y.object && x.core == y.core && x.method == y.method && x.arguments == y.arguments;
+  return a.first == b.first && x.object == y.object && x.core == y.core && x.method == y.method && x.one_way == y.one_way && x.trace == y.trace && x.arguments == y.arguments;
 }
 
 Hello hello(NodeId node, NodeId wanted) {

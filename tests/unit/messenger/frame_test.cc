@@ -21,7 +21,10 @@ TEST(Frame, LaysACallOutAsTheProtocolSays) {
 
 TEST(Frame, ComesBackFromItsBytes) {
   for (const FrameHeader& header : {FrameHeader{7, FrameType::call, 3, 9, 1024, 5, 6}, FrameHeader{8, FrameType::reply, 0, 9, 0, 0, 0},
-                                    FrameHeader{9, FrameType::error, 4, 9, 0, 0, 0}, FrameHeader{}}) {
+                                    FrameHeader{9, FrameType::error, 4, 9, 0, 0, 0}, FrameHeader{},
+                                    FrameHeader{25, FrameType::call, 3, 0, 1024, 5, 6, kOneWay | kTraced | kControl},
+                                    FrameHeader{9, FrameType::error, 4, 9, 0, 0, 0, kControl},
+                                    FrameHeader{0, FrameType::cancel, 0, 9, 0, 0, 0}}) {
     EXPECT_EQ(parse_header(encode(header)), header);
   }
 }
@@ -33,8 +36,14 @@ TEST(Frame, IsRefusedWhenItBreaksARule) {
     return parse_header(bytes);
   };
   EXPECT_EQ(broken(4, 0), std::nullopt) << "no type";
-  EXPECT_EQ(broken(4, 5), std::nullopt) << "unknown type";
-  EXPECT_EQ(broken(5, 1), std::nullopt) << "must be zero";
+  EXPECT_EQ(broken(4, 6), std::nullopt) << "unknown type";
+  EXPECT_EQ(broken(5, 8), std::nullopt) << "an unknown flag";
+  EXPECT_EQ(broken(5, kOneWay), std::nullopt) << "a one-way call with an id";
+  EXPECT_EQ(broken(5, kTraced), std::nullopt) << "a traced call without its trace";
+  EXPECT_EQ(broken(5, kTraced, {8, FrameType::reply, 0, 9, 0, 0, 0}), std::nullopt) << "a traced reply";
+  EXPECT_EQ(broken(5, kControl, {}), std::nullopt) << "a ping with a flag";
+  EXPECT_EQ(broken(0, 1, {0, FrameType::cancel, 0, 9, 0, 0, 0}), std::nullopt) << "a cancellation with a payload";
+  EXPECT_EQ(broken(12, 1, {0, FrameType::cancel, 0, 9, 0, 0, 0}), std::nullopt) << "a cancellation with an object";
   EXPECT_EQ(broken(31, 1), std::nullopt) << "must be zero";
   EXPECT_EQ(broken(3, 1), std::nullopt) << "a payload above the bound";
   EXPECT_EQ(broken(16, 1, {8, FrameType::reply, 0, 9, 0, 0, 0}), std::nullopt) << "a reply with a method";
@@ -43,6 +52,24 @@ TEST(Frame, IsRefusedWhenItBreaksARule) {
   EXPECT_EQ(parse_header(encode(largest)), largest);
   ++largest.payload_bytes;
   EXPECT_EQ(parse_header(encode(largest)), std::nullopt);
+}
+
+TEST(Frame, LetsATraceComeOnTopOfTheLargestPayload) {
+  FrameHeader largest{static_cast<std::uint32_t>(Messenger::kMaxPayloadBytes + FrameHeader::kTraceBytes), FrameType::call,
+                      0, 0, 0, 0, 0, kTraced};
+  EXPECT_EQ(parse_header(encode(largest)), largest);
+  ++largest.payload_bytes;
+  EXPECT_EQ(parse_header(encode(largest)), std::nullopt);
+}
+
+TEST(Frame, CarriesATraceAsTheProtocolSays) {
+  const TraceContext trace{0x0102030405060708, 0x1112131415161718, 0x2122232425262728, true};
+  const TraceBytes bytes = encode(trace);
+  EXPECT_EQ(bytes[0], std::byte{8});
+  EXPECT_EQ(bytes[8], std::byte{0x18});
+  EXPECT_EQ(bytes[16], std::byte{0x28});
+  EXPECT_EQ(bytes[24], std::byte{1});
+  EXPECT_EQ(parse_trace(bytes), trace);
 }
 
 TEST(Hello, ComesBackFromItsBytes) {

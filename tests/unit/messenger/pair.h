@@ -28,13 +28,18 @@ inline Bytes bytes(std::string_view text) {
   return result;
 }
 
-enum Method : std::uint64_t { echo, fail, fail_at_length, never, hold, big };
+enum Method : std::uint64_t { echo, fail, fail_at_length, never, hold, big, until_cancelled };
 
 struct Peer final : MessengerHandler {
   task<Result<Bytes>> on_call(IncomingCall call) override {
     ++calls;
-    if (Core::current().index() == CoreIndex{0}) last = {call.from, call.object, call.core, call.method, {}, {}};
+    if (Core::current().index() == CoreIndex{0}) last = {call.from, call.object, call.core, call.method, {}, {}, call.trace, nullptr, call.one_way};
     return answer(this, std::move(call));
+  }
+  static task<void> count_cancelled(cancel_token token, Peer* self) {
+    // Named: gcc 12 never runs an `if (co_await temporary)` in a coroutine that has no local variable.
+    const bool fired = co_await token.cancelled();
+    if (fired) ++self->cancelled;
   }
   static task<Result<Bytes>> answer(Peer* self, IncomingCall call) {
     switch (call.method) {
@@ -42,6 +47,9 @@ struct Peer final : MessengerHandler {
       case fail_at_length: co_return Error(Errc::application_error, std::string(5000, 'e'));
       case never: co_await sleep_for(200ms); co_return Bytes();
       case hold: co_await self->released; co_return Bytes();
+      case until_cancelled:
+        co_await count_cancelled(call.cancellation->token(), self);
+        co_return Bytes();
       case big: co_return Bytes(Messenger::kMaxPayloadBytes + 1);
       default: co_return std::move(call.arguments);
     }
@@ -51,6 +59,7 @@ struct Peer final : MessengerHandler {
   }
 
   std::atomic<int> calls = 0;
+  std::atomic<int> cancelled = 0;
   IncomingCall last;
   Completion<> released;
   std::vector<std::pair<NodeId, Error>> lost;
@@ -75,7 +84,7 @@ struct Pair {
 };
 
 inline CallTarget to(std::uint32_t node, std::uint64_t method, platform::Duration timeout = 10s) {
-  return {NodeId{node}, ObjectId{1025}, CoreIndex{3}, method, timeout};
+  return {NodeId{node}, ObjectId{1025}, CoreIndex{3}, method, timeout, {}, {}};
 }
 
 template <class Test>

@@ -1,0 +1,193 @@
+// Calls by one connection: those of this side, and the answers to the peer's.
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "src/messenger/connection.h"
+
+namespace ebb::messenger {
+namespace {
+
+std::string named(NodeId node) { return "node " + std::to_string(to_number(node)); }
+
+std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
+
+std::size_t call_bytes(const CallTarget& target, const Bytes& arguments) noexcept {
+  return FrameHeader::kBytes + arguments.size() + (target.trace.present() ? FrameHeader::kTraceBytes : 0);
+}
+
+}  // namespace
+
+std::optional<std::uint32_t> Connection::new_pending(Completion<Result<Bytes>>& waiter, platform::Instant deadline) {
+  if (free_slots_.empty()) {
+    if (pending_.size() == kMaxPendingCalls) return std::nullopt;
+    free_slots_.push_back(static_cast<std::uint32_t>(pending_.size()));
+    pending_.emplace_back();
+  }
+  const std::uint32_t slot = free_slots_.back();
+  free_slots_.pop_back();
+  Pending& pending = pending_[slot];
+  pending.waiter = &waiter;
+  pending.timer = Core::current().call_at(deadline, [this, slot] {
+    Pending& late = pending_[slot];
+    late.timer = {};
+    settle(late, Error(Errc::deadline_exceeded, named(peer_) + " did not answer in time; the call may or may not have run"));
+  });
+  return pending.generation << kSlotBits | slot;
+}
+
+Connection::Pending* Connection::find_pending(std::uint32_t call_id) noexcept {
+  const std::uint32_t slot = call_id % kMaxPendingCalls;
+  if (slot >= pending_.size()) return nullptr;
+  Pending& pending = pending_[slot];
+  return (pending.generation << kSlotBits | slot) == call_id ? &pending : nullptr;
+}
+
+/// Lets the caller go on. The slot of a call that was sent stays taken until its answer comes, however late: so no answer
+/// can ever be taken for that of another call, and what the peer still works on counts as pending.
+void Connection::settle(Pending& pending, Result<Bytes> answer) {
+  if (pending.waiter == nullptr) return;
+  if (pending.timer != TimerId{}) Core::current().cancel(std::exchange(pending.timer, {}));
+  if (pending.room != nullptr) std::exchange(pending.room, nullptr)->give_up();
+  std::exchange(pending.waiter, nullptr)->complete(std::move(answer));
+}
+
+void Connection::take_answer(std::uint32_t call_id, Result<Bytes> answer) {
+  Pending* pending = find_pending(call_id);
+  if (pending == nullptr || !pending->sent) return;
+  settle(*pending, std::move(answer));
+  free_slot(call_id % kMaxPendingCalls);
+}
+
+void Connection::free_slot(std::uint32_t slot) {
+  Pending& pending = pending_[slot];
+  pending.sent = false;
+  ++pending.generation;
+  free_slots_.push_back(slot);
+}
+
+void Connection::give_up(std::uint32_t call_id) {
+  Pending* pending = find_pending(call_id);
+  if (pending == nullptr || pending->waiter == nullptr) return;
+  const bool sent = pending->sent;
+  settle(*pending, Error(Errc::cancelled, "the caller cancelled the call; it may or may not have run"));
+  if (!sent || ended()) return;
+  // Bounded like the calls: one a call that was sent.
+  FrameHeader header;
+  header.type = FrameType::cancel;
+  header.call_id = call_id;
+  enqueue_control(header);
+}
+
+void Connection::enqueue_call(const CallTarget& target, platform::Instant deadline, std::uint32_t call_id,
+                              std::uint8_t flags, std::span<const std::byte> arguments) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - platform::Clock::now()).count();
+  FrameHeader header;
+  header.type = FrameType::call;
+  header.payload_bytes = static_cast<std::uint32_t>(arguments.size());
+  header.core_or_code = to_number(target.core);
+  header.call_id = call_id;
+  header.object = target.object.index();
+  header.method = target.method;
+  header.timeout_ms = static_cast<std::uint32_t>(std::clamp<std::int64_t>(left, 1, 0xffff'ffff));
+  header.flags = flags;
+  const bool control = is_control(target.object);
+  if (control) header.flags |= kControl;
+  if (!target.trace.present()) return enqueue(header, {}, arguments, control);
+  header.flags |= kTraced;
+  header.payload_bytes += static_cast<std::uint32_t>(FrameHeader::kTraceBytes);
+  const TraceBytes trace = encode(target.trace);
+  enqueue(header, trace, arguments, control);
+}
+
+task<Result<Bytes>> Connection::call(CallTarget target, platform::Instant deadline, Bytes arguments) {
+  const auto self = shared_from_this();
+  Completion<Result<Bytes>> answered;
+  const auto id = new_pending(answered, deadline);
+  if (!id) {
+    co_return Error(Errc::overloaded, std::to_string(kMaxPendingCalls) + " calls to " + named(peer_) +
+                                          " wait for their answers; try again when some have come");
+  }
+  const std::uint32_t slot = *id % kMaxPendingCalls;
+  const std::size_t frame_bytes = call_bytes(target, arguments);
+  Room& room = is_control(target.object) ? control_room_ : room_;
+  std::optional<cancel_callback> cancelled;
+  if (target.cancellation.can_be_cancelled()) {
+    cancelled.emplace(target.cancellation, [this, call_id = *id] { give_up(call_id); });
+  }
+  bool has_room = room.try_take(frame_bytes);
+  if (!has_room && !answered.ready()) {
+    Room::Waiter waiter(room, frame_bytes);
+    pending_[slot].room = &waiter;
+    has_room = co_await waiter;
+    pending_[slot].room = nullptr;
+  }
+  if (answered.ready()) {  // the deadline, a cancellation, or the connection's end came first
+    if (has_room) room.give_back(frame_bytes);
+    free_slot(slot);
+    co_return co_await answered;
+  }
+  pending_[slot].sent = true;
+  enqueue_call(target, deadline, *id, 0, arguments);
+  arguments = Bytes();
+  co_return co_await answered;
+}
+
+task<Result<void>> Connection::send(CallTarget target, platform::Instant deadline, Bytes arguments) {
+  const auto self = shared_from_this();
+  const std::size_t frame_bytes = call_bytes(target, arguments);
+  Room& room = is_control(target.object) ? control_room_ : room_;
+  if (!room.try_take(frame_bytes)) {
+    if (waiting_sends_ >= kMaxWaitingSends) {
+      co_return Error(Errc::overloaded, std::to_string(kMaxWaitingSends) + " calls to " + named(peer_) +
+                                            " wait to be sent; try again when some have gone");
+    }
+    Room::Waiter waiter(room, frame_bytes);
+    TimerId timer = Core::current().call_at(deadline, [&waiter, &timer] {
+      timer = {};
+      waiter.give_up();
+    });
+    const cancel_callback cancelled(target.cancellation, [&waiter] { waiter.give_up(); });
+    ++waiting_sends_;
+    const bool has_room = co_await waiter;
+    --waiting_sends_;
+    Core::current().cancel(timer);
+    if (!has_room) {
+      if (ended()) co_return Error(Errc::node_gone, named(peer_) + " was lost before the call could be sent");
+      if (target.cancellation.is_cancelled()) co_return Error(Errc::cancelled, "the caller cancelled the call; nothing ran");
+      co_return Error(Errc::deadline_exceeded, "no room to send to " + named(peer_) + " in time; nothing ran");
+    }
+  }
+  if (ended()) co_return Error(Errc::node_gone, named(peer_) + " was lost before the call could be sent");
+  enqueue_call(target, deadline, 0, kOneWay, arguments);
+  co_return Result<void>();
+}
+
+void Connection::answer(std::uint32_t call_id, std::span<const std::byte> result, bool control) {
+  if (ended()) return;
+  FrameHeader header;
+  header.type = FrameType::reply;
+  header.payload_bytes = static_cast<std::uint32_t>(result.size());
+  header.call_id = call_id;
+  header.flags = control ? kControl : 0;
+  enqueue(header, {}, result, control);
+}
+
+void Connection::answer_error(std::uint32_t call_id, const Error& error, bool control) {
+  if (ended()) return;
+  const auto text = bytes_of(error.text()).first(std::min(error.text().size(), FrameHeader::kMaxErrorTextBytes));
+  FrameHeader header;
+  header.type = FrameType::error;
+  header.payload_bytes = static_cast<std::uint32_t>(text.size());
+  header.core_or_code = static_cast<std::uint16_t>(error.code());
+  header.call_id = call_id;
+  header.flags = control ? kControl : 0;
+  (control ? control_room_ : room_).take(FrameHeader::kBytes + text.size());
+  enqueue(header, {}, text, control);
+  if (queued() > kMaxBacklogBytes) {
+    fail(Error(Errc::node_gone, named(peer_) + " sends calls and takes no answers; its connection was closed"));
+  }
+}
+
+}  // namespace ebb::messenger

@@ -1,0 +1,113 @@
+// How a call ends early, or is never answered; what travels with it, and what goes first.
+#include <gtest/gtest.h>
+
+#include "tests/unit/messenger/pair.h"
+
+namespace {
+
+using namespace ebb;
+using namespace ebb::messenger_test;
+
+task<void> wait_until(const std::atomic<int>* counter, int value) {
+  for (int i = 0; i < 2000 && counter->load() != value; ++i) co_await sleep_for(1ms);
+  EXPECT_EQ(counter->load(), value);
+}
+
+TEST(CallLife, EndsAtOnceForItsCallerWhenItIsCancelledAndTellsThePeer) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    cancel_source source;
+    CallTarget target = to(2, until_cancelled);
+    target.cancellation = source.token();
+    Scope scope;
+    int ended = 0;
+    for (int i = 0; i < 3; ++i) scope.spawn(expect_code(pair.a.get(), target, Errc::cancelled, &ended));
+    scope.spawn(expect_code(pair.a.get(), to(2, hold), Errc::ok, &ended));
+    co_await wait_until(&pair.right.calls, 4);
+    source.cancel();
+    co_await wait_until(&pair.right.cancelled, 3);
+    EXPECT_EQ(ended, 3) << "the other call goes on";
+    pair.right.released.complete();
+    co_await scope.join();
+    EXPECT_EQ((co_await pair.a->call(target, Bytes())).code(), Errc::cancelled);
+    EXPECT_EQ(pair.right.calls, 4) << "what is cancelled before it is sent is not sent";
+    co_await pair.close();
+    co_return 0;
+  });
+}
+
+TEST(CallLife, IsCancelledAtThePeerWhenTheCallerIsLost) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    Scope scope;
+    int ended = 0;
+    scope.spawn(expect_code(pair.a.get(), to(2, until_cancelled), Errc::node_gone, &ended));
+    co_await wait_until(&pair.right.calls, 1);
+    co_await pair.b->forget_peer(NodeId{1}, "node 1 was removed");
+    co_await wait_until(&pair.right.cancelled, 1);
+    co_await scope.join();
+    co_await pair.close();
+    co_return 0;
+  });
+}
+
+TEST(CallLife, NeedsNoAnswerWhenItIsOneWay) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    for (int i = 0; i < 100; ++i) EXPECT_TRUE(co_await pair.a->send(to(2, fail), bytes("x")));
+    EXPECT_TRUE(co_await pair.a->send(to(1, echo), bytes("myself")));
+    EXPECT_EQ((co_await pair.a->send(to(9, echo), Bytes())).code(), Errc::node_gone);
+    EXPECT_EQ((co_await pair.a->send(to(2, echo), Bytes(Messenger::kMaxPayloadBytes + 1))).code(), Errc::too_large);
+    co_await wait_until(&pair.right.calls, 100);
+    EXPECT_TRUE(pair.right.last.one_way);
+    co_await wait_until(&pair.left.calls, 1);
+    co_await pair.close();
+    co_return 0;
+  });
+}
+
+TEST(CallLife, CarriesItsTrace) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    CallTarget target = to(2, echo);
+    target.trace = {1, 2, 3, true};
+    EXPECT_EQ((co_await pair.a->call(target, bytes("hello"))).value(), bytes("hello"));
+    EXPECT_EQ(pair.right.last.trace, target.trace);
+    EXPECT_EQ((co_await pair.a->call(target, Bytes(Messenger::kMaxPayloadBytes))).value().size(), Messenger::kMaxPayloadBytes);
+    EXPECT_TRUE(co_await pair.a->call(to(2, echo), bytes("hello")));
+    EXPECT_FALSE(pair.right.last.trace.present());
+    co_await pair.close();
+    co_return 0;
+  });
+}
+
+task<void> note_end(Messenger* messenger, CallTarget target, std::size_t size, std::string letter, std::string* order) {
+  EXPECT_TRUE(co_await messenger->call(target, Bytes(size)));
+  *order += letter;
+}
+
+TEST(CallLife, OfTheRuntimeGoesBeforeBulkThatIsQueued) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    EXPECT_TRUE(co_await pair.a->call(to(2, echo), Bytes()));
+    std::string order;
+    Scope scope;
+    CallTarget control = to(2, echo);
+    control.object = ObjectId{2};
+    // Twice the room there is for output, each frame larger than what the network takes at once.
+    for (int i = 0; i < 6; ++i) scope.spawn(note_end(pair.a.get(), to(2, echo), Messenger::kMaxPayloadBytes, "b", &order));
+    scope.spawn(note_end(pair.a.get(), control, 8, "c", &order));
+    co_await scope.join();
+    EXPECT_LE(order.find('c'), 1u) << order;
+    EXPECT_EQ(order.size(), 7u);
+    co_await pair.close();
+    co_return 0;
+  });
+}
+
+}  // namespace
