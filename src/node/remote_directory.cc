@@ -17,6 +17,9 @@ class RemoteDirectory final : public Directory {
   task<Result<ObjectRecord>> lookup(ObjectId id) override {
     return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::lookup>(id);
   }
+  task<Result<ObjectRecord>> find(std::string name) override {
+    return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::find>(std::move(name));
+  }
   task<Result<void>> remove(ObjectId id) override {
     return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::remove>(id);
   }
@@ -41,6 +44,9 @@ task<Result<ObjectRecord>> DirectoryService::create(NewObject wanted) {
   return NodeTable::instance().directory().create(std::move(wanted));
 }
 task<Result<ObjectRecord>> DirectoryService::lookup(ObjectId id) { return NodeTable::instance().directory().lookup(id); }
+task<Result<ObjectRecord>> DirectoryService::find(std::string name) {
+  return NodeTable::instance().directory().find(std::move(name));
+}
 task<Result<void>> DirectoryService::remove(ObjectId id) { return NodeTable::instance().directory().remove(id); }
 task<Result<std::vector<ObjectRecord>>> DirectoryService::list(ObjectId after, std::uint32_t limit) {
   return NodeTable::instance().directory().list(after, limit);

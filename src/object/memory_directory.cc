@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <unordered_map>
 
 #include "ebb/object/directory.h"
 
@@ -12,14 +13,17 @@ class MemoryDirectory final : public Directory {
   explicit MemoryDirectory(std::uint32_t limit) : limit_(std::min(limit, kMaxObjects)) {}
 
   task<Result<ObjectRecord>> create(NewObject wanted) override {
+    if (Result<void> sound = check(wanted); !sound) co_return std::move(sound).error();
     const std::lock_guard guard(mutex_);
+    if (names_.contains(wanted.name)) co_return name_taken(wanted.name);
     if (next_ >= limit_) {
       co_return Error(Errc::resource_exhausted, "all " + std::to_string(limit_ - kFirstDynamicObject.index()) +
                                                     " object ids have been given out; ids are not reused");
     }
     ObjectRecord record{ObjectId(next_), wanted.interface_id, std::move(wanted.interface_name), wanted.home,
-                        std::move(wanted.policy), wanted.home_core};
+                        std::move(wanted.policy), wanted.home_core, 1, std::move(wanted.name)};
     records_.emplace(record.id, record);
+    if (!record.name.empty()) names_.emplace(record.name, record.id);
     ++next_;
     co_return record;
   }
@@ -30,9 +34,18 @@ class MemoryDirectory final : public Directory {
     co_return missing(id);
   }
 
+  task<Result<ObjectRecord>> find(std::string name) override {
+    const std::lock_guard guard(mutex_);
+    if (const auto found = names_.find(name); found != names_.end()) co_return records_.at(found->second);
+    co_return name_missing(name);
+  }
+
   task<Result<void>> remove(ObjectId id) override {
     const std::lock_guard guard(mutex_);
-    if (records_.erase(id) == 0) co_return missing(id);
+    const auto found = records_.find(id);
+    if (found == records_.end()) co_return missing(id);
+    names_.erase(found->second.name);
+    records_.erase(found);
     co_return Result<void>();
   }
 
@@ -69,15 +82,12 @@ class MemoryDirectory final : public Directory {
     }
     return records;
   }
-  static Error missing(ObjectId id) {
-    return Error(Errc::no_such_object,
-                 "no object has the id " + std::to_string(id.index()) + "; it was destroyed, or never created");
-  }
 
   const std::uint32_t limit_;
-  std::mutex mutex_;  // guards the two below; held for one table operation, never across a wait
+  std::mutex mutex_;  // guards what is below; held for one table operation, never across a wait
   std::uint32_t next_ = kFirstDynamicObject.index();
   std::map<ObjectId, ObjectRecord> records_;
+  std::unordered_map<std::string, ObjectId> names_;  // of the records that have one
 };
 
 }  // namespace

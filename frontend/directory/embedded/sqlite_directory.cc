@@ -13,11 +13,12 @@ namespace {
 
 // Written into the file's header, by which a file of something else is told apart.
 constexpr int kApplicationId = 0x4d4c4f53;  // "MLOS"
-constexpr int kVersion = 2;
+constexpr int kVersion = 3;
 
 constexpr const char* kSchema =
     "CREATE TABLE objects(id INTEGER PRIMARY KEY, interface_id INTEGER NOT NULL, interface_name TEXT NOT NULL,"
-    " home INTEGER NOT NULL, policy TEXT NOT NULL, home_core INTEGER NOT NULL, epoch INTEGER NOT NULL) STRICT;"
+    " home INTEGER NOT NULL, policy TEXT NOT NULL, home_core INTEGER NOT NULL, epoch INTEGER NOT NULL,"
+    " name TEXT UNIQUE) STRICT;"
     "CREATE INDEX objects_by_home ON objects(home);"
     "CREATE TABLE next_id(only INTEGER PRIMARY KEY CHECK(only = 1), value INTEGER NOT NULL) STRICT;";
 
@@ -47,6 +48,12 @@ class Use {
     sqlite3_bind_text(statement_, ++parameter_, text.data(), static_cast<int>(text.size()), SQLITE_STATIC);
     return *this;
   }
+  /// NULL if it is empty.
+  Use& bind_name(const std::string& text) noexcept {
+    if (!text.empty()) return bind(text);
+    sqlite3_bind_null(statement_, ++parameter_);
+    return *this;
+  }
   /// SQLITE_ROW, SQLITE_DONE, or an error.
   int step() noexcept { return sqlite3_step(statement_); }
   std::int64_t number(int column) noexcept { return sqlite3_column_int64(statement_, column); }
@@ -63,12 +70,7 @@ class Use {
 ObjectRecord record_of(Use& row) {
   return {ObjectId(static_cast<std::uint32_t>(row.number(0))), std::bit_cast<std::uint64_t>(row.number(1)), row.text(2),
           NodeId(static_cast<std::uint32_t>(row.number(3))), row.text(4),
-          CoreIndex(static_cast<std::uint16_t>(row.number(5))), static_cast<std::uint32_t>(row.number(6))};
-}
-
-Error missing(ObjectId id) {
-  return Error(Errc::no_such_object,
-               "no object has the id " + std::to_string(id.index()) + "; it was destroyed, or never created");
+          CoreIndex(static_cast<std::uint16_t>(row.number(5))), static_cast<std::uint32_t>(row.number(6)), row.text(7)};
 }
 
 class SqliteDirectory final : public Directory {
@@ -91,17 +93,15 @@ class SqliteDirectory final : public Directory {
   }
 
   task<Result<ObjectRecord>> create(NewObject wanted) override {
-    if (wanted.interface_name.size() > kMaxInterfaceNameBytes) {
-      co_return Error(Errc::invalid_argument, "an interface's name has at most " + std::to_string(kMaxInterfaceNameBytes) +
-                                                  " bytes; choose a shorter one");
-    }
+    if (Result<void> sound = check(wanted); !sound) co_return std::move(sound).error();
     const std::lock_guard guard(mutex_);
+    if (!wanted.name.empty() && Use(find_).bind(wanted.name).step() == SQLITE_ROW) co_return name_taken(wanted.name);
     if (next_ >= limit_) {
       co_return Error(Errc::resource_exhausted, "all " + std::to_string(limit_ - kFirstDynamicObject.index()) +
                                                     " object ids have been given out; ids are not reused");
     }
     ObjectRecord record{ObjectId(next_), wanted.interface_id, std::move(wanted.interface_name), wanted.home,
-                        std::move(wanted.policy), wanted.home_core};
+                        std::move(wanted.policy), wanted.home_core, 1, std::move(wanted.name)};
     if (Result<void> stored = store(record); !stored) {
       if (sqlite3_get_autocommit(database_.get()) == 0) static_cast<void>(run("ROLLBACK"));
       co_return std::move(stored).error();
@@ -116,6 +116,15 @@ class SqliteDirectory final : public Directory {
     const int code = row.bind(id.index()).step();
     if (code == SQLITE_ROW) co_return record_of(row);
     if (code == SQLITE_DONE) co_return missing(id);
+    co_return failure(code);
+  }
+
+  task<Result<ObjectRecord>> find(std::string name) override {
+    const std::lock_guard guard(mutex_);
+    Use row(find_);
+    const int code = row.bind(name).step();
+    if (code == SQLITE_ROW) co_return record_of(row);
+    if (code == SQLITE_DONE) co_return name_missing(name);
     co_return failure(code);
   }
 
@@ -208,14 +217,15 @@ class SqliteDirectory final : public Directory {
     const std::pair<Prepared*, const char*> statements[] = {
         {&begin_, "BEGIN"},
         {&commit_, "COMMIT"},
-        {&insert_, "INSERT INTO objects(id, interface_id, interface_name, home, policy, home_core, epoch) VALUES(?, ?, ?, ?, ?, ?, ?)"},
+        {&insert_, "INSERT INTO objects(id, interface_id, interface_name, home, policy, home_core, epoch, name) VALUES(?, ?, ?, ?, ?, ?, ?, ?)"},
         {&count_, "UPDATE next_id SET value = ?"},
-        {&lookup_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch FROM objects WHERE id = ?"},
+        {&lookup_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name FROM objects WHERE id = ?"},
+        {&find_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name FROM objects WHERE name = ?"},
         {&remove_, "DELETE FROM objects WHERE id = ?"},
-        {&list_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch FROM objects WHERE id > ? ORDER BY id LIMIT ?"},
-        {&list_at_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch FROM objects WHERE home = ? AND id > ? ORDER BY id LIMIT ?"},
+        {&list_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name FROM objects WHERE id > ? ORDER BY id LIMIT ?"},
+        {&list_at_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name FROM objects WHERE home = ? AND id > ? ORDER BY id LIMIT ?"},
         {&re_home_, "UPDATE objects SET home = ?, home_core = ?, epoch = epoch + 1 WHERE id = ? AND epoch = ?"
-                    " RETURNING id, interface_id, interface_name, home, policy, home_core, epoch"},
+                    " RETURNING id, interface_id, interface_name, home, policy, home_core, epoch, name"},
     };
     for (const auto& [place, text] : statements) {
       sqlite3_stmt* prepared = nullptr;
@@ -238,6 +248,7 @@ class SqliteDirectory final : public Directory {
                  .bind(record.policy)
                  .bind(to_number(record.home_core))
                  .bind(record.epoch)
+                 .bind_name(record.name)
                  .step();
     }
     if (code == SQLITE_DONE) code = Use(count_).bind(std::int64_t{record.id.index()} + 1).step();
@@ -272,7 +283,7 @@ class SqliteDirectory final : public Directory {
   std::mutex mutex_;  // guards everything below; held for one operation, never across a wait
   std::uint32_t next_ = kFirstDynamicObject.index();
   Database database_;  // before its statements: they end first
-  Prepared begin_, commit_, insert_, count_, lookup_, remove_, list_, list_at_, re_home_;
+  Prepared begin_, commit_, insert_, count_, lookup_, find_, remove_, list_, list_at_, re_home_;
 };
 
 }  // namespace

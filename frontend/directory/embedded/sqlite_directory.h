@@ -8,9 +8,6 @@
 
 namespace ebb::frontend::directory {
 
-/// Longest interface name that is entered, in bytes; create() answers invalid_argument beyond it.
-inline constexpr std::size_t kMaxInterfaceNameBytes = 255;
-
 /// Opens the directory; with an empty `file` it lives in memory. A file keeps its records and goes on counting where it
 /// stopped, so that an id is never given out twice. Ids are below `limit` (at most kMaxObjects).
 /// Every core may use it: one mutex is held for one statement, microseconds in memory; a write to a file may wait for

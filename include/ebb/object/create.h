@@ -18,14 +18,15 @@ namespace ebb {
 namespace detail {
 
 template <object_type T>
-task<Result<ref<T>>> create(NodeId home, CoreIndex home_core) {
+task<Result<ref<T>>> create(NodeId home, CoreIndex home_core, std::string name) {
   static_cast<void>(&Registered<T>::entry);
   if (!is_member(home) || to_number(home_core) >= kMaxCores) {
     co_return Error(Errc::invalid_argument, "an object cannot have its home on node " + std::to_string(to_number(home)) +
                                                 ", core " + std::to_string(to_number(home_core)) + ": there is none");
   }
   NodeTable& table = NodeTable::instance();
-  NewObject wanted{std::string(T::interface::name), T::interface::id, std::string(policy_of<T>::name), home, home_core};
+  NewObject wanted{std::string(T::interface::name), T::interface::id, std::string(policy_of<T>::name), home, home_core,
+                   std::move(name)};
   auto record = co_await table.directory().create(std::move(wanted));
   if (!record) co_return std::move(record).error();
   table.enter(record->id, kTypeDescriptor<T>);
@@ -33,17 +34,18 @@ task<Result<ref<T>>> create(NodeId home, CoreIndex home_core) {
   co_return ref<T>::unchecked(record->id);
 }
 
+/// What the record names, if it is a T.
 template <object_type T>
-task<Result<ref<T>>> open(ObjectId id) {
+task<Result<ref<T>>> open(task<Result<ObjectRecord>> lookup) {
   static_cast<void>(&Registered<T>::entry);
-  auto record = co_await NodeTable::instance().directory().lookup(id);
+  auto record = co_await std::move(lookup);
   if (!record) co_return std::move(record).error();
   if (record->interface_id != T::interface::id) {
-    co_return Error(Errc::interface_mismatch, "object " + std::to_string(id.index()) + " is a " +
+    co_return Error(Errc::interface_mismatch, "object " + std::to_string(record->id.index()) + " is a " +
                                                   record->interface_name + ", not a " +
                                                   std::string(T::interface::name));
   }
-  co_return ref<T>::unchecked(id);
+  co_return ref<T>::unchecked(record->id);
 }
 
 task<Result<void>> destroy(ObjectId id, const TypeDescriptor* type);
@@ -53,19 +55,32 @@ task<Result<void>> destroy(ObjectId id, const TypeDescriptor* type);
 /// A new object of type T. No representative is made before the first use. Errors: resource_exhausted (no id left).
 template <object_type T>
 task<Result<ref<T>>> create() {
-  return detail::create<T>(this_node(), Core::current().index());
+  return detail::create<T>(this_node(), Core::current().index(), {});
+}
+
+/// The same under a name, by which every node finds it. Errors besides: already_exists (another object has the name, until
+/// it is destroyed), invalid_argument (longer than Directory::kMaxNameBytes).
+template <object_type T>
+task<Result<ref<T>>> create(std::string name) {
+  return detail::create<T>(this_node(), Core::current().index(), std::move(name));
 }
 
 /// The same with its home there, for kinds that have one (home.h). Errors besides: invalid_argument (no such node).
 template <object_type T>
-task<Result<ref<T>>> create_at(NodeId home, CoreIndex home_core = CoreIndex{0}) {
-  return detail::create<T>(home, home_core);
+task<Result<ref<T>>> create_at(NodeId home, CoreIndex home_core = CoreIndex{0}, std::string name = {}) {
+  return detail::create<T>(home, home_core, std::move(name));
 }
 
 /// A reference to an existing object by its id. Errors: no_such_object, interface_mismatch.
 template <object_type T>
 task<Result<ref<T>>> open(ObjectId id) {
-  return detail::open<T>(id);
+  return detail::open<T>(NodeTable::instance().directory().lookup(id));
+}
+
+/// The object that was created under this name. Errors: no_such_object, interface_mismatch.
+template <object_type T>
+task<Result<ref<T>>> find(std::string name) {
+  return detail::open<T>(NodeTable::instance().directory().find(std::move(name)));
 }
 
 /// Ends an object: its directory entry, then on each node every representative on its core and the root, this node

@@ -20,6 +20,7 @@ struct NewObject {
   std::string policy;         ///< the kind's name (policy.h)
   NodeId home = kNoNode;      ///< the node that creates it or, where the kind has one, its home
   CoreIndex home_core{};
+  std::string name{};         ///< by which it can be found; unique in the cluster, empty: it has none
 };
 
 /// What the directory knows of an object.
@@ -31,6 +32,7 @@ struct ObjectRecord {
   std::string policy;
   CoreIndex home_core{};
   std::uint32_t epoch = 1;    ///< of the home: one more each time that it is made anew elsewhere
+  std::string name{};         ///< empty: it has none
 };
 
 /// Where an object's one instance lives. A higher epoch is newer: it advances each time the home is made anew elsewhere.
@@ -49,10 +51,13 @@ inline Home home_of(const ObjectRecord& record) noexcept { return {record.home, 
 class Directory {
  public:
   virtual ~Directory() = default;
-  /// Enters a new object. resource_exhausted when all ids have been given out.
+  /// Enters a new object. Errors: already_exists (another object has the name), invalid_argument (see check()),
+  /// resource_exhausted (all ids have been given out).
   virtual task<Result<ObjectRecord>> create(NewObject wanted) = 0;
   /// no_such_object for an id that was never given out, or whose object was destroyed.
   virtual task<Result<ObjectRecord>> lookup(ObjectId id) = 0;
+  /// The object of that name; no_such_object if none has it. An object's name is free again once it was removed.
+  virtual task<Result<ObjectRecord>> find(std::string name) = 0;
   /// Forgets an object; no_such_object if it is not there.
   virtual task<Result<void>> remove(ObjectId id) = 0;
   /// The objects with ids above `after`, ordered by id: at most `limit`, and never more than kMaxListed.
@@ -65,6 +70,17 @@ class Directory {
   virtual task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) = 0;
 
   static constexpr std::uint32_t kMaxListed = 1024;
+  /// Longest name of an object, an interface or a policy, in bytes.
+  static constexpr std::size_t kMaxNameBytes = 255;
+
+  /// What create() of every directory refuses: a name longer than kMaxNameBytes. invalid_argument.
+  static Result<void> check(const NewObject& wanted);
+
+ protected:
+  /// What every directory says of an id it has no object for, of a name that none has, and of one that is taken.
+  static Error missing(ObjectId id);
+  static Error name_missing(const std::string& name);
+  static Error name_taken(const std::string& name);
 };
 
 /// A directory in this process's memory, for one node by itself and for tests. Gives out ids from

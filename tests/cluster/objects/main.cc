@@ -54,19 +54,24 @@ struct Probe {
   }
   std::vector<std::byte> large(std::uint32_t size) { return std::vector<std::byte>(size); }
   /// Creates another object from wherever this runs, uses it there, and hands it over.
-  task<Result<ref<Probe>>> offspring();
+  task<Result<ref<Probe>>> offspring(std::string name);
+  /// What another node has made under a name.
+  task<Result<ref<Probe>>> found(std::string name);
 
   using interface = ebb::interface<
       "test.Probe/1", method<"place", &Probe::place>, method<"made", &Probe::made>, method<"echo", &Probe::echo>,
       method<"join", &Probe::join>, method<"fail", &Probe::fail>, method<"refuse", &Probe::refuse>,
-      method<"later", &Probe::later>, method<"large", &Probe::large>, method<"offspring", &Probe::offspring>>;
+      method<"later", &Probe::later>, method<"large", &Probe::large>, method<"offspring", &Probe::offspring>,
+      method<"found", &Probe::found>>;
 };
 
-task<Result<ref<Probe>>> Probe::offspring() {
-  auto child = co_await create<Probe>();
+task<Result<ref<Probe>>> Probe::offspring(std::string name) {
+  auto child = co_await create<Probe>(std::move(name));
   if (child) static_cast<void>((*child)->place());
   co_return child;
 }
+
+task<Result<ref<Probe>>> Probe::found(std::string name) { return find<Probe>(std::move(name)); }
 
 struct Other {
   void nothing() {}
@@ -114,9 +119,12 @@ task<void> check_errors(ref<Probe> probe, NodeId node) {
 
 task<void> check_directory(ref<Probe> probe, std::vector<NodeStatus> nodes) {
   // Created on one backend, used from the front end and, through its reference, on another backend.
-  const auto child = co_await probe.on(nodes.front().id).call<&Probe::offspring>();
+  const auto child = co_await probe.on(nodes.front().id).call<&Probe::offspring>("offspring");
   CHECK(child.has_value());
   if (!child) co_return;
+  const auto found = co_await probe.on(nodes.back().id).call<&Probe::found>("offspring");
+  CHECK(found && *found == *child);
+  CHECK((co_await create<Probe>("offspring")).code() == Errc::already_exists);
   CHECK((*child)->place() == (Place{this_node(), Core::current().index()}));
   const auto there = co_await child->on(nodes.back().id, CoreIndex{0}).call<&Probe::place>();
   CHECK(there && *there == (Place{nodes.back().id, CoreIndex{0}}));
@@ -128,6 +136,7 @@ task<void> check_directory(ref<Probe> probe, std::vector<NodeStatus> nodes) {
     CHECK((co_await child->on(node.id).call<&Probe::place>()).code() == Errc::no_such_object);
   }
   CHECK((co_await open<Probe>(child->id())).code() == Errc::no_such_object);
+  CHECK((co_await probe.on(nodes.back().id).call<&Probe::found>("offspring")).code() == Errc::no_such_object);
   CHECK((co_await destroy(*child)).code() == Errc::no_such_object);
 }
 

@@ -65,21 +65,4 @@ ebb::task<int> learn() {
 
 TEST(SingleHome, IsKnownByItsEpoch) { run(learn); }
 
-ebb::task<int> compare_and_set() {
-  auto directory = ebb::make_memory_directory();
-  ebb::NewObject wanted{"test.Account/1", 1, "single_home", NodeId{1}, CoreIndex{0}};
-  const auto first = (co_await directory->create(wanted)).value();
-  const auto second = (co_await directory->create(wanted)).value();
-  const auto moved = (co_await directory->re_home(first.id, 1, NodeId{2}, CoreIndex{3})).value();
-  EXPECT_EQ(ebb::home_of(moved), (Home{NodeId{2}, CoreIndex{3}, 2}));
-  EXPECT_EQ((co_await directory->re_home(first.id, 1, NodeId{4}, CoreIndex{0})).code(), Errc::moved);
-  EXPECT_EQ((co_await directory->re_home(ObjectId{9999}, 1, NodeId{4}, CoreIndex{0})).code(), Errc::no_such_object);
-  const auto left = (co_await directory->list_at(NodeId{1}, ObjectId{}, 10)).value();
-  EXPECT_EQ(left.size(), 1u);
-  EXPECT_EQ(left.at(0).id, second.id);
-  co_return 0;
-}
-
-TEST(Directory, GivesAnObjectAnotherHomeOnlyInTheEpochThatTheCallerKnows) { run(compare_and_set); }
-
 }  // namespace

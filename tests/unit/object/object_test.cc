@@ -254,20 +254,17 @@ TEST(Object, ReportsAConstructorThatUsesTheObjectItMakes) {
   });
 }
 
-ebb::NewObject wanted(std::string interface_name, std::uint64_t interface_id, ebb::NodeId home) {
-  return {std::move(interface_name), interface_id, "per_core", home, {}};
-}
-
-ebb::task<int> use_up_ids() {
-  auto directory = ebb::make_memory_directory(ebb::kFirstDynamicObject.index() + 2);
-  EXPECT_TRUE(co_await directory->create(wanted("test.Other/1", 1, ebb::kFrontEndNode)));
-  auto second = co_await directory->create(wanted("test.Other/1", 1, ebb::kFrontEndNode));
-  EXPECT_TRUE(co_await directory->remove(second.value().id));
-  EXPECT_EQ((co_await directory->create(wanted("test.Other/1", 1, ebb::kFrontEndNode))).code(), Errc::resource_exhausted)
-      << "an id came back";
-  EXPECT_EQ((co_await directory->remove(second.value().id)).code(), Errc::no_such_object);
+ebb::task<int> find_by_name() {
+  const auto counter = (co_await ebb::create<Counter>("the counter")).value();
+  counter->add(5);
+  const auto found = (co_await ebb::find<Counter>("the counter")).value();
+  EXPECT_EQ(found, counter);
+  EXPECT_EQ((co_await ebb::create<Counter>("the counter")).code(), Errc::already_exists);
+  EXPECT_EQ((co_await ebb::find<Other>("the counter")).code(), Errc::interface_mismatch);
+  EXPECT_TRUE(co_await ebb::destroy(counter));
+  EXPECT_EQ((co_await ebb::find<Counter>("the counter")).code(), Errc::no_such_object);
   co_return 0;
 }
-TEST(Directory, NeverGivesAnIdOutTwice) { run([]() -> ebb::task<int> { return use_up_ids(); }); }
+TEST(Object, IsFoundByItsName) { run([]() -> ebb::task<int> { return find_by_name(); }); }
 
 }  // namespace

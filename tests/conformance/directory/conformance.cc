@@ -1,0 +1,138 @@
+#include "tests/conformance/directory/conformance.h"
+
+#include <thread>
+#include <vector>
+
+namespace ebb::conformance {
+namespace {
+
+std::unique_ptr<Directory> make(std::uint32_t limit = kMaxObjects) { return DirectoryConformance::GetParam()(limit); }
+
+TEST_P(DirectoryConformance, FindsWhatWasEntered) {
+  const auto directory = make();
+  const NewObject counter{"demo.Counter/1", 0xfedc'ba98'7654'3210, "single_home", NodeId{7}, CoreIndex{3}, "the counter"};
+  const auto made = now(directory->create(counter)).value();
+  EXPECT_EQ(made.id, kFirstDynamicObject);
+  const auto found = now(directory->lookup(made.id)).value();
+  EXPECT_EQ(found.interface_name, "demo.Counter/1");
+  EXPECT_EQ(found.interface_id, 0xfedc'ba98'7654'3210);
+  EXPECT_EQ(found.policy, "single_home");
+  EXPECT_EQ(found.name, "the counter");
+  EXPECT_EQ(home_of(found), (Home{NodeId{7}, CoreIndex{3}, 1}));
+}
+
+TEST_P(DirectoryConformance, DoesNotFindWhatWasRemovedOrNeverEntered) {
+  const auto directory = make();
+  const auto made = now(directory->create(wanted("a", 1, NodeId{0}))).value();
+  ASSERT_TRUE(now(directory->remove(made.id)));
+  EXPECT_EQ(now(directory->lookup(made.id)).code(), Errc::no_such_object);
+  EXPECT_EQ(now(directory->remove(made.id)).code(), Errc::no_such_object);
+  EXPECT_EQ(now(directory->lookup(ObjectId(9999))).code(), Errc::no_such_object);
+}
+
+TEST_P(DirectoryConformance, FindsObjectsByName) {
+  const auto directory = make();
+  now(directory->create(wanted("a", 1, NodeId{0}))).value();
+  const auto made = now(directory->create(wanted("a", 2, NodeId{0}, "second"))).value();
+  const auto found = now(directory->find("second")).value();
+  EXPECT_EQ(found.id, made.id);
+  EXPECT_EQ(found.interface_id, 2u);
+  EXPECT_EQ(now(directory->find("third")).code(), Errc::no_such_object);
+  EXPECT_EQ(now(directory->find("")).code(), Errc::no_such_object) << "found an object without a name";
+}
+
+TEST_P(DirectoryConformance, GivesANameToOneObjectAtATime) {
+  const auto directory = make();
+  const auto first = now(directory->create(wanted("a", 1, NodeId{0}, "name"))).value();
+  EXPECT_EQ(now(directory->create(wanted("b", 2, NodeId{0}, "name"))).code(), Errc::already_exists);
+  EXPECT_EQ(now(directory->find("name")).value().id, first.id);
+  ASSERT_TRUE(now(directory->remove(first.id)));
+  EXPECT_EQ(now(directory->find("name")).code(), Errc::no_such_object);
+  const auto second = now(directory->create(wanted("b", 2, NodeId{0}, "name"))).value();
+  EXPECT_NE(second.id, first.id);
+  EXPECT_EQ(now(directory->find("name")).value().id, second.id);
+}
+
+TEST_P(DirectoryConformance, GivesManyObjectsNoName) {
+  const auto directory = make();
+  const auto first = now(directory->create(wanted("a", 1, NodeId{0}))).value();
+  const auto second = now(directory->create(wanted("a", 1, NodeId{0}))).value();
+  ASSERT_TRUE(now(directory->remove(first.id)));
+  EXPECT_TRUE(now(directory->lookup(second.id)).value().name.empty());
+}
+
+TEST_P(DirectoryConformance, BoundsNames) {
+  const auto directory = make();
+  const std::string longest(Directory::kMaxNameBytes, 'a');
+  EXPECT_TRUE(now(directory->create(wanted(longest, 1, NodeId{0}, longest))));
+  EXPECT_EQ(now(directory->create(wanted(longest + "a", 1, NodeId{0}))).code(), Errc::invalid_argument);
+  EXPECT_EQ(now(directory->create(wanted("a", 1, NodeId{0}, longest + "a"))).code(), Errc::invalid_argument);
+}
+
+TEST_P(DirectoryConformance, KeepsNamesThatLookLikeStatements) {
+  const auto directory = make();
+  const std::string name("'); DROP TABLE objects; --\0x", 28);
+  const auto made = now(directory->create(wanted(name, 1, NodeId{0}, name))).value();
+  EXPECT_EQ(now(directory->lookup(made.id)).value().interface_name, name);
+  EXPECT_EQ(now(directory->find(name)).value().name, name);
+}
+
+TEST_P(DirectoryConformance, DoesNotGiveTheIdOfARemovedObjectToTheNext) {
+  const auto directory = make();
+  const auto first = now(directory->create(wanted("a", 1, NodeId{0}))).value();
+  ASSERT_TRUE(now(directory->remove(first.id)));
+  EXPECT_GT(now(directory->create(wanted("a", 1, NodeId{0}))).value().id, first.id);
+}
+
+TEST_P(DirectoryConformance, EndsWhenAllIdsAreGivenOut) {
+  const auto directory = make(kFirstDynamicObject.index() + 2);
+  EXPECT_TRUE(now(directory->create(wanted("a", 1, NodeId{0}))));
+  const auto last = now(directory->create(wanted("a", 1, NodeId{0}))).value();
+  EXPECT_EQ(now(directory->create(wanted("a", 1, NodeId{0}))).code(), Errc::resource_exhausted);
+  ASSERT_TRUE(now(directory->remove(last.id)));
+  EXPECT_EQ(now(directory->create(wanted("a", 1, NodeId{0}))).code(), Errc::resource_exhausted) << "an id came back";
+}
+
+TEST_P(DirectoryConformance, ListsInTheOrderOfIdsAndWithinTheLimit) {
+  const auto directory = make();
+  for (std::uint32_t i = 0; i < Directory::kMaxListed + 5; ++i) ASSERT_TRUE(now(directory->create(wanted("a", i, NodeId{0}))));
+  EXPECT_EQ(now(directory->list(ObjectId(0), 1'000'000)).value().size(), Directory::kMaxListed);
+  const auto page = now(directory->list(ObjectId(1030), 2)).value();
+  ASSERT_EQ(page.size(), 2u);
+  EXPECT_EQ(page[0].id, ObjectId(1031));
+  EXPECT_EQ(page[1].interface_id, 8u);
+}
+
+TEST_P(DirectoryConformance, GivesAnObjectAnotherHomeOnlyInTheEpochThatTheCallerKnows) {
+  const auto directory = make();
+  const auto first = now(directory->create(wanted("a", 1, NodeId{1}, "moves"))).value();
+  const auto second = now(directory->create(wanted("a", 1, NodeId{1}))).value();
+  const auto moved = now(directory->re_home(first.id, 1, NodeId{2}, CoreIndex{3})).value();
+  EXPECT_EQ(home_of(moved), (Home{NodeId{2}, CoreIndex{3}, 2}));
+  EXPECT_EQ(home_of(now(directory->find("moves")).value()), home_of(moved));
+  EXPECT_EQ(now(directory->re_home(first.id, 1, NodeId{4}, CoreIndex{0})).code(), Errc::moved);
+  EXPECT_EQ(now(directory->re_home(ObjectId{9999}, 1, NodeId{4}, CoreIndex{0})).code(), Errc::no_such_object);
+  const auto left = now(directory->list_at(NodeId{1}, ObjectId{}, 10)).value();
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_EQ(left[0].id, second.id);
+}
+
+TEST_P(DirectoryConformance, IsUsedByThreadsAtOnce) {
+  const auto directory = make();
+  int named = 0;
+  auto enter = [&](int* mine) {
+    for (int i = 0; i < 300; ++i) {
+      now(directory->create(wanted("a", 1, NodeId{0}))).value();
+      if (now(directory->create(wanted("a", 1, NodeId{0}, "name " + std::to_string(i))))) ++*mine;
+    }
+  };
+  int others = 0;
+  std::thread other(enter, &others);
+  enter(&named);
+  other.join();
+  EXPECT_EQ(named + others, 300) << "a name was given twice, or to none";
+  EXPECT_EQ(now(directory->list(ObjectId(0), 1024)).value().size(), 900u);
+}
+
+}  // namespace
+}  // namespace ebb::conformance
