@@ -36,6 +36,9 @@ task<Result<std::unique_ptr<Node>>> Node::start(NodeOptions options) {
     co_return Error(Errc::invalid_argument, "two types of this program have the interface name \"" + std::string(twice) +
                                                 "\"; give one of them another name");
   }
+  if (const std::string collision = detail::StaticRegistration::find_collision(); !collision.empty()) {
+    co_return Error(Errc::invalid_argument, collision);
+  }
   auto node = std::make_unique<detail::ClusterNode>(std::move(options));
   if (Result<void> opened = co_await node->open(); !opened) co_return std::move(opened).error();
   co_return std::unique_ptr<Node>(std::move(node));
@@ -457,7 +460,7 @@ task<Result<void>> NodeService::end_object(ObjectId id, std::uint64_t interface_
 task<Result<std::uint32_t>> NodeService::swap_object(ObjectId id, std::uint64_t interface_id, std::uint64_t implementation) {
   const TypeDescriptor* type = TypeRegistration::find(interface_id);
   const Implementation* chosen = ImplementationRegistration::find(implementation);
-  if (type == nullptr || chosen == nullptr || chosen->interface_id != interface_id || !id.valid() || id < kFirstDynamicObject) {
+  if (type == nullptr || chosen == nullptr || chosen->interface_id != interface_id || !id.valid() || id < kFirstApplicationObject) {
     co_return Error(Errc::interface_mismatch, named(this_node()) + "'s program lacks the implementation that object " +
                                                   std::to_string(id.index()) + " is to get; start all nodes from the same build");
   }

@@ -19,7 +19,7 @@ std::string describe(ObjectId id) { return "object " + std::to_string(id.index()
 
 task<Result<Home>> ask_directory(ObjectId id, const TypeDescriptor* type) {
   NodeTable& table = NodeTable::instance();
-  const auto record = co_await table.directory().lookup(id);
+  const auto record = co_await table.lookup(id);
   if (!record) co_return record.error();
   if (record->interface_id != type->interface_id || record->policy != type->policy) {
     co_return Error(Errc::interface_mismatch,

@@ -175,7 +175,7 @@ Result<void> HomeService::take(ObjectId id, std::uint32_t epoch, std::vector<std
 
 task<Result<void>> HomeService::forget(ObjectId id) {
   const TypeDescriptor* type = NodeTable::instance().type_of(id);
-  const auto record = co_await NodeTable::instance().directory().lookup(id);
+  const auto record = co_await NodeTable::instance().lookup(id);
   if (!record && record.code() != Errc::no_such_object) co_return record.error();
   const auto given = find_given(id);
   if (!given || type == nullptr) co_return Result<void>();
@@ -186,6 +186,9 @@ task<Result<void>> HomeService::forget(ObjectId id) {
 }
 
 task<Result<void>> migrate(ObjectId id, const TypeDescriptor* type, NodeId node, CoreIndex core) {
+  if (id < kFirstDynamicObject) {
+    co_return Error(Errc::invalid_argument, "the home of static object " + std::to_string(id.index()) + " stays on the front end");
+  }
   auto from = co_await find_home(id, type, 0);
   if (from) from = co_await find_home(id, type, from->epoch);
   if (!from) co_return std::move(from).error();

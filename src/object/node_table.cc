@@ -9,6 +9,7 @@
 #include "ebb/async/core.h"
 #include "ebb/async/on_core.h"
 #include "ebb/async/sleep.h"
+#include "ebb/object/static_object.h"
 #include "ebb/platform/translation_table.h"
 
 namespace ebb {
@@ -97,6 +98,14 @@ NodeTable::~NodeTable() {
   }
 }
 
+task<Result<ObjectRecord>> NodeTable::lookup(ObjectId id) {
+  if (id >= kFirstDynamicObject) co_return co_await directory_->lookup(id);
+  auto record = detail::StaticRegistration::find(id);
+  if (record) co_return *std::move(record);
+  co_return Error(Errc::no_such_object, "this program has no static object with the id " + std::to_string(id.index()) +
+                                            "; start all nodes from the same build");
+}
+
 NodeTable::Entry* NodeTable::find(ObjectId id) const noexcept {
   if (!id.valid()) return nullptr;
   // Acquire pairs with the release of find_or_add's exchanges: who sees the pointer sees what it points to.
@@ -136,7 +145,7 @@ NodeTable::Entry& NodeTable::known(ObjectId id, const detail::TypeDescriptor* ty
   };
   Entry* entry = find(id);
   if (entry == nullptr) {
-    const ObjectRecord record = block_on(directory_->lookup(id)).value();
+    const ObjectRecord record = block_on(lookup(id)).value();
     if (type == nullptr) type = detail::TypeRegistration::find(record.interface_id);
     if (type == nullptr) {
       throw ErrorException(Error(Errc::interface_mismatch, describe(id) + " is a " + record.interface_name +

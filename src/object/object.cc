@@ -34,6 +34,9 @@ Error to_error(std::exception_ptr exception) {
 
 task<Result<void>> destroy(ObjectId id, const TypeDescriptor* type) {
   NodeTable& table = NodeTable::instance();
+  if (id.valid() && id < kFirstDynamicObject) {
+    co_return Error(Errc::invalid_argument, "object " + std::to_string(id.index()) + " is a static one; it ends with the nodes");
+  }
   // The directory first: from here on no core can come to know the object anew.
   if (Result<void> removed = co_await table.directory().remove(id); !removed) co_return removed;
   if (Result<void> ended = co_await table.end(id, type); !ended) co_return ended;
@@ -44,7 +47,7 @@ task<Result<void>> destroy(ObjectId id, const TypeDescriptor* type) {
 
 task<Result<std::uint32_t>> swap(ObjectId id, const TypeDescriptor* type, const Implementation* implementation) {
   // Only of what there is: its record says so.
-  const auto record = co_await NodeTable::instance().directory().lookup(id);
+  const auto record = co_await NodeTable::instance().lookup(id);
   if (!record) co_return record.error();
   if (record->interface_id != type->interface_id) {
     co_return Error(Errc::interface_mismatch, "object " + std::to_string(id.index()) + " is a " + record->interface_name +

@@ -24,7 +24,7 @@ inline constexpr CoreIndex kAllCores{0xfffe};
 inline constexpr std::size_t kMaxCores = 64;
 
 /// An object's name for the whole cluster and, unchanged, its index in every core's translation table.
-/// Valid values lie in (0, kMaxObjects); 0 is "no object". Ids below kFirstDynamicObject belong to the runtime.
+/// Valid values lie in (0, kMaxObjects); 0 is "no object". Ids below kFirstApplicationObject belong to the runtime.
 class ObjectId {
  public:
   constexpr ObjectId() noexcept = default;

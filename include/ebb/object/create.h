@@ -74,7 +74,7 @@ task<Result<ref<T>>> create_at(NodeId home, CoreIndex home_core = CoreIndex{0}, 
 /// A reference to an existing object by its id. Errors: no_such_object, interface_mismatch.
 template <object_type T>
 task<Result<ref<T>>> open(ObjectId id) {
-  return detail::open<T>(NodeTable::instance().directory().lookup(id));
+  return detail::open<T>(NodeTable::instance().lookup(id));
 }
 
 /// The object that was created under this name. Errors: no_such_object, interface_mismatch.

@@ -78,6 +78,8 @@ class NodeTable {
   /// Replaces the directory; before the first object is created, no core running.
   void set_directory(std::unique_ptr<Directory> directory) noexcept { directory_ = std::move(directory); }
   Directory& directory() noexcept { return *directory_; }
+  /// What `id` names: a static object of this program, or what the directory says. Errors: those of Directory::lookup.
+  task<Result<ObjectRecord>> lookup(ObjectId id);
 
   /// Makes this core's representative of `id` and puts it into the core's translation table; returns it. Makes the
   /// node's root first if there is none: exactly one root a node, one representative a core, however many events race.

@@ -140,6 +140,17 @@ task<void> check_directory(ref<Probe> probe, std::vector<NodeStatus> nodes) {
   CHECK((co_await destroy(*child)).code() == Errc::no_such_object);
 }
 
+inline constexpr static_object<Probe, 64> kProbe;
+
+task<void> check_static(std::vector<NodeStatus> nodes) {
+  for (const NodeStatus& node : nodes) {
+    const auto place = co_await kProbe.on(node.id, CoreIndex{0}).call<&Probe::place>();
+    CHECK(place && *place == (Place{node.id, CoreIndex{0}}));
+  }
+  const auto places = co_await kProbe.reduce<&Probe::place>(std::vector<Place>(), collected);
+  CHECK(places && places->size() == nodes.size());
+}
+
 }  // namespace
 
 task<int> ebb_main(application& app) {
@@ -149,6 +160,7 @@ task<int> ebb_main(application& app) {
   co_await check_calls(probe, nodes);
   co_await check_errors(probe, nodes.front().id);
   co_await check_directory(probe, nodes);
+  co_await check_static(nodes);
   // All cores of all backends hold one, and nobody else does.
   const auto places = co_await probe.reduce<&Probe::place>(std::vector<Place>(), collected);
   std::size_t cores = 0;

@@ -1,0 +1,35 @@
+#include "ebb/object/static_object.h"
+
+namespace ebb::detail {
+namespace {
+// Zero before any constructor runs; written by constructors before main(), read afterwards.
+constinit const StaticRegistration* first = nullptr;
+}  // namespace
+
+StaticRegistration::StaticRegistration(ObjectId id, const TypeDescriptor& type) noexcept
+    : id_(id), type_(type), next_(first) {
+  first = this;
+}
+
+std::optional<ObjectRecord> StaticRegistration::find(ObjectId id) {
+  for (const StaticRegistration* each = first; each != nullptr; each = each->next_) {
+    if (each->id_ != id) continue;
+    return ObjectRecord{id,           each->type_.interface_id,        std::string(each->type_.interface_name),
+                        kFrontEndNode, std::string(each->type_.policy), CoreIndex{0}};
+  }
+  return std::nullopt;
+}
+
+std::string StaticRegistration::find_collision() {
+  for (const StaticRegistration* each = first; each != nullptr; each = each->next_) {
+    for (const StaticRegistration* other = each->next_; other != nullptr; other = other->next_) {
+      if (each->id_ != other->id_) continue;
+      return "two static objects of this program, a " + std::string(each->type_.interface_name) + " and a " +
+             std::string(other->type_.interface_name) + ", have the id " + std::to_string(each->id_.index()) +
+             "; give one of them another id";
+    }
+  }
+  return {};
+}
+
+}  // namespace ebb::detail
