@@ -10,6 +10,7 @@
 #include <typeinfo>
 
 #include "ebb/async/on_core.h"
+#include "ebb/base/node_local.h"
 #include "src/async/core_state.h"
 
 namespace ebb {
@@ -19,20 +20,23 @@ namespace detail {
 constinit thread_local Core* current_core = nullptr;
 
 namespace {
-std::array<Mailbox, kMaxCores> mailboxes;
-constinit std::array<std::atomic<CoreState*>, kMaxCores> running_cores{};
-constinit std::atomic<std::size_t> core_count{0};
+struct Cores {
+  std::array<Mailbox, kMaxCores> mailboxes;
+  std::array<std::atomic<CoreState*>, kMaxCores> running{};
+  std::atomic<std::size_t> count{0};
+};
+NodeLocal<Cores> cores;
 constexpr std::size_t kFirstReadyCapacity = 1024;
 }  // namespace
 
-Mailbox& mailbox_of(CoreIndex core) noexcept { return mailboxes[to_number(core)]; }
+Mailbox& mailbox_of(CoreIndex core) noexcept { return cores->mailboxes[to_number(core)]; }
 CoreState* running_core(CoreIndex core) noexcept {
-  return to_number(core) < kMaxCores ? running_cores[to_number(core)].load(std::memory_order_acquire) : nullptr;
+  return to_number(core) < kMaxCores ? cores->running[to_number(core)].load(std::memory_order_acquire) : nullptr;
 }
 void set_running_core(CoreIndex core, CoreState* state) noexcept {
-  running_cores[to_number(core)].store(state, std::memory_order_release);
+  cores->running[to_number(core)].store(state, std::memory_order_release);
 }
-void set_core_count(std::size_t count) noexcept { core_count.store(count, std::memory_order_release); }
+void set_core_count(std::size_t count) noexcept { cores->count.store(count, std::memory_order_release); }
 
 void report_uncaught(const char* where) noexcept {
   std::string line = std::string("fatal: an exception left ") + where;
@@ -86,7 +90,7 @@ void require_can_block() {
 
 }  // namespace detail
 
-std::size_t Core::count() noexcept { return detail::core_count.load(std::memory_order_acquire); }
+std::size_t Core::count() noexcept { return detail::cores->count.load(std::memory_order_acquire); }
 
 void Core::grow_ready() {
   const std::size_t old_capacity = ready_.slots == nullptr ? 0 : ready_.mask + 1;

@@ -132,5 +132,10 @@ CoreState* running_core(CoreIndex core) noexcept;
 void set_running_core(CoreIndex core, CoreState* state) noexcept;
 void set_core_count(std::size_t count) noexcept;
 bool stop_requested() noexcept;
+/// No more events are posted to the core; those that were are dropped.
+void close_mailbox(CoreIndex core);
+/// What run_cores() does before its threads start, and after they have ended: the status to end with.
+void begin_run() noexcept;
+int end_run() noexcept;
 
 }  // namespace ebb::detail

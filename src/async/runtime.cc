@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "ebb/base/node_local.h"
 #include "src/async/core_state.h"
 
 namespace ebb {
@@ -18,9 +19,12 @@ namespace ebb {
 namespace {
 
 constexpr std::int64_t kNotStopped = -1;
-// >= 0: the status to end with. Lock-free, so that a signal handler may set it.
-constinit std::atomic<std::int64_t> stop_status{kNotStopped};
-constinit std::atomic<bool> running{false};
+struct Process {
+  // >= 0: the status to end with. Lock-free, so that a signal handler may set it.
+  std::atomic<std::int64_t> stop_status{kNotStopped};
+  std::atomic<bool> running{false};
+};
+constinit detail::NodeLocal<Process> process;
 static_assert(std::atomic<std::int64_t>::is_always_lock_free);
 
 /// What the threads of one run share.
@@ -60,15 +64,6 @@ MainFrame run_main(std::function<task<int>()>* main) {
   request_stop(status);
 }
 
-void close_mailbox(CoreIndex core) {
-  detail::Mailbox& mailbox = detail::mailbox_of(core);
-  std::vector<Event> dropped;
-  const std::lock_guard lock(mailbox.mutex);
-  mailbox.open = false;
-  mailbox.any.store(false, std::memory_order_relaxed);
-  dropped.swap(mailbox.events);
-}
-
 void run_core(Run& run, CoreIndex index, std::size_t count, std::function<task<int>()>* main) {
   const Result<void> entered = platform::enter_core(index);
   if (!entered) run.fail("core " + std::to_string(to_number(index)) + " cannot start: " + entered.error().text());
@@ -94,7 +89,7 @@ void run_core(Run& run, CoreIndex index, std::size_t count, std::function<task<i
         for (std::size_t i = 1; i < count; ++i) platform::wake(CoreIndex(static_cast<std::uint16_t>(i)));
       }
     }
-    if (state) close_mailbox(index);
+    if (state) detail::close_mailbox(index);
     run.stopped.arrive_and_wait();
     if (main != nullptr) detail::set_core_count(0);
     // The frames that main was made of go while its core still exists.
@@ -106,12 +101,31 @@ void run_core(Run& run, CoreIndex index, std::size_t count, std::function<task<i
 
 }  // namespace
 
-bool detail::stop_requested() noexcept { return stop_status.load(std::memory_order_seq_cst) != kNotStopped; }
+void detail::close_mailbox(CoreIndex core) {
+  Mailbox& mailbox = mailbox_of(core);
+  std::vector<Event> dropped;
+  const std::lock_guard lock(mailbox.mutex);
+  mailbox.open = false;
+  mailbox.any.store(false, std::memory_order_relaxed);
+  dropped.swap(mailbox.events);
+}
+
+bool detail::stop_requested() noexcept { return process->stop_status.load(std::memory_order_seq_cst) != kNotStopped; }
+
+void detail::begin_run() noexcept {
+  process->stop_status.store(kNotStopped);
+  process->running.store(true);
+}
+
+int detail::end_run() noexcept {
+  process->running.store(false);
+  return static_cast<int>(static_cast<std::uint32_t>(process->stop_status.load()));
+}
 
 void request_stop(int status) noexcept {
-  if (!running.load(std::memory_order_acquire)) return;
+  if (!process->running.load(std::memory_order_acquire)) return;
   std::int64_t expected = kNotStopped;
-  stop_status.compare_exchange_strong(expected, static_cast<std::uint32_t>(status), std::memory_order_seq_cst);
+  process->stop_status.compare_exchange_strong(expected, static_cast<std::uint32_t>(status), std::memory_order_seq_cst);
   for (std::size_t i = 0, count = Core::count(); i < count; ++i) platform::wake(CoreIndex(static_cast<std::uint16_t>(i)));
 }
 
@@ -120,8 +134,7 @@ int run_cores(std::size_t count, std::function<task<int>()> main) {
     platform::write_log("cannot start " + std::to_string(count) + " cores; ask for 1 to " + std::to_string(kMaxCores));
     return kStartFailedStatus;
   }
-  stop_status.store(kNotStopped);
-  running.store(true);
+  detail::begin_run();
   platform::available_cores();  // latched before this thread is pinned
   Run run(count);
   std::vector<std::thread> threads;
@@ -139,12 +152,12 @@ int run_cores(std::size_t count, std::function<task<int>()> main) {
   }
   run_core(run, CoreIndex(0), count, &main);
   for (std::thread& thread : threads) thread.join();
-  running.store(false);
+  const int status = detail::end_run();
   if (run.failed.load()) {
     platform::write_log(run.failure);
     return kStartFailedStatus;
   }
-  return static_cast<int>(static_cast<std::uint32_t>(stop_status.load()));
+  return status;
 }
 
 }  // namespace ebb

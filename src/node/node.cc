@@ -8,6 +8,7 @@
 
 #include "ebb/async/on_core.h"
 #include "ebb/async/sleep.h"
+#include "ebb/base/node_local.h"
 #include "ebb/async/when_all.h"
 #include "ebb/object/node_table.h"
 #include "ebb/platform/platform.h"
@@ -19,7 +20,7 @@
 namespace ebb {
 namespace {
 
-constinit std::atomic<detail::ClusterNode*> current_node{nullptr};
+constinit detail::NodeLocal<std::atomic<detail::ClusterNode*>> current_node;
 constexpr std::size_t kMaxStatistics = 10'000;
 // How often a node that leaves looks whether it has anything left.
 constexpr platform::Duration kDrainLook = std::chrono::milliseconds(5);
@@ -48,7 +49,7 @@ Node* Node::current() noexcept { return detail::ClusterNode::instance(); }
 
 namespace detail {
 
-ClusterNode* ClusterNode::instance() noexcept { return current_node.load(std::memory_order_acquire); }
+ClusterNode* ClusterNode::instance() noexcept { return current_node->load(std::memory_order_acquire); }
 
 ClusterNode::~ClusterNode() = default;
 
@@ -66,7 +67,7 @@ task<Result<void>> ClusterNode::open() {
   table.enter(kReplicaService.id(), kTypeDescriptor<ReplicaService>);
   table.enter(kPartitionService.id(), kTypeDescriptor<PartitionService>);
   // Release: whoever finds the node, or the link, finds it opened.
-  current_node.store(this, std::memory_order_release);
+  current_node->store(this, std::memory_order_release);
   set_node_link(this);
   next_look_ = platform::Clock::now();
   if (options_.authority != nullptr) look_for_silence();
@@ -83,7 +84,7 @@ task<void> ClusterNode::close() {
   // What the last calls and losses have spawned.
   co_await scope_.join();
   set_node_link(nullptr);
-  current_node.store(nullptr, std::memory_order_release);
+  current_node->store(nullptr, std::memory_order_release);
 }
 
 Member ClusterNode::own() const {

@@ -11,6 +11,7 @@
 #include "ebb/async/core.h"
 #include "ebb/async/on_core.h"
 #include "ebb/async/sleep.h"
+#include "ebb/base/node_local.h"
 #include "ebb/object/home.h"
 #include "ebb/object/node_table.h"
 #include "ebb/platform/translation_table.h"
@@ -47,10 +48,8 @@ struct Moves {
   std::map<ObjectId, Taken> taken;
   std::size_t taken_bytes = 0;
 };
-Moves& moves() {
-  static Moves instance;
-  return instance;
-}
+NodeLocal<Moves> local_moves;
+Moves& moves() { return *local_moves; }
 
 std::optional<Given> find_given(ObjectId id) {
   const std::lock_guard guard(moves().mutex);

@@ -10,11 +10,10 @@
 #include "ebb/async/completion.h"
 #include "ebb/async/core.h"
 #include "ebb/async/on_core.h"
+#include "ebb/base/node_local.h"
 
 namespace ebb {
 namespace {
-// Release when set, before any core calls; acquire where read, because other cores follow it.
-constinit std::atomic<detail::NodeLink*> current_link{nullptr};
 
 /// An event that waits for another view: of its core, except for its place in the list.
 struct ViewWaiter {
@@ -29,8 +28,14 @@ struct ViewWaiter {
     done.complete();
   }
 };
-std::mutex view_mutex;                                   // guards the list
-std::vector<std::shared_ptr<ViewWaiter>> view_waiters;   // bounded by the objects that follow the membership
+
+struct Links {
+  // Release when set, before any core calls; acquire where read, because other cores follow it.
+  std::atomic<detail::NodeLink*> current{nullptr};
+  std::mutex mutex;                                   // guards the list
+  std::vector<std::shared_ptr<ViewWaiter>> waiters;   // bounded by the objects that follow the membership
+};
+detail::NodeLocal<Links> links;
 }  // namespace
 
 NodeId this_node() noexcept {
@@ -60,21 +65,21 @@ task<void> wait_for_view_change(std::uint64_t version, platform::Duration at_mos
   waiter->core = Core::current().index();
   waiter->timer = Core::current().call_after(at_most, [waiter] { waiter->settle(); });
   {
-    const std::lock_guard guard(view_mutex);
-    view_waiters.push_back(waiter);
+    const std::lock_guard guard(links->mutex);
+    links->waiters.push_back(waiter);
   }
   // It may have changed before the waiter was in the list.
   if (cluster_view_version() != version) waiter->settle();
   co_await waiter->done;
-  const std::lock_guard guard(view_mutex);
-  std::erase(view_waiters, waiter);
+  const std::lock_guard guard(links->mutex);
+  std::erase(links->waiters, waiter);
 }
 
 void notify_view_changed() {
   std::vector<std::shared_ptr<ViewWaiter>> woken;
   {
-    const std::lock_guard guard(view_mutex);
-    woken.swap(view_waiters);
+    const std::lock_guard guard(links->mutex);
+    woken.swap(links->waiters);
   }
   for (const auto& waiter : woken) {
     spawn_on_when_room(waiter->core, [waiter] { waiter->settle(); });
@@ -95,8 +100,8 @@ void require_lease_still() {
                                                   " lost touch with the front end while the call ran"));
 }
 
-void set_node_link(NodeLink* link) noexcept { current_link.store(link, std::memory_order_release); }
-NodeLink* node_link() noexcept { return current_link.load(std::memory_order_acquire); }
+void set_node_link(NodeLink* link) noexcept { links->current.store(link, std::memory_order_release); }
+NodeLink* node_link() noexcept { return links->current.load(std::memory_order_acquire); }
 
 task<Result<Bytes>> call_elsewhere(NodeId node, CoreIndex core, ObjectId object, std::uint64_t method,
                                    platform::Duration timeout, Bytes arguments) {

@@ -9,6 +9,7 @@
 #include "ebb/async/core.h"
 #include "ebb/async/on_core.h"
 #include "ebb/async/sleep.h"
+#include "ebb/base/node_local.h"
 #include "ebb/object/static_object.h"
 #include "ebb/platform/translation_table.h"
 
@@ -42,14 +43,22 @@ struct Construction {
   Context* maker;
   std::vector<Context*> waiting;
 };
-thread_local std::vector<Construction> constructions;
+struct Constructions {
+  std::array<std::vector<Construction>, kMaxCores> of_core;  // each used on its core only
+};
+detail::NodeLocal<Constructions> all_constructions;
+std::vector<Construction>& constructions_here() {
+  return all_constructions->of_core[to_number(Core::current().index())];
+}
 
 auto construction_of(ObjectId id) {
+  std::vector<Construction>& constructions = constructions_here();
   return std::find_if(constructions.begin(), constructions.end(), [id](const auto& each) { return each.id == id; });
 }
 
 // Waits until no event of this core constructs its representative of `id`.
 void await_construction(ObjectId id) {
+  const std::vector<Construction>& constructions = constructions_here();
   while (!constructions.empty()) {
     const auto running = construction_of(id);
     if (running == constructions.end()) return;
@@ -66,11 +75,11 @@ void await_construction(ObjectId id) {
 // Registers the construction for its lifetime and then wakes who waited, whether it succeeded or threw.
 class ConstructionScope {
  public:
-  explicit ConstructionScope(ObjectId id) : id_(id) { constructions.push_back({id, &Context::current(), {}}); }
+  explicit ConstructionScope(ObjectId id) : id_(id) { constructions_here().push_back({id, &Context::current(), {}}); }
   ~ConstructionScope() {
     const auto mine = construction_of(id_);
     const std::vector<Context*> waiting = std::move(mine->waiting);
-    constructions.erase(mine);
+    constructions_here().erase(mine);
     for (Context* context : waiting) context->resume();
   }
   ConstructionScope(const ConstructionScope&) = delete;
@@ -83,8 +92,8 @@ class ConstructionScope {
 }  // namespace
 
 NodeTable& NodeTable::instance() {
-  static NodeTable table;
-  return table;
+  static detail::NodeLocal<NodeTable> table;
+  return *table;
 }
 
 NodeTable::NodeTable() : directory_(make_memory_directory()) {}

@@ -152,6 +152,9 @@ class NodeTable {
   /// How many objects this node has ever held.
   std::size_t known_objects() const noexcept { return known_.load(std::memory_order_relaxed); }
 
+  /// For instance() alone.
+  NodeTable();
+  ~NodeTable();
   NodeTable(const NodeTable&) = delete;
   NodeTable& operator=(const NodeTable&) = delete;
 
@@ -175,8 +178,6 @@ class NodeTable {
     std::unordered_map<const Entry*, const detail::Implementation*> implementations;  // of those that were swapped
   };
 
-  NodeTable();
-  ~NodeTable();
   Entry* find(ObjectId id) const noexcept;
   Entry* find_or_add(ObjectId id, const detail::TypeDescriptor& type);
   Entry& known(ObjectId id, const detail::TypeDescriptor* type);
