@@ -127,19 +127,23 @@ ClusterView ClusterNode::view() const {
 
 // --- calls ---
 
-task<Result<Bytes>> ClusterNode::call(NodeId node, CoreIndex core, ObjectId object, std::uint64_t method,
-                                      platform::Duration timeout, Bytes arguments) {
-  CallTarget target;
-  target.node = node;
-  target.object = object;
-  target.core = core;
-  target.method = method;
-  target.timeout = timeout;
-  return messenger_->call(std::move(target), std::move(arguments));
+namespace {
+CallTarget target_of(RemoteCall& call) {
+  return {call.node, call.object, call.core, call.method, call.timeout, std::move(call.cancellation), call.trace};
+}
+}  // namespace
+
+task<Result<Bytes>> ClusterNode::call(RemoteCall call, Bytes arguments) {
+  return messenger_->call(target_of(call), std::move(arguments));
+}
+
+task<Result<void>> ClusterNode::send(RemoteCall call, Bytes arguments) {
+  return messenger_->send(target_of(call), std::move(arguments));
 }
 
 task<Result<Bytes>> ClusterNode::on_call(IncomingCall call) {
-  return serve_call(call.object, call.core, call.method, std::move(call.arguments));
+  const CallOrigin origin{call.from, call.deadline, call.trace, call.cancellation};
+  return serve_call(call.object, call.core, call.method, std::move(call.arguments), origin);
 }
 
 task<Result<void>> ClusterNode::end_elsewhere(ObjectId object, std::uint64_t interface_id) {

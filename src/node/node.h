@@ -53,8 +53,8 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   std::uint64_t view_version() const noexcept override;
   ClusterView view() const override;
   bool has_lease() const noexcept override { return options_.authority != nullptr || lease_.valid(); }
-  task<Result<Bytes>> call(NodeId node, CoreIndex core, ObjectId object, std::uint64_t method,
-                           platform::Duration timeout, Bytes arguments) override;
+  task<Result<Bytes>> call(RemoteCall call, Bytes arguments) override;
+  task<Result<void>> send(RemoteCall call, Bytes arguments) override;
   task<Result<void>> end_elsewhere(ObjectId object, std::uint64_t interface_id) override;
   task<Result<std::uint32_t>> swap_elsewhere(ObjectId object, std::uint64_t interface_id,
                                              std::uint64_t implementation) override;

@@ -5,15 +5,10 @@
 
 #include "ebb/async/context.h"
 #include "ebb/async/core.h"
-#include "ebb/async/sleep.h"
 #include "ebb/object/node_table.h"
 
 namespace ebb::detail {
 namespace {
-
-// Pauses double from the first to the longest one.
-constexpr platform::Duration kFirstPause = std::chrono::milliseconds(1);
-constexpr int kLongestPause = 6;  // 64 ms
 
 std::string describe(ObjectId id) { return "object " + std::to_string(id.index()); }
 
@@ -54,13 +49,6 @@ std::uint32_t require_home(ObjectId id, const TypeDescriptor& type) {
   throw ErrorException(Error(Errc::moved, describe(id) + " lives on node " + std::to_string(to_number(home.node)) +
                                               ", core " + std::to_string(to_number(home.core)) +
                                               "; ref::call finds it there"));
-}
-
-task<bool> pause_before_retry(int attempt, platform::Instant deadline) {
-  const platform::Instant until = platform::Clock::now() + kFirstPause * (1 << std::min(attempt, kLongestPause));
-  if (until >= deadline) co_return false;
-  co_await sleep_until(until);
-  co_return true;
 }
 
 Result<void> may_wait_for_home(ObjectId id, const Home& home, const TypeDescriptor& type) {

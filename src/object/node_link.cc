@@ -1,5 +1,7 @@
 #include "ebb/object/node_link.h"
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -9,6 +11,7 @@
 
 #include "ebb/async/completion.h"
 #include "ebb/async/core.h"
+#include "ebb/async/sleep.h"
 #include "ebb/async/on_core.h"
 #include "ebb/base/node_local.h"
 
@@ -103,13 +106,50 @@ void require_lease_still() {
 void set_node_link(NodeLink* link) noexcept { links->current.store(link, std::memory_order_release); }
 NodeLink* node_link() noexcept { return links->current.load(std::memory_order_acquire); }
 
+namespace {
+
+// Pauses double from the first to the longest one.
+constexpr platform::Duration kFirstPause = std::chrono::milliseconds(1);
+constexpr int kLongestPause = 6;  // 64 ms
+
+Error no_cluster(NodeId node) {
+  return Error(Errc::node_gone, "this program is no cluster, so there is no node " + std::to_string(to_number(node)));
+}
+
+}  // namespace
+
+task<bool> pause_before_retry(int attempt, platform::Instant deadline) {
+  // Callers that were turned away together do not come back together.
+  std::array<std::byte, 1> random{};
+  platform::fill_random(random);
+  const platform::Duration pause = kFirstPause * (1 << std::min(attempt, kLongestPause));
+  const platform::Instant until = platform::Clock::now() + pause + pause / 4 * static_cast<int>(random[0]) / 256;
+  if (until >= deadline) co_return false;
+  co_await sleep_until(until);
+  co_return true;
+}
+
+task<Result<Bytes>> call_elsewhere(RemoteCall call, Bytes arguments) {
+  NodeLink* link = node_link();
+  if (link == nullptr) co_return no_cluster(call.node);
+  co_return co_await link->call(std::move(call), std::move(arguments));
+}
+
 task<Result<Bytes>> call_elsewhere(NodeId node, CoreIndex core, ObjectId object, std::uint64_t method,
                                    platform::Duration timeout, Bytes arguments) {
+  RemoteCall call;
+  call.node = node;
+  call.core = core;
+  call.object = object;
+  call.method = method;
+  call.timeout = timeout;
+  return call_elsewhere(std::move(call), std::move(arguments));
+}
+
+task<Result<void>> send_elsewhere(RemoteCall call, Bytes arguments) {
   NodeLink* link = node_link();
-  if (link == nullptr) {
-    co_return Error(Errc::node_gone, "this program is no cluster, so there is no node " + std::to_string(to_number(node)));
-  }
-  co_return co_await link->call(node, core, object, method, timeout, std::move(arguments));
+  if (link == nullptr) co_return no_cluster(call.node);
+  co_return co_await link->send(std::move(call), std::move(arguments));
 }
 
 }  // namespace detail

@@ -330,10 +330,9 @@ task<bool> NodeTable::end_here(ObjectId id, Entry* entry, const detail::TypeDesc
   };
   // An event of its own, which can block.
   void* representative = co_await on_core(Core::current().index(), take);
-  const platform::Instant give_up = platform::Clock::now() + kDrainLimit;
-  for (platform::Duration pause = kFirstLook; calls_under_way(id) != 0; pause = std::min(2 * pause, kLongestLook)) {
-    if (platform::Clock::now() > give_up) co_return false;
-    co_await sleep_for(pause);
+  if (!co_await calls_ended(id, platform::Clock::now() + kDrainLimit)) {
+    cancel_calls(id);
+    if (!co_await calls_ended(id, platform::Clock::now() + kCancelLimit)) co_return false;
   }
   if (representative != nullptr) type->end_representative(representative, entry->root);
   co_return true;
@@ -395,8 +394,36 @@ std::uint32_t NodeTable::calls_under_way(ObjectId id) const noexcept {
   return found == calls.end() ? 0 : found->second;
 }
 
+task<bool> NodeTable::calls_ended(ObjectId id, platform::Instant limit) const {
+  for (platform::Duration pause = kFirstLook; calls_under_way(id) != 0; pause = std::min(2 * pause, kLongestLook)) {
+    if (platform::Clock::now() > limit) co_return false;
+    co_await sleep_for(pause);
+  }
+  co_return true;
+}
+
+void NodeTable::link(detail::ServedContext& context) noexcept {
+  detail::ServedContext*& first = calls_[to_number(Core::current().index())].contexts;
+  context.next = first;
+  if (first != nullptr) first->previous = &context;
+  first = &context;
+}
+
+void NodeTable::unlink(detail::ServedContext& context) noexcept {
+  detail::ServedContext*& first = calls_[to_number(Core::current().index())].contexts;
+  (context.previous != nullptr ? context.previous->next : first) = context.next;
+  if (context.next != nullptr) context.next->previous = context.previous;
+}
+
+void NodeTable::cancel_calls(ObjectId id) {
+  // Those who wait for a token are resumed later, so no call ends meanwhile.
+  for (detail::ServedContext* each = calls_[to_number(Core::current().index())].contexts; each != nullptr; each = each->next) {
+    if (each->id() == id) each->cancel();
+  }
+}
+
 detail::CallUnderWay::CallUnderWay(ObjectId id) : id_(id) {
-  ++NodeTable::instance().calls_[to_number(Core::current().index())].under_way[id];
+  count_ = ++NodeTable::instance().calls_[to_number(Core::current().index())].under_way[id];
 }
 
 detail::CallUnderWay::~CallUnderWay() {

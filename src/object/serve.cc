@@ -1,4 +1,6 @@
 // Calls from other nodes, carried out on this one.
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -6,6 +8,7 @@
 #include "ebb/async/core.h"
 #include "ebb/async/on_core.h"
 #include "ebb/async/when_all.h"
+#include "ebb/object/call_context.h"
 #include "ebb/object/node_link.h"
 #include "ebb/object/node_table.h"
 #include "ebb/object/type.h"
@@ -21,10 +24,25 @@ Error no_such_method(const TypeDescriptor& type) {
                                          " has no such method: the programs were built from different headers");
 }
 
+Error overloaded(ObjectId id) {
+  return Error(Errc::overloaded, "a core of node " + std::to_string(to_number(this_node())) + " works on " +
+                                     std::to_string(kMaxCallsPerObject) + " calls of object " +
+                                     std::to_string(id.index()) + "; nothing ran, try again later");
+}
+
+bool may_take_context(ObjectId id, std::uint64_t method) {
+  const TypeDescriptor* type = NodeTable::instance().type_of(id);
+  const RemoteMethod* found = type == nullptr ? nullptr : type->find(method);
+  return type == nullptr || (found != nullptr && found->takes_context);
+}
+
 // On the core whose representative is meant; in an event that can block, unless the representative is there.
-task<Result<Bytes>> serve_here(ObjectId id, std::uint64_t method, Bytes arguments) {
+task<Result<Bytes>> serve_here(ObjectId id, std::uint64_t method, Bytes arguments, CallOrigin origin) {
   std::exception_ptr thrown;
   try {
+    if (origin.deadline != kNoDeadline && platform::Clock::now() > origin.deadline) {
+      co_return Error(Errc::deadline_exceeded, "the call came to its turn too late; nothing ran");
+    }
     NodeTable& table = NodeTable::instance();
     void* representative = platform::translate(id);
     if (representative == nullptr) representative = table.miss(id);
@@ -32,11 +50,18 @@ task<Result<Bytes>> serve_here(ObjectId id, std::uint64_t method, Bytes argument
     const RemoteMethod* found = type.find(method);
     if (found == nullptr) co_return no_such_method(type);
     const CallUnderWay call(id);
-    if (!type.exclusive) co_return co_await found->invoke(representative, std::move(arguments));
+    if (call.count() > kMaxCallsPerObject && id >= kFirstApplicationObject) co_return overloaded(id);
+    std::optional<ServedContext> served;
+    const call_context* context = nullptr;
+    if (found->takes_context) {
+      served.emplace(id, origin);
+      context = &served->context();
+    }
+    if (!type.exclusive) co_return co_await found->invoke(representative, std::move(arguments), context);
     require_lease();
     // Two statements: gcc 12 mishandles conditional operands of co_await.
     task<Result<Bytes>> work = type.serve != nullptr ? type.serve(id, representative, *found, std::move(arguments))
-                                                     : found->invoke(representative, std::move(arguments));
+                                                     : found->invoke(representative, std::move(arguments), context);
     Result<Bytes> answer = co_await std::move(work);
     require_lease_still();
     co_return answer;
@@ -51,7 +76,7 @@ task<Result<Bytes>> serve_existing(ObjectId id, std::uint64_t method, Bytes argu
   if (platform::translate(id) == nullptr) {
     co_return Error(Errc::no_such_object, "object " + std::to_string(id.index()) + " was destroyed meanwhile");
   }
-  co_return co_await serve_here(id, method, std::move(arguments));
+  co_return co_await serve_here(id, method, std::move(arguments), CallOrigin());
 }
 
 task<Result<Bytes>> serve_all(ObjectId id, std::uint64_t method, Bytes arguments) {
@@ -78,7 +103,7 @@ task<Result<Bytes>> serve_all(ObjectId id, std::uint64_t method, Bytes arguments
 
 }  // namespace
 
-task<Result<Bytes>> serve_call(ObjectId id, CoreIndex core, std::uint64_t method, Bytes arguments) {
+task<Result<Bytes>> serve_call(ObjectId id, CoreIndex core, std::uint64_t method, Bytes arguments, CallOrigin origin) {
   if (!id.valid()) co_return Error(Errc::no_such_object, "a call names an object id that does not exist");
   if (core == kAllCores) co_return co_await serve_all(id, method, std::move(arguments));
   const CoreIndex here = Core::current().index();
@@ -89,11 +114,23 @@ task<Result<Bytes>> serve_call(ObjectId id, CoreIndex core, std::uint64_t method
                                          std::to_string(to_number(target)));
   }
   if (target == here && platform::translate(id) != nullptr) {
-    co_return co_await serve_here(id, method, std::move(arguments));
+    co_return co_await serve_here(id, method, std::move(arguments), origin);
+  }
+  // A cancellation goes over there by a message.
+  std::optional<CancelRelay> relay;
+  std::shared_ptr<cancel_source> there;
+  if (target != here) {
+    if (origin.cancellation != nullptr && may_take_context(id, method)) {
+      relay.emplace(origin.cancellation->token(), target);
+      there = relay->source();
+    }
+    origin.cancellation = there.get();
   }
   // An event of its own, which can block while a representative is made.
   // Named: gcc 12 destroys the captures of a temporary in a co_await expression twice (bug 99576).
-  auto work = [id, method, moved = std::move(arguments)]() mutable { return serve_here(id, method, std::move(moved)); };
+  auto work = [id, method, origin, there, moved = std::move(arguments)]() mutable {
+    return serve_here(id, method, std::move(moved), origin);
+  };
   co_return co_await on_core(target, std::move(work));
 }
 

@@ -1,6 +1,7 @@
 // Objects that live in one place: a single instance on its home, one core of one node, and calls that find it there.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -42,9 +43,6 @@ bool is_given_away(ObjectId id);
 
 task<Result<void>> migrate(ObjectId id, const TypeDescriptor* type, NodeId node, CoreIndex core);
 
-/// A pause that grows with each attempt, until `deadline`; false if that has come.
-task<bool> pause_before_retry(int attempt, platform::Instant deadline);
-
 /// Runs a method on the home of `id`, by its encoded arguments, wherever that is; home_target::call says the rest.
 task<Result<Bytes>> call_home(ObjectId id, const TypeDescriptor* type, std::uint64_t method, platform::Duration timeout,
                               Bytes arguments);
@@ -68,7 +66,23 @@ class home_target {
   home_target(ObjectId id, platform::Duration timeout) noexcept : id_(id), timeout_(timeout) {}
 
   /// The same, for callers that wait no longer than `timeout` in all.
-  home_target within(platform::Duration timeout) const noexcept { return {id_, timeout}; }
+  home_target within(platform::Duration timeout) const {
+    home_target result = *this;
+    result.timeout_ = timeout;
+    return result;
+  }
+  /// The same as part of another call: its deadline, its cancellation and its trace hold for this one too.
+  home_target under(const call_context& context) const {
+    home_target result = *this;
+    result.options_.inherit(context);
+    return result;
+  }
+  /// The same, ended early (cancelled) when `token` fires.
+  home_target cancelled_by(cancel_token token) const {
+    home_target result = *this;
+    result.options_.own = std::move(token);
+    return result;
+  }
 
   /// Runs a method of the object's interface on its home and brings its result back. Errors: those of
   /// node_target::call; node_gone when the home is gone and its kind is not made anew, or was lost while the call was under way
@@ -86,7 +100,7 @@ class home_target {
   template <auto Member, class Stored>
   static task<Result<detail::MethodResult<Member>>> run(home_target self, Stored arguments) {
     using R = detail::MethodResult<Member>;
-    const platform::Instant deadline = platform::Clock::now() + self.timeout_;
+    const platform::Instant deadline = std::min(self.options_.not_after, platform::Clock::now() + self.timeout_);
     const detail::TypeDescriptor* type = &detail::kTypeDescriptor<T>;
     std::uint32_t stale = 0;
     for (int attempt = 0;; ++attempt) {
@@ -96,7 +110,7 @@ class home_target {
       if (is_member(home->node)) {
         const platform::Duration left = deadline - platform::Clock::now();
         if (left <= platform::Duration::zero()) break;
-        const node_target<T> target(self.id_, home->node, home->core, left);
+        const auto target = node_target<T>(self.id_, home->node, home->core, left).with_options(self.options_);
         Stored copy = arguments;
         Result<R> answer = co_await std::apply(
             [&target](auto&... each) { return target.template call<Member>(std::move(each)...); }, copy);
@@ -108,6 +122,7 @@ class home_target {
       // A home that was news is worth an attempt at once; one that is known to fail is not.
       if (attempt == 0 && known) continue;
       if (!co_await detail::pause_before_retry(attempt, deadline)) break;
+      if (self.options_.cancelled()) co_return Error(Errc::cancelled, "the caller cancelled the call; nothing ran");
     }
     co_return Error(Errc::deadline_exceeded,
                     "no home of object " + std::to_string(self.id_.index()) + " could be reached in time; nothing ran");
@@ -115,6 +130,7 @@ class home_target {
 
   ObjectId id_;
   platform::Duration timeout_;
+  detail::CallOptions options_;
 };
 
 /// One instance in the whole cluster, on the core that created the object (or the one named to create_at). Calls are

@@ -5,10 +5,13 @@
 #include <cstdint>
 #include <vector>
 
+#include "ebb/async/cancellation.h"
 #include "ebb/async/task.h"
 #include "ebb/base/bytes.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
+#include "ebb/base/trace_context.h"
+#include "ebb/object/call_context.h"
 #include "ebb/platform/platform.h"
 
 namespace ebb {
@@ -35,6 +38,17 @@ struct ClusterView {
   std::vector<Node> nodes;
 };
 
+/// A call to another node.
+struct RemoteCall {
+  NodeId node = kNoNode;
+  CoreIndex core = kAnyCore;
+  ObjectId object;
+  std::uint64_t method = 0;
+  platform::Duration timeout = kDefaultTimeout;
+  cancel_token cancellation;
+  TraceContext trace;
+};
+
 /// Every core may call.
 class NodeLink {
  public:
@@ -49,8 +63,9 @@ class NodeLink {
   /// end. Asked before an answer is made and again before it is given.
   virtual bool has_lease() const noexcept = 0;
   /// See Messenger::call.
-  virtual task<Result<Bytes>> call(NodeId node, CoreIndex core, ObjectId object, std::uint64_t method,
-                                   platform::Duration timeout, Bytes arguments) = 0;
+  virtual task<Result<Bytes>> call(RemoteCall call, Bytes arguments) = 0;
+  /// See Messenger::send.
+  virtual task<Result<void>> send(RemoteCall call, Bytes arguments) = 0;
   /// Ends an object's parts on all other nodes; the first error, but a node that is gone is none.
   virtual task<Result<void>> end_elsewhere(ObjectId object, std::uint64_t interface_id) = 0;
   /// NodeTable::swap on all other nodes; how many representatives were replaced, or the first error.
@@ -81,12 +96,24 @@ void require_lease_still();
 /// A call to a core of another node. Errors: NodeLink::call's; node_gone in a program that is no cluster.
 task<Result<Bytes>> call_elsewhere(NodeId node, CoreIndex core, ObjectId object, std::uint64_t method,
                                    platform::Duration timeout, Bytes arguments);
+task<Result<Bytes>> call_elsewhere(RemoteCall call, Bytes arguments);
+/// One that is not answered; see Messenger::send.
+task<Result<void>> send_elsewhere(RemoteCall call, Bytes arguments);
+
+/// A pause that grows with each attempt, from 1 to 64 ms and a little at random, until `deadline`; false if that has come.
+task<bool> pause_before_retry(int attempt, platform::Instant deadline);
+
+/// Of one object a core works on so many calls from other nodes at a time; those beyond are `overloaded`, and their callers
+/// try again. Objects of the runtime have no such bound but the messenger's.
+inline constexpr std::uint32_t kMaxCallsPerObject = 1024;
 
 /// Carries out a call that came from another node. `core`: a core of this node; kAnyCore: this one; kAllCores: every
 /// representative there is, and the answer is the list of their answers in the order of the cores. Errors:
 /// no_such_object, no_such_method, interface_mismatch (the program lacks the type), not_found (no such core),
-/// application_error, malformed. The caller's event need not be able to block.
-task<Result<Bytes>> serve_call(ObjectId object, CoreIndex core, std::uint64_t method, Bytes arguments);
+/// application_error, malformed, overloaded (kMaxCallsPerObject), deadline_exceeded (it came too late, and nothing ran). The
+/// caller's event need not be able to block.
+task<Result<Bytes>> serve_call(ObjectId object, CoreIndex core, std::uint64_t method, Bytes arguments,
+                               CallOrigin origin = {});
 
 }  // namespace detail
 }  // namespace ebb

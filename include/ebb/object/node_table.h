@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ebb/async/task.h"
+#include "ebb/async/core.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "ebb/object/directory.h"
@@ -53,9 +54,12 @@ class CallUnderWay {
   ~CallUnderWay();
   CallUnderWay(const CallUnderWay&) = delete;
   CallUnderWay& operator=(const CallUnderWay&) = delete;
+  /// How many there were of the object on this core when it began, itself among them.
+  std::uint32_t count() const noexcept { return count_; }
 
  private:
   const ObjectId id_;
+  std::uint32_t count_;
 };
 
 /// `work`, counted.
@@ -144,10 +148,18 @@ class NodeTable {
 
   /// How long end() waits for calls under way, and swap() for a moment without any.
   static constexpr platform::Duration kDrainLimit = std::chrono::seconds(20);
+  /// How long it waits for those whose tokens it has fired then.
+  static constexpr platform::Duration kCancelLimit = std::chrono::seconds(5);
   static constexpr platform::Duration kSwapLimit = std::chrono::seconds(5);
 
   /// Calls under way on this core that count. This core only.
   std::uint32_t calls_under_way(ObjectId id) const noexcept;
+  /// Waits until there are none; false if that has not come by `limit`. This core only.
+  task<bool> calls_ended(ObjectId id, platform::Instant limit) const;
+  /// One-way calls that this core makes within the node and that have not ended. This core only.
+  std::uint32_t& own_sends() noexcept { return calls_[to_number(Core::current().index())].own_sends; }
+  /// Fires the tokens of those that took a call_context. This core only.
+  void cancel_calls(ObjectId id);
 
   /// How many objects this node has ever held.
   std::size_t known_objects() const noexcept { return known_.load(std::memory_order_relaxed); }
@@ -160,6 +172,7 @@ class NodeTable {
 
  private:
   friend class detail::CallUnderWay;
+  friend class detail::ServedContext;
   using Entry = detail::ObjectEntry;
   static constexpr std::size_t kPageSlots = 4096;
   static constexpr std::size_t kPages = kMaxObjects / kPageSlots;
@@ -187,6 +200,8 @@ class NodeTable {
   const detail::Implementation* implementation_of(ObjectId id, const Entry& entry);
   task<bool> end_here(ObjectId id, Entry* entry, const detail::TypeDescriptor* type);
   task<Result<bool>> swap_here(ObjectId id, Entry* entry, const detail::Implementation* implementation);
+  void link(detail::ServedContext& context) noexcept;
+  void unlink(detail::ServedContext& context) noexcept;
   Shard& shard_of(ObjectId id) noexcept { return shards_[id.index() % kShards]; }
 
   std::unique_ptr<Directory> directory_;
@@ -194,6 +209,8 @@ class NodeTable {
   std::array<Shard, kShards> shards_;
   struct alignas(64) CoreCalls {
     std::unordered_map<ObjectId, std::uint32_t> under_way;  // bounded by the core's calls
+    detail::ServedContext* contexts = nullptr;                 // of those that took one
+    std::uint32_t own_sends = 0;                               // one-way calls of this core within the node
   };
   std::array<CoreCalls, kMaxCores> calls_;  // each used on its core only
   std::atomic<std::size_t> known_{0};

@@ -161,7 +161,9 @@ class partition_target {
       detail::require_lease();
       const detail::Partitioning::Use use(self.id_, detail::kTypeDescriptor<T>, self.partition_);
       T* instance = static_cast<T*>(use.instance());
-      auto invoke = [instance](auto&... each) { return std::invoke(Member, *instance, std::move(each)...); };
+      auto invoke = [instance](auto&... each) {
+        return detail::invoke_method<Member>(detail::kNoContext, *instance, std::move(each)...);
+      };
       using Return = typename detail::SignatureOf<Member>::return_type;
       if constexpr (std::is_void_v<Return>) {
         std::apply(invoke, arguments);

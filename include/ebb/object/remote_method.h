@@ -26,10 +26,16 @@ Error to_error(std::exception_ptr exception);
 struct RemoteMethod {
   std::uint64_t id;
   std::string_view name;
-  /// Runs it on `representative`, which must stay until the task ends. Errors: malformed (the arguments do not
-  /// decode), application_error (it threw), what the method itself answers.
-  task<Result<Bytes>> (*invoke)(void* representative, Bytes arguments);
-  bool reads;  ///< a const method
+  task<Result<Bytes>> (*run)(void* representative, Bytes arguments, const call_context* context);
+  bool reads;          ///< a const method
+  bool takes_context;  ///< its first parameter is a call_context
+
+  /// Runs it on `representative`, which must stay until the task ends, and so must `context` (nullptr: that of a call without
+  /// a deadline, which nobody cancels). Errors: malformed (the arguments do not decode), application_error (it threw), what the
+  /// method itself answers.
+  task<Result<Bytes>> invoke(void* representative, Bytes arguments, const call_context* context = nullptr) const {
+    return run(representative, std::move(arguments), context);
+  }
 };
 
 /// A result, as bytes; a method that answers a Result gives its error instead.
@@ -48,7 +54,7 @@ Result<Bytes> encode_result(Result<T>&& result) {
 }
 
 template <class T, auto Member>
-task<Result<Bytes>> invoke_encoded(void* representative, Bytes encoded) {
+task<Result<Bytes>> invoke_encoded(void* representative, Bytes encoded, const call_context* context) {
   using Shape = SignatureOf<Member>;
   using Return = typename Shape::return_type;
   std::exception_ptr thrown;
@@ -62,8 +68,9 @@ task<Result<Bytes>> invoke_encoded(void* representative, Bytes encoded) {
       co_return Error(Errc::malformed, "a call has arguments where its method takes none; the caller's program is broken");
     }
     encoded = Bytes();
-    auto call = [representative](auto&... each) -> Return {
-      return std::invoke(Member, *static_cast<T*>(representative), std::move(each)...);
+    auto call = [representative, context](auto&... each) -> Return {
+      return invoke_method<Member>(context != nullptr ? *context : kNoContext, *static_cast<T*>(representative),
+                                   std::move(each)...);
     };
     if constexpr (IsTask<Return>::value) {
       if constexpr (std::is_same_v<Return, task<void>>) {
@@ -93,7 +100,7 @@ constexpr auto remote_methods() noexcept {
   [[maybe_unused]] auto add = [&]<class Method>() {
     if constexpr (SignatureOf<Method::member>::kTravels) {
       table[next++] = {Interface::template method_id<Method::member>(), Method::name, &invoke_encoded<T, Method::member>,
-                       SignatureOf<Method::member>::kConst};
+                       SignatureOf<Method::member>::kConst, SignatureOf<Method::member>::kTakesContext};
     }
   };
   (add.template operator()<Methods>(), ...);

@@ -3,16 +3,19 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "ebb/async/on_core.h"
 #include "ebb/async/task.h"
 #include "ebb/base/result.h"
+#include "ebb/object/call_context.h"
 #include "ebb/wire/codec.h"
 
 namespace ebb::detail {
@@ -58,6 +61,7 @@ inline constexpr bool kResultTravels<R> = wire::travels<R>;
 template <bool Const, class Class, class Return, class... Parameters>
 struct MethodShape {
   static constexpr bool kConst = Const;
+  static constexpr bool kTakesContext = false;
   using class_type = Class;
   using return_type = Return;
   using result = typename Unwrapped<Return>::type;
@@ -75,18 +79,42 @@ struct MethodShape {
   }
 };
 
+/// The same with a first parameter that the runtime fills in: no argument, and no part of the name.
+template <bool Const, class Class, class Return, class... Parameters>
+struct MethodWithContext : MethodShape<Const, Class, Return, Parameters...> {
+  static constexpr bool kTakesContext = true;
+};
+template <bool Const, class Class, class Return, class... Parameters>
+struct ShapeOf {
+  using type = MethodShape<Const, Class, Return, Parameters...>;
+};
+template <bool Const, class Class, class Return, class... Parameters>
+struct ShapeOf<Const, Class, Return, const call_context&, Parameters...> {
+  using type = MethodWithContext<Const, Class, Return, Parameters...>;
+};
+
 template <class Member>
 struct Signature;
 template <class C, class R, class... A>
-struct Signature<R (C::*)(A...)> : MethodShape<false, C, R, A...> {};
+struct Signature<R (C::*)(A...)> : ShapeOf<false, C, R, A...>::type {};
 template <class C, class R, class... A>
-struct Signature<R (C::*)(A...) const> : MethodShape<true, C, R, A...> {};
+struct Signature<R (C::*)(A...) const> : ShapeOf<true, C, R, A...>::type {};
 template <class C, class R, class... A>
-struct Signature<R (C::*)(A...) noexcept> : MethodShape<false, C, R, A...> {};
+struct Signature<R (C::*)(A...) noexcept> : ShapeOf<false, C, R, A...>::type {};
 template <class C, class R, class... A>
-struct Signature<R (C::*)(A...) const noexcept> : MethodShape<true, C, R, A...> {};
+struct Signature<R (C::*)(A...) const noexcept> : ShapeOf<true, C, R, A...>::type {};
 
 template <auto Member>
 using SignatureOf = Signature<decltype(Member)>;
+
+/// Runs a method with the context of its call, if it takes one. The context must stay until the method has ended.
+template <auto Member, class T, class... Arguments>
+decltype(auto) invoke_method(const call_context& context, T& object, Arguments&&... arguments) {
+  if constexpr (SignatureOf<Member>::kTakesContext) {
+    return std::invoke(Member, object, context, std::forward<Arguments>(arguments)...);
+  } else {
+    return std::invoke(Member, object, std::forward<Arguments>(arguments)...);
+  }
+}
 
 }  // namespace ebb::detail

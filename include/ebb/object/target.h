@@ -1,9 +1,11 @@
 // Where a call goes: another core of this node, or a core of any node.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -13,6 +15,8 @@
 #include "ebb/async/task.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
+#include "ebb/object/call_context.h"
+#include "ebb/object/local_call.h"
 #include "ebb/object/node_link.h"
 #include "ebb/object/node_table.h"
 #include "ebb/object/signature.h"
@@ -70,12 +74,67 @@ class target {
     static_assert(detail::SignatureOf<Member>::kConst || !detail::kReadOnlyHere<T>,
                   "representatives of this kind are only read where they are: change the object with "
                   "`object.call<&T::method>(...)`");
-    return run<Member, Arguments...>(id_, core_, std::move(arguments)...);
+    if (options_.plain()) return run<Member, Arguments...>(id_, core_, detail::LocalOrigin(), std::move(arguments)...);
+    return run_limited<Member, Arguments...>(id_, core_, options_, std::move(arguments)...);
+  }
+
+  /// The same without an answer: the value says that the call has been started, and what comes of it nobody hears. Errors:
+  /// overloaded, when too many of this core are under way.
+  template <auto Member, class... Arguments>
+  task<Result<void>> send(Arguments... arguments) const {
+    return start<Member, Arguments...>(*this, std::move(arguments)...);
+  }
+
+  /// The same as part of another call: its deadline, its cancellation and its trace hold for this one too.
+  target under(const call_context& context) const { return with([&context](auto& options) { options.inherit(context); }); }
+  /// The same, for callers that wait no longer than `timeout` from now. The method may go on.
+  target within(platform::Duration timeout) const {
+    const platform::Instant limit = platform::Clock::now() + timeout;
+    return with([limit](auto& options) { options.not_after = std::min(options.not_after, limit); });
+  }
+  /// The same, ended early (cancelled) when `token` fires; the method may go on, and sees it in its call_context.
+  target cancelled_by(cancel_token token) const {
+    return with([&token](auto& options) { options.own = std::move(token); });
+  }
+  /// For other targets.
+  target with_options(detail::CallOptions options) const {
+    return with([&options](auto& mine) { mine = std::move(options); });
   }
 
  private:
+  template <class Change>
+  target with(Change change) const {
+    target result = *this;
+    change(result.options_);
+    return result;
+  }
+
   template <auto Member, class... Arguments>
-  static task<Result<detail::MethodResult<Member>>> run(ObjectId id, CoreIndex core, Arguments... arguments) {
+  static task<Result<void>> start(target self, Arguments... arguments) {
+    if (Result<void> room = detail::begin_own_send(); !room) co_return room;
+    detail::run_own_send(self.template call<Member, Arguments...>(std::move(arguments)...));
+    co_return Result<void>();
+  }
+
+  template <auto Member, class... Arguments>
+  static task<Result<detail::MethodResult<Member>>> run_limited(ObjectId id, CoreIndex core, detail::CallOptions options,
+                                                                Arguments... arguments) {
+    if (Result<void> wanted = detail::still_wanted(options); !wanted) co_return std::move(wanted).error();
+    const detail::JoinedToken joined(options);
+    detail::LocalOrigin origin{options.not_after, options.trace, nullptr};
+    std::optional<detail::CancelRelay> relay;
+    if (detail::SignatureOf<Member>::kTakesContext && joined.token().can_be_cancelled()) {
+      relay.emplace(joined.token(), core == kAnyCore ? Core::current().index() : core);
+      origin.cancellation = relay->source();
+    }
+    task<Result<detail::MethodResult<Member>>> work =
+        run<Member, Arguments...>(id, core, std::move(origin), std::move(arguments)...);
+    co_return co_await detail::until(std::move(work), options.not_after, joined.token());
+  }
+
+  template <auto Member, class... Arguments>
+  static task<Result<detail::MethodResult<Member>>> run(ObjectId id, CoreIndex core, detail::LocalOrigin origin,
+                                                        Arguments... arguments) {
     std::exception_ptr thrown;
     try {
       if (core == kAnyCore) core = Core::current().index();
@@ -83,13 +142,25 @@ class target {
         co_return Error(Errc::not_found, "this node has " + std::to_string(Core::count()) + " cores, and no core " +
                                              std::to_string(to_number(core)));
       }
-      auto work = [id, packed = std::tuple<Arguments...>(std::move(arguments)...)]() mutable {
+      auto work = [id, origin = std::move(origin), packed = std::tuple<Arguments...>(std::move(arguments)...)]() mutable {
         if constexpr (detail::is_exclusive<policy_of<T>>()) detail::require_lease();
         T& object = detail::representative<T>(id);
-        auto invoke = [&object](Arguments&... each) { return std::invoke(Member, object, std::move(each)...); };
-        if constexpr (detail::IsTask<typename detail::SignatureOf<Member>::return_type>::value) {
-          return detail::counted(id, std::apply(invoke, packed));
+        using Return = typename detail::SignatureOf<Member>::return_type;
+        if constexpr (!detail::SignatureOf<Member>::kTakesContext) {
+          auto invoke = [&object](Arguments&... each) { return std::invoke(Member, object, std::move(each)...); };
+          if constexpr (detail::IsTask<Return>::value) {
+            return detail::counted(id, std::apply(invoke, packed));
+          } else {
+            return std::apply(invoke, packed);
+          }
+        } else if constexpr (detail::IsTask<Return>::value) {
+          using Value = typename Return::value_type;
+          return detail::counted(id, detail::run_in_context<Member, Value>(id, &object, origin, &packed));
         } else {
+          const detail::ServedContext served(id, origin.origin());
+          auto invoke = [&object, &served](Arguments&... each) -> Return {
+            return detail::invoke_method<Member>(served.context(), object, std::move(each)...);
+          };
           return std::apply(invoke, packed);
         }
       };
@@ -110,6 +181,7 @@ class target {
 
   ObjectId id_;
   CoreIndex core_;
+  detail::CallOptions options_;
 };
 
 /// The representatives of an object on one node: one core's, or that of whichever core the call reaches first.
@@ -121,12 +193,37 @@ class node_target {
 
   /// The same, for callers that wait no longer than `timeout` (instead of kDefaultTimeout; at most
   /// Messenger::kMaxTimeout).
-  node_target within(platform::Duration timeout) const noexcept { return {id_, node_, core_, timeout}; }
+  node_target within(platform::Duration timeout) const {
+    node_target result = *this;
+    result.timeout_ = timeout;
+    result.limited_ = true;
+    return result;
+  }
+  /// The same as part of another call: its deadline, its cancellation and its trace hold for this one too.
+  node_target under(const call_context& context) const {
+    node_target result = *this;
+    result.options_.inherit(context);
+    return result;
+  }
+  /// The same, ended early (cancelled) when `token` fires. The far method sees it in its call_context; it may have run.
+  node_target cancelled_by(cancel_token token) const {
+    node_target result = *this;
+    result.options_.own = std::move(token);
+    return result;
+  }
+  /// For other targets.
+  node_target with_options(detail::CallOptions options) const {
+    node_target result = *this;
+    result.options_ = std::move(options);
+    return result;
+  }
 
   /// Runs a method of the object's interface there and brings its result back. What cannot travel does not compile.
-  /// Where the node is this one, it is target::call, with no deadline. Errors: those of target::call (the exception is
-  /// the far one's), and of Messenger::call: node_gone, deadline_exceeded, too_large, overloaded. no_such_method when
-  /// that node runs a program with another interface.
+  /// Where the node is this one, it is target::call, with no deadline but one that was asked for. Runs at most once: it is sent
+  /// again only where the answer was `overloaded`, since then nothing ran, after a pause that grows to 64 ms, until the
+  /// deadline. Errors: those of target::call (the exception is the far one's), and of Messenger::call: node_gone,
+  /// deadline_exceeded, cancelled, too_large, overloaded (until the deadline). no_such_method when that node runs a program
+  /// with another interface.
   template <auto Member, class... Arguments>
   task<Result<detail::MethodResult<Member>>> call(Arguments&&... arguments) const {
     using Shape = detail::SignatureOf<Member>;
@@ -136,33 +233,82 @@ class node_target {
                        typename Shape::stored(std::forward<Arguments>(arguments)...));
   }
 
+  /// The same without an answer: the value says that the call has been queued, which waits for room. It runs at most once, and
+  /// where the node is lost or has no room for it, not at all. Errors: those of Messenger::send.
+  template <auto Member, class... Arguments>
+  task<Result<void>> send(Arguments&&... arguments) const {
+    using Shape = detail::SignatureOf<Member>;
+    static_assert(Shape::kTravels, "a parameter or the result of this method cannot travel between nodes");
+    return start<Member>(*this, T::interface::template method_id<Member>(),
+                         typename Shape::stored(std::forward<Arguments>(arguments)...));
+  }
+
  private:
+  /// Of a call that is made now.
+  platform::Instant deadline() const noexcept {
+    return std::min(options_.not_after, platform::Clock::now() + timeout_);
+  }
+  target<T> here() const {
+    target<T> result = target<T>(id_, core_).with_options(options_);
+    return limited_ ? result.within(timeout_) : result;
+  }
+  detail::RemoteCall remote(std::uint64_t method, platform::Duration timeout, const cancel_token& token) const {
+    return {node_, core_, id_, method, timeout, token, options_.trace};
+  }
+  template <class Stored>
+  static Bytes encoded(const Stored& arguments) {
+    if constexpr (std::tuple_size_v<Stored> != 0) return wire::encode(arguments);
+    return {};
+  }
+
+  template <auto Member, class Stored>
+  static task<Result<void>> start(node_target self, std::uint64_t method, Stored arguments) {
+    if (self.node_ == this_node()) {
+      const target<T> here = self.here();
+      co_return co_await std::apply([&here](auto&... each) { return here.template send<Member>(std::move(each)...); },
+                                    arguments);
+    }
+    if (Result<void> wanted = detail::still_wanted(self.options_); !wanted) co_return wanted;
+    const detail::JoinedToken joined(self.options_);
+    detail::RemoteCall call = self.remote(method, self.deadline() - platform::Clock::now(), joined.token());
+    co_return co_await detail::send_elsewhere(std::move(call), encoded(arguments));
+  }
+
   template <auto Member, class Stored>
   static task<Result<detail::MethodResult<Member>>> run(node_target self, std::uint64_t method, Stored arguments) {
     using R = detail::MethodResult<Member>;
     if (self.node_ == this_node()) {
-      const target<T> here(self.id_, self.core_);
+      const target<T> here = self.here();
       co_return co_await std::apply(
           [&here](auto&... each) { return here.template call<Member>(std::move(each)...); }, arguments);
     }
-    Bytes encoded;
-    if constexpr (std::tuple_size_v<Stored> != 0) encoded = wire::encode(arguments);
-    auto answer = co_await detail::call_elsewhere(self.node_, self.core_, self.id_, method, self.timeout_,
-                                                  std::move(encoded));
-    if (!answer) co_return std::move(answer).error();
-    if constexpr (std::is_void_v<R>) {
-      if (answer->empty()) co_return Result<void>();
-    } else {
-      if (auto value = wire::decode<R>(*answer)) co_return *std::move(value);
+    if (Result<void> wanted = detail::still_wanted(self.options_); !wanted) co_return std::move(wanted).error();
+    const detail::JoinedToken joined(self.options_);
+    const platform::Instant deadline = self.deadline();
+    for (int attempt = 0;; ++attempt) {
+      detail::RemoteCall call = self.remote(method, deadline - platform::Clock::now(), joined.token());
+      auto answer = co_await detail::call_elsewhere(std::move(call), encoded(arguments));
+      if (answer.code() == Errc::overloaded) {
+        const bool again = co_await detail::pause_before_retry(attempt, deadline);
+        if (again && !joined.token().is_cancelled()) continue;
+      }
+      if (!answer) co_return std::move(answer).error();
+      if constexpr (std::is_void_v<R>) {
+        if (answer->empty()) co_return Result<void>();
+      } else {
+        if (auto value = wire::decode<R>(*answer)) co_return *std::move(value);
+      }
+      co_return Error(Errc::malformed, "the answer of node " + std::to_string(to_number(self.node_)) +
+                                           " does not decode; start all nodes from the same build");
     }
-    co_return Error(Errc::malformed, "the answer of node " + std::to_string(to_number(self.node_)) +
-                                         " does not decode; start all nodes from the same build");
   }
 
   ObjectId id_;
   NodeId node_;
   CoreIndex core_;
   platform::Duration timeout_;
+  bool limited_ = false;  // by within(): then also where the node is this one
+  detail::CallOptions options_;
 };
 
 }  // namespace ebb

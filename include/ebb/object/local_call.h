@@ -1,0 +1,97 @@
+// Calls within a node that have a deadline, may be cancelled, or whose method asks for the context of its call.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include "ebb/async/completion.h"
+#include "ebb/async/core.h"
+#include "ebb/async/task.h"
+#include "ebb/base/result.h"
+#include "ebb/object/call_context.h"
+#include "ebb/object/node_link.h"
+#include "ebb/object/node_table.h"
+#include "ebb/object/signature.h"
+
+namespace ebb::detail {
+
+/// What a call hands to the core that carries it out.
+struct LocalOrigin {
+  platform::Instant deadline = kNoDeadline;
+  TraceContext trace;
+  std::shared_ptr<cancel_source> cancellation;  // used on that core only
+  CallOrigin origin() const { return {this_node(), deadline, trace, cancellation.get()}; }
+};
+
+/// Runs a method that takes a context and gives a task; `arguments` stay until it has ended.
+template <auto Member, class R, class T, class Stored>
+task<R> run_in_context(ObjectId id, T* object, LocalOrigin origin, Stored* arguments) {
+  const ServedContext served(id, origin.origin());
+  auto invoke = [object, &served](auto&... each) {
+    return invoke_method<Member>(served.context(), *object, std::move(each)...);
+  };
+  auto work = std::apply(invoke, *arguments);
+  co_return co_await std::move(work);
+}
+
+/// The first of an answer and whatever ends the wait for it.
+template <class R>
+struct Race {
+  Completion<Result<R>> first;
+  bool over = false;
+  void end(Result<R> outcome) {
+    if (!std::exchange(over, true)) first.complete(std::move(outcome));
+  }
+};
+
+template <class R>
+Detached run_race(task<Result<R>> work, std::shared_ptr<Race<R>> race) {
+  task<Result<R>> running = std::move(work);
+  Result<R> answer = co_await std::move(running);
+  race->end(std::move(answer));
+}
+
+/// The answer of `work`, or an error when the deadline or a cancellation comes first: then it goes on without its caller.
+template <class R>
+task<Result<R>> until(task<Result<R>> work, platform::Instant deadline, cancel_token token) {
+  const auto race = std::make_shared<Race<R>>();
+  TimerId timer;
+  if (deadline != kNoDeadline) {
+    timer = Core::current().call_at(deadline, [race] {
+      race->end(Error(Errc::deadline_exceeded, "the call was not answered in time; it may or may not have run"));
+    });
+  }
+  const cancel_callback cancelled(token, [race] {
+    race->end(Error(Errc::cancelled, "the caller cancelled the call; it may or may not have run"));
+  });
+  run_race<R>(std::move(work), race);
+  Result<R> outcome = co_await race->first;
+  if (timer != TimerId{}) Core::current().cancel(timer);
+  co_return outcome;
+}
+
+/// What has come before the call was even made.
+inline Result<void> still_wanted(const CallOptions& options) {
+  if (options.cancelled()) return Error(Errc::cancelled, "the caller cancelled the call; nothing ran");
+  if (options.not_after != kNoDeadline && options.not_after <= platform::Clock::now()) {
+    return Error(Errc::deadline_exceeded, "the call's deadline had passed before it was made; nothing ran");
+  }
+  return {};
+}
+
+/// One-way calls within the node: counted, and `overloaded` beyond kMaxOwnSends of a core.
+inline constexpr std::uint32_t kMaxOwnSends = 4096;
+Result<void> begin_own_send();
+void end_own_send() noexcept;
+
+template <class R>
+Detached run_own_send(task<Result<R>> work) {
+  task<Result<R>> running = std::move(work);
+  const Result<R> dropped = co_await std::move(running);
+  static_cast<void>(dropped);
+  end_own_send();
+}
+
+}  // namespace ebb::detail

@@ -1,0 +1,44 @@
+#include "ebb/object/call_context.h"
+
+#include <string>
+
+#include "ebb/async/on_core.h"
+#include "ebb/object/local_call.h"
+#include "ebb/object/node_table.h"
+
+namespace ebb::detail {
+
+CancelRelay::CancelRelay(const cancel_token& token, CoreIndex to)
+    : source_(std::make_shared<cancel_source>()), heard_(token, [source = source_, to] {
+        spawn_on_when_room(to, [source] { source->cancel(); });
+      }) {}
+
+Result<void> begin_own_send() {
+  std::uint32_t& sends = NodeTable::instance().own_sends();
+  if (sends >= kMaxOwnSends) {
+    return Error(Errc::overloaded, std::to_string(kMaxOwnSends) + " one-way calls of this core are under way; try again later");
+  }
+  ++sends;
+  return {};
+}
+
+void end_own_send() noexcept { --NodeTable::instance().own_sends(); }
+
+ServedContext::ServedContext(ObjectId id, const CallOrigin& origin) : id_(id) {
+  context_ = {origin.deadline, source_.token(), origin.trace, origin.caller};
+  if (origin.cancellation != nullptr) given_up_.emplace(origin.cancellation->token(), [this] { source_.cancel(); });
+  if (origin.deadline != kNoDeadline) {
+    timer_ = Core::current().call_at(origin.deadline, [this] {
+      timer_ = {};
+      source_.cancel();
+    });
+  }
+  NodeTable::instance().link(*this);
+}
+
+ServedContext::~ServedContext() {
+  if (timer_ != TimerId{}) Core::current().cancel(timer_);
+  NodeTable::instance().unlink(*this);
+}
+
+}  // namespace ebb::detail
