@@ -26,6 +26,10 @@ constexpr std::size_t kKeptCounts = 256;
 constexpr platform::Duration kFirstLook = std::chrono::microseconds(20);
 constexpr platform::Duration kLongestLook = std::chrono::milliseconds(5);
 
+std::uint64_t milliseconds_now() noexcept {
+  return static_cast<std::uint64_t>(platform::Clock::now().time_since_epoch() / std::chrono::milliseconds(1));
+}
+
 std::string describe(ObjectId id) { return "object " + std::to_string(id.index()); }
 
 [[noreturn]] void throw_gone(ObjectId id) {
@@ -99,6 +103,11 @@ NodeTable& NodeTable::instance() {
 NodeTable::NodeTable() : directory_(make_memory_directory()) {}
 
 NodeTable::~NodeTable() {
+  for (const Buried& each : buried_) {
+    auto& slot = (*pages_[each.id.index() / kPageSlots].load(std::memory_order_relaxed))[each.id.index() % kPageSlots];
+    Entry* mine = each.entry.get();
+    slot.compare_exchange_strong(mine, nullptr, std::memory_order_relaxed);
+  }
   for (const auto& slot : pages_) {
     Page* page = slot.load(std::memory_order_relaxed);
     if (page == nullptr) continue;
@@ -119,7 +128,49 @@ NodeTable::Entry* NodeTable::find(ObjectId id) const noexcept {
   if (!id.valid()) return nullptr;
   // Acquire pairs with the release of find_or_add's exchanges: who sees the pointer sees what it points to.
   const Page* page = pages_[id.index() / kPageSlots].load(std::memory_order_acquire);
-  return page == nullptr ? nullptr : (*page)[id.index() % kPageSlots].load(std::memory_order_acquire);
+  if (page == nullptr) return nullptr;
+  Entry* entry = (*page)[id.index() % kPageSlots].load(std::memory_order_acquire);
+  return entry == nullptr || forgotten(*entry) ? nullptr : entry;
+}
+
+bool NodeTable::forgotten(const Entry& entry) const noexcept {
+  if (entry.state.load(std::memory_order_acquire) != State::ended) return false;
+  return milliseconds_now() - entry.cores.load(std::memory_order_relaxed) >= std::uint64_t(forget_after_ / std::chrono::milliseconds(1));
+}
+
+void NodeTable::bury(ObjectId id, Entry* entry) {
+  const std::lock_guard guard(buried_mutex_);
+  entry->cores.store(milliseconds_now(), std::memory_order_relaxed);
+  entry->state.store(State::ended, std::memory_order_release);
+  buried_.push_back({id, std::unique_ptr<Entry>(entry)});
+}
+
+task<void> NodeTable::free_forgotten() {
+  std::vector<Buried> old;
+  {
+    const std::lock_guard guard(buried_mutex_);
+    if (freeing_ || buried_.size() < kFewest || !forgotten(*buried_[kFewest - 1].entry)) co_return;
+    freeing_ = true;
+    while (!buried_.empty() && old.size() < kMost && forgotten(*buried_.front().entry)) {
+      old.push_back(std::move(buried_.front()));
+      buried_.pop_front();
+    }
+  }
+  for (const Buried& each : old) {
+    auto& slot = (*pages_[each.id.index() / kPageSlots].load(std::memory_order_acquire))[each.id.index() % kPageSlots];
+    Entry* mine = each.entry.get();
+    if (slot.compare_exchange_strong(mine, nullptr, std::memory_order_acq_rel)) known_.fetch_sub(1, std::memory_order_relaxed);
+    Shard& shard = shard_of(each.id);
+    const std::lock_guard guard(shard.mutex);
+    shard.implementations.erase(each.entry.get());
+  }
+  // An event that found one of them before may still look at it; when its core answers, it has ended or seen the end.
+  for (std::uint16_t core = 0; core < Core::count(); ++core) {
+    auto pass = [] {};
+    co_await on_core(CoreIndex{core}, pass);
+  }
+  const std::lock_guard guard(buried_mutex_);
+  freeing_ = false;
 }
 
 NodeTable::Entry* NodeTable::find_or_add(ObjectId id, const detail::TypeDescriptor& type) {
@@ -131,12 +182,11 @@ NodeTable::Entry* NodeTable::find_or_add(ObjectId id, const detail::TypeDescript
   }
   auto& slot = (*page)[id.index() % kPageSlots];
   Entry* entry = slot.load(std::memory_order_acquire);
-  if (entry == nullptr) {
+  while (entry == nullptr || forgotten(*entry)) {
     auto fresh = std::make_unique<Entry>(type);
-    if (slot.compare_exchange_strong(entry, fresh.get(), std::memory_order_acq_rel)) {
-      entry = fresh.release();
-      known_.fetch_add(1, std::memory_order_relaxed);
-    }
+    if (!slot.compare_exchange_strong(entry, fresh.get(), std::memory_order_acq_rel)) continue;
+    if (entry == nullptr) known_.fetch_add(1, std::memory_order_relaxed);
+    return fresh.release();
   }
   return entry;
 }
@@ -206,7 +256,7 @@ void NodeTable::need_root(ObjectId id, Entry& entry) {
       std::unique_lock guard(shard.mutex);
       const State state = entry.state.load(std::memory_order_acquire);
       if (state == State::ready) return;
-      if (state == State::destroyed) throw_gone(id);
+      if (state >= State::destroyed) throw_gone(id);
       if (state == State::known) {
         entry.root = &Context::current();
         entry.state.store(State::making, std::memory_order_relaxed);
@@ -262,12 +312,12 @@ void* NodeTable::miss(ObjectId id) { return make(id, known(id, nullptr)); }
 
 void* NodeTable::make(ObjectId id, Entry& entry) {
   const State state = entry.state.load(std::memory_order_acquire);
-  if (state == State::destroyed) throw_gone(id);
+  if (state >= State::destroyed) throw_gone(id);
   if (entry.type->make_root != nullptr && state != State::ready) need_root(id, entry);
   await_construction(id);
   // Another event of this core may have made it while this one waited.
   if (void* made = platform::translate(id)) return made;
-  if (entry.state.load(std::memory_order_acquire) == State::destroyed) throw_gone(id);
+  if (entry.state.load(std::memory_order_acquire) >= State::destroyed) throw_gone(id);
 
   const ConstructionScope scope(id);
   const detail::Implementation* other = implementation_of(id, entry);
@@ -280,7 +330,8 @@ void* NodeTable::make(ObjectId id, Entry& entry) {
 
 std::uint64_t NodeTable::cores_of(ObjectId id) const noexcept {
   const Entry* entry = find(id);
-  return entry == nullptr ? 0 : entry->cores.load(std::memory_order_acquire);
+  if (entry == nullptr || entry->state.load(std::memory_order_acquire) == State::ended) return 0;
+  return entry->cores.load(std::memory_order_acquire);
 }
 
 task<Result<void>> NodeTable::end(ObjectId id, const detail::TypeDescriptor* type) {
@@ -292,7 +343,7 @@ task<Result<void>> NodeTable::end(ObjectId id, const detail::TypeDescriptor* typ
     {
       const std::lock_guard guard(shard_of(id).mutex);
       const State state = entry->state.load(std::memory_order_acquire);
-      if (state == State::destroyed) co_return Error(Errc::no_such_object, describe(id) + " was destroyed already");
+      if (state >= State::destroyed) co_return Error(Errc::no_such_object, describe(id) + " was destroyed already");
       if (state != State::making) {
         entry->state.store(State::destroyed, std::memory_order_release);
         break;
@@ -317,6 +368,8 @@ task<Result<void>> NodeTable::end(ObjectId id, const detail::TypeDescriptor* typ
   }
   // Only now: until a core has been asked, an event of it that saw the object alive may be making a representative.
   if (void* root = std::exchange(entry->root, nullptr)) type->end_root(root);
+  bury(id, entry);
+  co_await free_forgotten();
   co_return Result<void>();
 }
 
@@ -354,7 +407,7 @@ task<Result<std::uint32_t>> NodeTable::swap(ObjectId id, const detail::TypeDescr
     if (!swapped) co_return swapped.error();
     if (*swapped) ++replaced;
   }
-  if (entry->state.load(std::memory_order_acquire) == State::destroyed) {
+  if (entry->state.load(std::memory_order_acquire) >= State::destroyed) {
     co_return Error(Errc::no_such_object, describe(id) + " was destroyed");
   }
   co_return replaced;
@@ -444,7 +497,7 @@ void* NodeTable::take_out(ObjectId id) {
 
 void NodeTable::put_back(ObjectId id, void* representative) {
   Entry* entry = find(id);
-  if (entry->state.load(std::memory_order_acquire) == State::destroyed) {
+  if (entry->state.load(std::memory_order_acquire) >= State::destroyed) {
     return entry->type->end_representative(representative, entry->root);
   }
   platform::set_translation(id, representative);
@@ -478,7 +531,7 @@ task<void> NodeTable::clear() {
     if (slots == nullptr) continue;
     for (std::size_t slot = kPageSlots; slot-- > 0;) {
       Entry* entry = (*slots)[slot].load(std::memory_order_acquire);
-      if (entry == nullptr || entry->state.load(std::memory_order_acquire) == State::destroyed) continue;
+      if (entry == nullptr || entry->state.load(std::memory_order_acquire) >= State::destroyed) continue;
       static_cast<void>(co_await end(ObjectId(static_cast<std::uint32_t>(page * kPageSlots + slot)), entry->type));
     }
   }

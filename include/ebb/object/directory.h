@@ -1,6 +1,7 @@
 // The directory: which object an id names. Every node asks it once for each object it touches.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -10,6 +11,7 @@
 #include "ebb/async/task.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
+#include "ebb/platform/platform.h"
 
 namespace ebb {
 
@@ -70,6 +72,8 @@ class Directory {
   virtual task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) = 0;
 
   static constexpr std::uint32_t kMaxListed = 1024;
+  /// How long the id of an object that has ended everywhere names nothing before it may name another one.
+  static constexpr platform::Duration kIdGrace = std::chrono::minutes(10);
   /// Longest name of an object, an interface or a policy, in bytes.
   static constexpr std::size_t kMaxNameBytes = 255;
 

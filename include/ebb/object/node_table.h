@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
@@ -25,19 +26,21 @@ class Context;
 
 namespace detail {
 
-/// One object as a node knows it. Never freed while the table lives, so a pointer to it stays good; what it points to
-/// ends with the object.
+/// One object as a node knows it. What it points to ends with the object; it itself stays for NodeTable::kForgetAfter, so that
+/// an event that learnt of the object just before its end does not take it for a living one, and is freed after every core
+/// has passed from one event to the next: a pointer to it stays good for an event, and longer while the object lives.
 struct ObjectEntry {
   enum class State : std::uint8_t {
     known,      ///< no root yet
     making,     ///< an event constructs the root
     ready,      ///< the root is there, or the type has none
     destroyed,  ///< no_such_object from now on
+    ended,      ///< the same, and its parts are gone; `cores` says since when, in milliseconds
   };
   explicit ObjectEntry(const TypeDescriptor& descriptor) noexcept : type(&descriptor) {}
   const TypeDescriptor* const type;
   void* root = nullptr;                     // published by `state`; while it is made (under the shard's lock), its maker
-  std::atomic<std::uint64_t> cores{0};      // bit n: core n holds a representative
+  std::atomic<std::uint64_t> cores{0};      // bit n: core n holds a representative (but see `ended`)
   std::atomic<std::uint64_t> home{0};       // packed; relaxed, since it says where to ask and not whom to trust
   std::atomic<State> state{State::known};   // release when it becomes ready, acquire where root is read
   std::atomic<bool> swapped{false};         // its shard has another implementation for it; release, acquire
@@ -146,6 +149,13 @@ class NodeTable {
   template <class Visit>
   void for_each(Visit visit) const;
 
+  /// How long an ended object is remembered as ended: longer than anything may take that began before its end, and less than
+  /// Directory::kIdGrace, after which its id may name another object.
+  static constexpr platform::Duration kForgetAfter = std::chrono::minutes(6);
+  static_assert(kForgetAfter > kMaxCores * std::chrono::seconds(5) && kForgetAfter < Directory::kIdGrace);
+  /// Another time than kForgetAfter; before the cores start.
+  void set_forget_after(platform::Duration time) noexcept { forget_after_ = time; }
+
   /// How long end() waits for calls under way, and swap() for a moment without any.
   static constexpr platform::Duration kDrainLimit = std::chrono::seconds(20);
   /// How long it waits for those whose tokens it has fired then.
@@ -161,7 +171,7 @@ class NodeTable {
   /// Fires the tokens of those that took a call_context. This core only.
   void cancel_calls(ObjectId id);
 
-  /// How many objects this node has ever held.
+  /// How many objects this node knows, those that have ended and are not forgotten among them.
   std::size_t known_objects() const noexcept { return known_.load(std::memory_order_relaxed); }
 
   /// For instance() alone.
@@ -177,6 +187,9 @@ class NodeTable {
   static constexpr std::size_t kPageSlots = 4096;
   static constexpr std::size_t kPages = kMaxObjects / kPageSlots;
   static constexpr std::size_t kShards = 64;
+  // Entries that are freed at once: asking all cores should be worth it, and not take long.
+  static constexpr std::size_t kFewest = 64;
+  static constexpr std::size_t kMost = 1024;
   using Page = std::array<std::atomic<Entry*>, kPageSlots>;
 
   // A context of `core` that waits for the root of `entry`.
@@ -191,7 +204,15 @@ class NodeTable {
     std::unordered_map<const Entry*, const detail::Implementation*> implementations;  // of those that were swapped
   };
 
+  // An ended object that is still remembered so; oldest first.
+  struct Buried {
+    ObjectId id;
+    std::unique_ptr<Entry> entry;  // also in its slot, unless another object has taken that
+  };
   Entry* find(ObjectId id) const noexcept;
+  bool forgotten(const Entry& entry) const noexcept;
+  void bury(ObjectId id, Entry* entry);
+  task<void> free_forgotten();
   Entry* find_or_add(ObjectId id, const detail::TypeDescriptor& type);
   Entry& known(ObjectId id, const detail::TypeDescriptor* type);
   void* make(ObjectId id, Entry& entry);
@@ -214,6 +235,10 @@ class NodeTable {
   };
   std::array<CoreCalls, kMaxCores> calls_;  // each used on its core only
   std::atomic<std::size_t> known_{0};
+  platform::Duration forget_after_ = kForgetAfter;
+  std::mutex buried_mutex_;
+  std::deque<Buried> buried_;  // of the ends of the last kForgetAfter, and kFewest
+  bool freeing_ = false;       // under buried_mutex_
 };
 
 template <class Visit>
@@ -223,7 +248,8 @@ void NodeTable::for_each(Visit visit) const {
     if (slots == nullptr) continue;
     for (std::size_t slot = 0; slot < kPageSlots; ++slot) {
       const Entry* entry = (*slots)[slot].load(std::memory_order_acquire);
-      const std::uint64_t cores = entry == nullptr ? 0 : entry->cores.load(std::memory_order_acquire);
+      if (entry == nullptr || entry->state.load(std::memory_order_acquire) == Entry::State::ended) continue;
+      const std::uint64_t cores = entry->cores.load(std::memory_order_acquire);
       if (cores == 0) continue;
       if (!visit(ObjectId(static_cast<std::uint32_t>(page * kPageSlots + slot)), *entry->type, cores)) return;
     }

@@ -267,4 +267,32 @@ ebb::task<int> find_by_name() {
 }
 TEST(Object, IsFoundByItsName) { run([]() -> ebb::task<int> { return find_by_name(); }); }
 
+// The id of an object that has ended, given out again.
+ebb::task<int> reuse() {
+  ebb::NodeTable& table = ebb::NodeTable::instance();
+  const std::size_t before = table.known_objects();
+  const auto first = (co_await ebb::create<Counter>()).value();
+  first->add(5);
+  EXPECT_TRUE(co_await ebb::destroy(first));
+  EXPECT_EQ(table.type_of(first.id()), &ebb::detail::kTypeDescriptor<Counter>) << "forgotten at once";
+  table.set_forget_after(ebb::platform::Duration::zero());
+  EXPECT_EQ(table.type_of(first.id()), nullptr);
+  EXPECT_EQ((co_await first.on(CoreIndex{1}).call<&Counter::get>()).code(), Errc::no_such_object);
+  table.enter(first.id(), ebb::detail::kTypeDescriptor<Rooted>);
+  const auto second = ebb::ref<Rooted>::unchecked(first.id());
+  EXPECT_EQ(second->next(), 1);
+  EXPECT_EQ((co_await second.on(CoreIndex{1}).call<&Rooted::next>()).value(), 2);
+  EXPECT_TRUE(co_await table.end(second.id(), &ebb::detail::kTypeDescriptor<Rooted>));
+  EXPECT_EQ(living_roots, 0);
+  for (int i = 0; i < 200; ++i) {
+    const auto next = (co_await ebb::create<Counter>()).value();
+    next->add(1);
+    EXPECT_TRUE(co_await ebb::destroy(next));
+  }
+  EXPECT_LT(table.known_objects(), before + 64) << "ended objects stay in memory";
+  table.set_forget_after(ebb::NodeTable::kForgetAfter);
+  co_return 0;
+}
+TEST(Object, LeavesItsPlaceToAnotherOnceItsEndIsForgotten) { run([]() -> ebb::task<int> { return reuse(); }); }
+
 }  // namespace
