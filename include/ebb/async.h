@@ -6,6 +6,7 @@
 #include "ebb/async/context.h"
 #include "ebb/async/core.h"
 #include "ebb/async/event.h"
+#include "ebb/async/generator.h"
 #include "ebb/async/on_core.h"
 #include "ebb/async/runtime.h"
 #include "ebb/async/scope.h"

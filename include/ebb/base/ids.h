@@ -41,6 +41,8 @@ class ObjectId {
 inline constexpr std::uint32_t kMaxObjects = 1u << 24;
 /// Ids below it belong to the runtime, those from here to kFirstDynamicObject to whom an application names them.
 inline constexpr ObjectId kFirstApplicationObject{64};
+/// Those of the runtime from here on carry data of applications, and have no priority.
+inline constexpr ObjectId kFirstBulkObject{56};
 inline constexpr ObjectId kFirstDynamicObject{1024};
 
 constexpr bool ObjectId::valid() const noexcept { return index_ != 0 && index_ < kMaxObjects; }

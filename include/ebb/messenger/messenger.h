@@ -33,8 +33,8 @@ struct CallTarget {
   TraceContext trace = {};         ///< travels with the call
 };
 
-/// Whether an object belongs to the runtime: its calls keep the cluster together, and go before all others.
-constexpr bool is_control(ObjectId object) noexcept { return object.index() < kFirstApplicationObject.index(); }
+/// Whether an object is one by which the runtime keeps the cluster together: its calls go before all others.
+constexpr bool is_control(ObjectId object) noexcept { return object.index() < kFirstBulkObject.index(); }
 
 /// A call as it arrives. `from` has proved that it holds the cluster key; nothing else here has been checked.
 struct IncomingCall {

@@ -10,5 +10,6 @@
 #include "ebb/object/ref.h"         // IWYU pragma: export
 #include "ebb/object/replicated.h"  // IWYU pragma: export
 #include "ebb/object/static_object.h"  // IWYU pragma: export
+#include "ebb/object/stream.h"      // IWYU pragma: export
 #include "ebb/object/swap.h"        // IWYU pragma: export
 #include "ebb/object/target.h"      // IWYU pragma: export
