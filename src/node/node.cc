@@ -65,6 +65,7 @@ task<Result<void>> ClusterNode::open() {
   table.enter(kNodeService.id(), kTypeDescriptor<NodeService>);
   table.enter(kHomeService.id(), kTypeDescriptor<HomeService>);
   table.enter(kReplicaService.id(), kTypeDescriptor<ReplicaService>);
+  know_pipelines();
   table.enter(kStreamService.id(), kTypeDescriptor<StreamService>);
   table.enter(kPartitionService.id(), kTypeDescriptor<PartitionService>);
   // Release: whoever finds the node, or the link, finds it opened.

@@ -146,7 +146,8 @@ task<Result<bool>> StreamReader::ready() {
       co_return Error(code, std::move(batch_.error_text));
     }
     if (!fetched_) fetch();
-    Result<StreamBatch> fetched = co_await *fetched_;
+    Completion<Result<StreamBatch>>& coming = *fetched_;
+    Result<StreamBatch> fetched = co_await coming;
     fetched_.reset();
     if (!fetched) {
       ended_ = true;

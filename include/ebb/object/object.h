@@ -6,6 +6,7 @@
 #include "ebb/object/create.h"      // IWYU pragma: export
 #include "ebb/object/home.h"        // IWYU pragma: export
 #include "ebb/object/partitioned.h" // IWYU pragma: export
+#include "ebb/object/pipeline.h"    // IWYU pragma: export
 #include "ebb/object/policy.h"      // IWYU pragma: export
 #include "ebb/object/ref.h"         // IWYU pragma: export
 #include "ebb/object/replicated.h"  // IWYU pragma: export

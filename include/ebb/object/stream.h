@@ -119,7 +119,7 @@ struct wire::Codec<stream<T>> {
   static constexpr std::size_t kLeastBytes = 14;
   static constexpr std::uint64_t name(std::uint64_t hash) noexcept { return wire::add_names<T>("stream", hash); }
   static void write(wire::Writer& writer, const stream<T>& value) {
-    detail::StreamReader* reader = value.handle_ ? value.handle_->reader.get() : nullptr;
+    ebb::detail::StreamReader* reader = value.handle_ ? value.handle_->reader.get() : nullptr;
     if (reader != nullptr && reader->started()) {
       throw ErrorException(Error(Errc::invalid_argument, "a stream of which items were taken cannot travel"));
     }
@@ -129,11 +129,11 @@ struct wire::Codec<stream<T>> {
     if (reader != nullptr) reader->hand_over();
   }
   static stream<T> read(wire::Reader& reader) {
-    const NodeId node(reader.number<std::uint32_t>());
-    const CoreIndex core(reader.number<std::uint16_t>());
+    const NodeId node{reader.number<std::uint32_t>()};
+    const CoreIndex core{reader.number<std::uint16_t>()};
     const auto handle = reader.number<std::uint64_t>();
     stream<T> result;
-    if (handle != 0 && !reader.failed()) result.handle_ = detail::stream_from(node, core, handle);
+    if (handle != 0 && !reader.failed()) result.handle_ = ebb::detail::stream_from(node, core, handle);
     return result;
   }
 };

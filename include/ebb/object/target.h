@@ -233,6 +233,11 @@ class node_target {
                        typename Shape::stored(std::forward<Arguments>(arguments)...));
   }
 
+  /// Begins a pipeline (pipeline.h) with this call: `pipeline<&A::make>(...).then<&B::use>(...).call()` makes an object and
+  /// uses it with one message to the node and one back.
+  template <auto Member, class... Arguments>
+  auto pipeline(Arguments&&... arguments) const;
+
   /// The same without an answer: the value says that the call has been queued, which waits for room. It runs at most once, and
   /// where the node is lost or has no room for it, not at all. Errors: those of Messenger::send.
   template <auto Member, class... Arguments>

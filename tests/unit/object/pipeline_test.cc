@@ -1,0 +1,61 @@
+#include "ebb/object/pipeline.h"
+
+#include <gtest/gtest.h>
+
+#include "ebb/async.h"
+#include "ebb/object.h"
+
+namespace {
+
+using namespace ebb;
+using namespace std::chrono_literals;
+
+struct Account {
+  std::int64_t value = 0;
+  std::int64_t add(std::int64_t amount) { return value += amount; }
+  task<void> wait() { co_await sleep_for(50ms); }
+  using interface = ebb::interface<"test.Account/1", method<"add", &Account::add>, method<"wait", &Account::wait>>;
+};
+
+struct Bank {
+  int opened = 0;
+  task<Result<ref<Account>>> open(std::int32_t number) {
+    if (number < 0) co_return Error(Errc::invalid_argument, "no such number");
+    ++opened;
+    co_return co_await create<Account>();
+  }
+  task<ref<Account>> none() { co_return ref<Account>(); }
+  int count() const { return opened; }
+  using interface = ebb::interface<"test.Bank/1", method<"open", &Bank::open>, method<"none", &Bank::none>,
+                                   method<"count", &Bank::count>>;
+};
+
+void run(task<int> (*test)()) { EXPECT_EQ(run_cores(2, test), 0); }
+
+TEST(Pipeline, RunsEachStepOnWhatTheLastOneGave) {
+  run([]() -> task<int> {
+    const auto bank = (co_await create<Bank>()).value();
+    const auto there = bank.on(this_node(), CoreIndex{1});
+    EXPECT_EQ((co_await there.pipeline<&Bank::open>(1).then<&Account::add>(5).call()).value(), 5);
+    EXPECT_EQ((co_await there.pipeline<&Bank::open>(1).then<&Account::add>(7).call()).value(), 7);
+    EXPECT_TRUE(co_await there.pipeline<&Bank::open>(1).then<&Account::wait>().call());
+    EXPECT_EQ((co_await there.pipeline<&Bank::count>().call()).value(), 3);
+    co_return 0;
+  });
+}
+
+TEST(Pipeline, EndsWithTheFirstErrorAndRunsNothingAfterIt) {
+  run([]() -> task<int> {
+    const auto bank = (co_await create<Bank>()).value();
+    const auto there = bank.on(this_node(), CoreIndex{1});
+    const auto refused = co_await there.pipeline<&Bank::open>(-1).then<&Account::add>(5).call();
+    EXPECT_EQ(refused.code(), Errc::invalid_argument);
+    EXPECT_EQ(refused.error().text(), "no such number");
+    EXPECT_EQ((co_await there.pipeline<&Bank::none>().then<&Account::add>(5).call()).code(), Errc::no_such_object);
+    EXPECT_EQ((co_await there.within(5ms).pipeline<&Bank::open>(1).then<&Account::wait>().call()).code(),
+              Errc::deadline_exceeded);
+    co_return 0;
+  });
+}
+
+}  // namespace
