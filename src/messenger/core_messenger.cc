@@ -285,7 +285,8 @@ detail::Detached CoreMessenger::carry_out(Shared connection, std::uint32_t call_
   ServedCall served(call_id);
   if (!one_way) connection->served.add(served);
   call.cancellation = &served.cancellation;
-  co_await yield();
+  TurnQueue::Turn turn(turns_, call.object, control);
+  co_await turn;
   Result<Bytes> answer = co_await handler_.on_call(std::move(call));
   if (!one_way) connection->served.remove(served);
   connection->incoming_bytes -= bytes;
@@ -315,6 +316,7 @@ void CoreMessenger::on_output(Connection& connection) { with_output_.push_back(c
 void CoreMessenger::flush() {
   for (std::size_t i = 0; i < with_output_.size(); ++i) with_output_[i]->flush();
   with_output_.clear();
+  turns_.next_round();
 }
 
 void CoreMessenger::drop_ended() {

@@ -13,6 +13,7 @@
 #include "ebb/async/scope.h"
 #include "ebb/messenger/messenger.h"
 #include "src/messenger/connection.h"
+#include "src/messenger/turn_queue.h"
 
 namespace ebb::messenger {
 
@@ -86,6 +87,7 @@ class CoreMessenger final : public ConnectionOwner {
   std::vector<Ended> ended_;         // whose last output may still be on its way
   std::vector<Shared> with_output_;
   Scope scope_;               // one-way calls to this node itself
+  TurnQueue turns_;           // bounded by kMaxIncomingCalls a connection
   std::size_t working_ = 0;   // carry_out() that have not ended
   Completion<> idle_;         // closing, and none is left
   std::uint64_t dropped_one_way_ = 0;
