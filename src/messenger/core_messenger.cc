@@ -344,7 +344,12 @@ task<void> CoreMessenger::close() {
   for (auto& [node, peer] : peers_) settle_waiters(peer, reason);
   for (const Shared& connection : std::vector<Shared>(connections_)) connection->cancel_calls(reason);
   if (working_ == 0) idle_.complete();
+  // What still runs then hears that it need not.
+  const TimerId patience = Core::current().call_after(kCloseTimeout, [this] {
+    for (const Shared& connection : connections_) connection->served.cancel_all();
+  });
   co_await idle_;
+  Core::current().cancel(patience);
   co_await scope_.join();
   flush();
   const platform::Instant give_up = platform::Clock::now() + kCloseTimeout;
