@@ -1,0 +1,71 @@
+#include "tests/sim/cluster.h"
+
+#include "ebb/async/sleep.h"
+#include "ebb/object/directory.h"
+#include "ebb/object/node_table.h"
+#include "src/node/remote_directory.h"
+
+namespace ebb::sim {
+namespace {
+
+constexpr platform::Duration kLook = std::chrono::milliseconds(50);
+
+}  // namespace
+
+Cluster::Cluster(World& world, std::size_t cores, Work front_end, Work backend)
+    : world_(world), cores_(cores), front_end_(std::move(front_end)), backend_(std::move(backend)) {
+  for (std::byte& byte : key_) byte = static_cast<std::byte>(world.random()());
+  const std::uint32_t number = world_.add("front", cores_, [this] { return run_front_end(this); });
+  if (number != kFrontEndNumber) std::abort();
+}
+
+std::uint32_t Cluster::add_backend() {
+  const auto number = static_cast<std::uint32_t>(world_.nodes() + 1);
+  backends.insert(number);
+  return world_.add("node" + std::to_string(number - 1), cores_, [this, number] { return run_backend(this, number); });
+}
+
+void Cluster::on_lost(NodeId member, const Error& reason) {
+  lost[member] = reason.text();
+  world_.say("lost node " + std::to_string(to_number(member)) + ": " + reason.text());
+  if (drivers_report_ends && !world_.alive(number_of(member))) Node::current()->member_ended(member);
+}
+
+task<int> Cluster::run_front_end(Cluster* self) {
+  NodeTable::instance().set_directory(make_memory_directory());
+  const NodeOptions options{kFrontEndNode, self->key_, {address_of(kFrontEndNumber), kPort}, self};
+  auto started = co_await Node::start(options);
+  const std::unique_ptr<Node> node = std::move(started).value();
+  self->front_end_up = true;
+  co_await self->front_end_(self);
+  while (!self->ending) co_await sleep_for(kLook);
+  co_await node->close();
+  co_await NodeTable::instance().clear();
+  co_return 0;
+}
+
+task<int> Cluster::run_backend(Cluster* self, std::uint32_t number) {
+  NodeTable::instance().set_directory(make_remote_directory());
+  while (!self->front_end_up) co_await sleep_for(kLook);
+  const NodeOptions options{id_of(number), self->key_, {address_of(number), 0}, nullptr};
+  auto started = co_await Node::start(options);
+  const std::unique_ptr<Node> node = std::move(started).value();
+  Result<void> joined;
+  for (int attempt = 0; attempt < 20; ++attempt) {
+    joined = co_await node->join({address_of(kFrontEndNumber), kPort});
+    if (joined) break;
+    co_await sleep_for(kLook);
+  }
+  if (!joined) {
+    platform::write_log("did not join: " + joined.error().to_string());
+    co_return 72;
+  }
+  Scope work;
+  work.spawn(self->backend_(self));
+  const Result<void> stopped = co_await node->stopped();
+  if (!stopped) platform::write_log("ends: " + stopped.error().to_string());
+  // What still runs ends with the process, as it would in a real node.
+  platform::exit_node(stopped ? 0 : 72);
+}
+
+}  // namespace ebb::sim

@@ -1,0 +1,57 @@
+// A whole cluster in a simulated world: a front end, backends that join and end, and what all of them are asked to do.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "ebb/async/scope.h"
+#include "ebb/node.h"
+#include "tests/sim/world.h"
+
+namespace ebb::sim {
+
+/// Runs on core 0 of every node once it is a member; joined before the node ends.
+using Work = std::function<task<void>(class Cluster*)>;
+
+class Cluster final : private MembershipAuthority {
+ public:
+  Cluster(World& world, std::size_t cores, Work front_end, Work backend);
+
+  /// One more backend, from now on. Its simulated node's number.
+  std::uint32_t add_backend();
+  World& world() noexcept { return world_; }
+  /// Work ends soon after this is set.
+  bool ending = false;
+  bool front_end_up = false;
+  /// Backends by their simulated node's number.
+  std::set<std::uint32_t> backends;
+  std::map<NodeId, std::string> lost;  // members that the front end has declared gone
+
+  /// A front end that learns of ends as from a driver: true for those that the world has crashed.
+  bool drivers_report_ends = false;
+
+  static NodeId id_of(std::uint32_t number) noexcept { return NodeId{number - 1}; }
+  static std::uint32_t number_of(NodeId id) noexcept { return to_number(id) + 1; }
+
+ private:
+  static constexpr std::uint16_t kPort = 7000;
+  static constexpr std::uint32_t kFrontEndNumber = 1;
+
+  Result<void> admit(const Member&) override { return {}; }
+  void on_joined(const Member&) override {}
+  void on_lost(NodeId member, const Error& reason) override;
+  static task<int> run_front_end(Cluster* self);
+  static task<int> run_backend(Cluster* self, std::uint32_t number);
+
+  World& world_;
+  std::size_t cores_;
+  Work front_end_;
+  Work backend_;
+  ClusterKey key_{};
+};
+
+}  // namespace ebb::sim

@@ -1,0 +1,21 @@
+// Where %gs points: the translation table of the core that runs (platform/translation_table.h).
+#pragma once
+
+#include <asm/prctl.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace ebb::sim {
+
+/// One instruction where the kernel lets programs use it (HWCAP2_FSGSBASE, asm/hwcap2.h), else a system call.
+inline void set_gs_base(void* base) noexcept {
+  static const bool direct = (getauxval(AT_HWCAP2) & 2) != 0;
+  if (direct) {
+    asm volatile("wrgsbase %0" : : "r"(base) : "memory");
+  } else {
+    static_cast<void>(syscall(SYS_arch_prctl, ARCH_SET_GS, base));
+  }
+}
+
+}  // namespace ebb::sim

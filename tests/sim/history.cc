@@ -1,0 +1,79 @@
+#include "tests/sim/history.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace ebb::sim {
+namespace {
+
+std::string describe(const Moment& moment) {
+  return "(epoch " + std::to_string(moment.epoch) + ", operation " + std::to_string(moment.count) + ")";
+}
+std::string describe(Time time) { return std::to_string(std::chrono::duration<double>(time).count()) + " s"; }
+
+}  // namespace
+
+std::uint64_t History::begin(Time now, std::uint64_t object, bool write) {
+  Operation operation;
+  operation.id = operations_.size();
+  operation.object = object;
+  operation.begin = now;
+  operation.write = write;
+  operations_.push_back(operation);
+  return operation.id;
+}
+
+void History::succeeded(std::uint64_t id, Time now, Moment moment) {
+  operations_[id].end = now;
+  operations_[id].moment = moment;
+}
+
+void History::failed(std::uint64_t id, Time now) { operations_[id].end = now; }
+
+void History::ran(std::uint64_t id, const std::string& where) {
+  const auto [first, fresh] = ran_.emplace(id, where);
+  if (!fresh) complain("operation " + std::to_string(id) + " ran twice: " + first->second + " and " + where);
+}
+
+void History::constructed(std::uint64_t object, std::uint64_t epoch, const std::string& where) {
+  if (!constructed_.emplace(object, epoch).second) {
+    complain("object " + std::to_string(object) + " was constructed twice in epoch " + std::to_string(epoch) + ", now at " + where);
+  }
+}
+
+std::size_t History::successes() const noexcept {
+  return static_cast<std::size_t>(
+      std::count_if(operations_.begin(), operations_.end(), [](const Operation& each) { return each.moment.has_value(); }));
+}
+
+void History::complain(std::string what) { violations.push_back(std::move(what)); }
+
+void History::check(bool ordered_epochs) {
+  // By object, and by epoch where epochs are only names.
+  std::map<std::pair<std::uint64_t, std::uint64_t>, std::vector<const Operation*>> groups;
+  for (const Operation& each : operations_) {
+    if (!each.moment) continue;
+    if (each.write && !ran_.contains(each.id)) complain("operation " + std::to_string(each.id) + " was answered and never ran");
+    if (each.write) groups[{each.object, ordered_epochs ? 0 : each.moment->epoch}].push_back(&each);
+  }
+  for (auto& [key, all] : groups) {
+    std::sort(all.begin(), all.end(), [](const Operation* a, const Operation* b) { return *a->moment < *b->moment; });
+    const Operation* latest = nullptr;  // of those before: the one that began last
+    for (std::size_t at = 0; at < all.size(); ++at) {
+      const Operation& each = *all[at];
+      if (at > 0 && *all[at - 1]->moment == *each.moment) {
+        complain("operations " + std::to_string(all[at - 1]->id) + " and " + std::to_string(each.id) + " of object " +
+                 std::to_string(each.object) + " were both " + describe(*each.moment));
+      }
+      // Whatever is ordered before it must not have begun after it had ended.
+      if (latest != nullptr && each.end && *each.end < latest->begin) {
+        complain("object " + std::to_string(each.object) + ": operation " + std::to_string(each.id) + " at " + describe(*each.moment) +
+                 " had ended at " + describe(*each.end) + ", before operation " + std::to_string(latest->id) + " at " +
+                 describe(*latest->moment) + " began at " + describe(latest->begin));
+      }
+      if (latest == nullptr || each.begin > latest->begin) latest = &each;
+    }
+  }
+}
+
+}  // namespace ebb::sim

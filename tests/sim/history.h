@@ -1,0 +1,61 @@
+// What clients did and what they were told, and whether one object at one place could have answered so.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/sim/world.h"
+
+namespace ebb::sim {
+
+/// Where in an object's life an operation took place: which instance of it, and how many operations that had carried out.
+/// An object that tells this with every answer makes checking linearizability a matter of sorting: its operations are
+/// totally ordered by (epoch, count), and what is left to check is that the order respects real time.
+struct Moment {
+  std::uint64_t epoch = 0;
+  std::uint64_t count = 0;
+  friend auto operator<=>(const Moment&, const Moment&) = default;
+};
+
+class History {
+ public:
+  struct Operation {
+    std::uint64_t id = 0;
+    std::uint64_t object = 0;
+    Time begin{};
+    std::optional<Time> end;      // nothing: it was still under way
+    std::optional<Moment> moment; // nothing: it failed, and may or may not have run
+    bool write = true;
+  };
+
+  /// A client begins an operation; its id.
+  std::uint64_t begin(Time now, std::uint64_t object, bool write);
+  void succeeded(std::uint64_t id, Time now, Moment moment);
+  void failed(std::uint64_t id, Time now);
+
+  /// An instance carries out an operation. Complains if it is the second time.
+  void ran(std::uint64_t id, const std::string& where);
+  /// An instance of an object begins its life. Complains if it is the second one of that epoch.
+  void constructed(std::uint64_t object, std::uint64_t epoch, const std::string& where);
+
+  /// That the writes of each object took place one after the other, in an order that respects real time. Objects whose epochs follow each other in time, as homes do: all of them are in one order. Otherwise
+  /// epochs are names, and only writes of one epoch are compared.
+  void check(bool ordered_epochs);
+
+  const std::vector<Operation>& operations() const noexcept { return operations_; }
+  std::size_t successes() const noexcept;
+  std::vector<std::string> violations;
+
+ private:
+  void complain(std::string what);
+  std::vector<Operation> operations_;
+  std::map<std::uint64_t, std::string> ran_;
+  std::set<std::pair<std::uint64_t, std::uint64_t>> constructed_;
+};
+
+}  // namespace ebb::sim

@@ -1,0 +1,242 @@
+// The scenario "kinds": objects of the kinds that have one place, used from everywhere while nodes come, go, and are cut off.
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ebb/async.h"
+#include "ebb/object.h"
+#include "tests/sim/scenario.h"
+
+namespace ebb::sim {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// What this run looks at. Objects of all nodes reach it directly, which no message could do as well.
+struct Ledger {
+  History homes;
+  History boards;
+  History shelves;
+  std::uint64_t next_incarnation = 0;
+};
+Ledger* ledger = nullptr;
+
+std::string here() { return "node " + std::to_string(to_number(this_node())) + " core " + std::to_string(to_number(Core::current().index())); }
+
+struct Answer {
+  std::uint64_t epoch = 0;
+  std::uint64_t count = 0;
+};
+
+/// One instance; each says which epoch it is of, and counts.
+struct Cell {
+  using policy = remade_home;
+  std::uint64_t epoch = 1;
+  std::uint64_t count = 0;
+  void on_lost(const home_lost& lost) { epoch = lost.epoch; }
+  Answer run(std::uint64_t object, std::uint64_t operation) {
+    if (count == 0) ledger->homes.constructed(object, epoch, here());
+    ledger->homes.ran(operation, here());
+    return {epoch, ++count};
+  }
+  /// The same, with a wait in the middle.
+  task<Answer> run_slowly(std::uint64_t object, std::uint64_t operation) {
+    const Answer answer = run(object, operation);
+    co_await sleep_for(std::chrono::milliseconds(5));
+    co_return answer;
+  }
+  using interface = ebb::interface<"sim.Cell/1", method<"run", &Cell::run>, method<"run_slowly", &Cell::run_slowly>>;
+};
+
+/// Replicas; a state that nobody has any more begins with another incarnation.
+struct Board {
+  using policy = replicated;
+  std::uint64_t incarnation = ++ledger->next_incarnation;
+  std::uint64_t count = 0;
+  Answer write() { return {incarnation, ++count}; }
+  Answer read() const { return {incarnation, count}; }
+  std::pair<std::uint64_t, std::uint64_t> save() const { return {incarnation, count}; }
+  void restore(std::pair<std::uint64_t, std::uint64_t> state) { std::tie(incarnation, count) = state; }
+  using interface = ebb::interface<"sim.Board/1", method<"write", &Board::write>, method<"read", &Board::read>>;
+};
+
+struct Shelf {
+  using policy = partitioned;
+  static constexpr std::uint32_t kPartitions = 16;
+  std::uint64_t incarnation = ++ledger->next_incarnation;
+  std::map<std::uint64_t, std::uint64_t> counts;
+  Answer add(std::uint64_t key, std::uint64_t operation) {
+    ledger->shelves.ran(operation, here());
+    return {incarnation, ++counts[key]};
+  }
+  std::pair<std::uint64_t, std::map<std::uint64_t, std::uint64_t>> save() const { return {incarnation, counts}; }
+  void restore(std::pair<std::uint64_t, std::map<std::uint64_t, std::uint64_t>> state) { std::tie(incarnation, counts) = state; }
+  using interface = ebb::interface<"sim.Shelf/1", method<"add", &Shelf::add>>;
+};
+
+constexpr std::size_t kCells = 6;
+constexpr std::uint64_t kKeys = 12;
+
+struct Objects {
+  std::vector<ref<Cell>> cells;
+  ref<Board> board;
+  ref<Shelf> shelf;
+  bool made = false;
+};
+
+struct Run {
+  Objects objects;
+  Ledger ledger;
+};
+
+void note(History& history, std::uint64_t id, const Result<Answer>& answer) {
+  const Time now = World::instance().now();
+  if (answer) {
+    history.succeeded(id, now, {answer->epoch, answer->count});
+  } else {
+    history.failed(id, now);
+  }
+}
+
+/// A call that names a place, which may be the home or not: only the home may answer.
+task<void> ask_anybody(Run* run, std::uint64_t which) {
+  World& world = World::instance();
+  const auto members = Node::current()->members();
+  const Member& anybody = members[world.pick(0, members.size() - 1)];
+  const CoreIndex core{static_cast<std::uint16_t>(world.pick(0, anybody.cores - 1))};
+  const std::uint64_t id = run->ledger.homes.begin(world.now(), which, true);
+  const auto target = run->objects.cells[which].on(anybody.id, core).within(2s);
+  const Result<Answer> answer = co_await target.call<&Cell::run>(which, id);
+  note(run->ledger.homes, id, answer);
+}
+
+task<void> use_cell(Run* run, std::uint64_t which, platform::Duration timeout) {
+  World& world = World::instance();
+  const std::uint64_t id = run->ledger.homes.begin(world.now(), which, true);
+  const auto target = run->objects.cells[which].on_home().within(timeout);
+  task<Result<Answer>> call = world.pick(0, 1) == 0 ? target.call<&Cell::run>(which, id) : target.call<&Cell::run_slowly>(which, id);
+  const Result<Answer> answer = co_await std::move(call);
+  note(run->ledger.homes, id, answer);
+}
+
+task<void> use_board(Run* run, bool write) {
+  World& world = World::instance();
+  const std::uint64_t id = run->ledger.boards.begin(world.now(), 0, write);
+  if (write) {
+    const Result<Answer> answer = co_await run->objects.board.call<&Board::write>();
+    if (answer) run->ledger.boards.ran(id, "the home");
+    note(run->ledger.boards, id, answer);
+    co_return;
+  }
+  // This core's replica, in an event that can wait for one.
+  auto look = [board = run->objects.board]() -> Result<Answer> {
+    try {
+      return board->read();
+    } catch (const ErrorException& error) {
+      return error.error();
+    }
+  };
+  const Result<Answer> answer = co_await on_core(Core::current().index(), look);
+  note(run->ledger.boards, id, answer);
+}
+
+task<void> use_shelf(Run* run, std::uint64_t key, platform::Duration timeout) {
+  const std::uint64_t id = run->ledger.shelves.begin(World::instance().now(), key, true);
+  const Result<Answer> answer = co_await run->objects.shelf.on_key(key).within(timeout).call<&Shelf::add>(key, id);
+  note(run->ledger.shelves, id, answer);
+}
+
+task<void> client(Cluster* cluster, Run* run) {
+  World& world = cluster->world();
+  while (!cluster->ending) {
+    co_await sleep_for(std::chrono::microseconds(world.pick(1'000, 150'000)));
+    if (!run->objects.made || cluster->ending) continue;
+    switch (world.pick(0, 4)) {
+      case 0: co_await use_cell(run, world.pick(0, kCells - 1), 10s); break;
+      case 1: co_await use_board(run, true); break;
+      case 2: co_await use_board(run, false); break;
+      case 3: co_await ask_anybody(run, world.pick(0, kCells - 1)); break;
+      default: co_await use_shelf(run, world.pick(0, kKeys - 1), 10s); break;
+    }
+  }
+}
+
+task<void> make_objects(Cluster* cluster, Run* run) {
+  World& world = cluster->world();
+  while (Node::current()->members().size() < cluster->backends.size() + 1) co_await sleep_for(50ms);
+  const auto members = Node::current()->members();
+  for (std::size_t at = 0; at < kCells; ++at) {
+    const Member& home = members[world.pick(0, members.size() - 1)];
+    run->objects.cells.push_back((co_await create_at<Cell>(home.id)).value());
+  }
+  run->objects.board = (co_await create_at<Board>(members[world.pick(1, members.size() - 1)].id)).value();
+  run->objects.shelf = (co_await create_at<Shelf>(members[world.pick(0, members.size() - 1)].id)).value();
+  run->objects.made = true;
+  co_await client(cluster, run);
+}
+
+/// A replica that is read after a write was answered shows that write.
+void check_boards(const History& history, std::vector<std::string>& violations) {
+  for (const auto& read : history.operations()) {
+    if (read.write || !read.moment) continue;
+    for (const auto& write : history.operations()) {
+      if (!write.write || !write.moment || write.moment->epoch != read.moment->epoch || !(*write.end < read.begin)) continue;
+      if (read.moment->count >= write.moment->count) continue;
+      violations.push_back("read " + std::to_string(read.id) + " saw write " + std::to_string(read.moment->count) + " although write " +
+                           std::to_string(write.moment->count) + " had been answered before it began");
+      break;
+    }
+  }
+}
+
+}  // namespace
+
+Outcome run_kinds(const Settings& settings) {
+  World world(settings.seed);
+  world.verbose = settings.verbose;
+  Run run;
+  ledger = &run.ledger;
+  Cluster cluster(
+      world, settings.cores, [&run](Cluster* self) { return make_objects(self, &run); },
+      [&run](Cluster* self) { return client(self, &run); });
+  cluster.drivers_report_ends = world.pick(0, 1) == 0;
+  for (std::size_t at = 0; at < settings.nodes; ++at) cluster.add_backend();
+  Nemesis nemesis(cluster);
+  nemesis.trouble(Time(3s), Time(43s));
+  world.run_until(Time(45s));
+  world.mend_all();
+  // Time for everything to heal; then every object must answer.
+  world.run_until(Time(75s));
+  const Time healed = world.now();
+  world.run_until(Time(90s));
+
+  Outcome outcome;
+  outcome.trace = world.trace();
+  outcome.steps = world.steps();
+  run.ledger.homes.check(true);
+  run.ledger.boards.check(false);
+  run.ledger.shelves.check(false);
+  for (History* history : {&run.ledger.homes, &run.ledger.boards, &run.ledger.shelves}) {
+    outcome.operations += history->operations().size();
+    outcome.successes += history->successes();
+    outcome.violations.insert(outcome.violations.end(), history->violations.begin(), history->violations.end());
+  }
+  check_boards(run.ledger.boards, outcome.violations);
+  const auto answers_after = [healed](const History& history, std::uint64_t object) {
+    return std::any_of(history.operations().begin(), history.operations().end(), [=](const History::Operation& each) {
+      return each.object == object && each.moment && each.begin > healed;
+    });
+  };
+  for (std::uint64_t cell = 0; cell < kCells; ++cell) {
+    if (!answers_after(run.ledger.homes, cell)) outcome.violations.push_back("cell " + std::to_string(cell) + " never answers again");
+  }
+  if (!answers_after(run.ledger.boards, 0)) outcome.violations.push_back("the board never answers again");
+  for (std::uint64_t key = 0; key < kKeys; ++key) {
+    if (!answers_after(run.ledger.shelves, key)) outcome.violations.push_back("key " + std::to_string(key) + " never answers again");
+  }
+  outcome.log = world.log;
+  return outcome;
+}
+
+}  // namespace ebb::sim

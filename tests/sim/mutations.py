@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""Bugs put in on purpose, which the simulator must find.
+
+    mutations.py list                       NAME|FILE;... of all
+    mutations.py write NAME TREE FILE       the source file of TREE that NAME changes, changed, to FILE
+
+Each replaces a text that must stand in its file exactly once, so that a mutation that no longer fits is noticed.
+"""
+import pathlib
+import sys
+
+MUTATIONS = {
+    "answers_without_lease": (
+        "src/object/node_link.cc",
+        [("""  const NodeLink* link = node_link();
+  if (link == nullptr || link->has_lease()) return;
+  throw ErrorException(Error(Errc::moved,""",
+          """  const NodeLink* link = node_link();
+  if (link != nullptr) return;
+  throw ErrorException(Error(Errc::moved,"""),
+         ("""  if (link == nullptr || link->has_lease()) return;
+  throw ErrorException(Error(Errc::node_gone,""",
+          """  if (link != nullptr) return;
+  throw ErrorException(Error(Errc::node_gone,""")]),
+    "makes_homes_anew_at_once": (
+        "src/node/home_keeper.cc",
+        [("call_at(last_heard + kLeaseEnds,", "call_at(last_heard - kLeaseEnds,")]),
+    "homes_need_no_directory": (
+        "src/object/home.cc",
+        [("  if (home.node == node && home.core == core) return home.epoch;", "  if (home.epoch != 0) return home.epoch;")]),
+    "replicas_are_told_later": (
+        "src/object/original.cc",
+        [("everywhere = std::min(everywhere, each.acknowledged);", "everywhere = std::max(everywhere, each.acknowledged);")]),
+    "old_replicas_stay": (
+        "src/object/replica.cc",
+        [("if (mine.stage == Replica::Stage::live && mine.epoch < home.epoch)", "if (mine.epoch > home.epoch)")]),
+    "replicas_outlive_the_lease": (
+        "src/node/node.cc",
+        [("if (!lease_.valid()) scope_.spawn(NodeTable::instance().drop_caches());", "static_cast<void>(this);")]),
+    "lease_counts_from_the_answer": (
+        "src/node/node.cc",
+        [("if (heard) extend_lease(sent);", "if (heard) extend_lease(platform::Clock::now() + std::chrono::seconds(2));")]),
+    "released_partitions_still_answer": (
+        "src/object/partition.cc",
+        [("found == mine.held.end() || found->second->frozen ?", "found == mine.held.end() ?")]),
+}
+
+
+def mutated(name, tree):
+    source, changes = MUTATIONS[name]
+    text = (pathlib.Path(tree) / source).read_text()
+    for old, new in changes:
+        if text.count(old) != 1:
+            sys.exit(f"mutation {name}: its text stands {text.count(old)} times in {source}; bring tests/sim/mutations.py up to date")
+        text = text.replace(old, new)
+    return text
+
+
+def main(arguments):
+    if arguments == ["list"]:
+        print(";".join(f"{name}|{source}" for name, (source, _) in MUTATIONS.items()))
+    elif len(arguments) == 4 and arguments[0] == "write":
+        pathlib.Path(arguments[3]).write_text(mutated(arguments[1], arguments[2]))
+    else:
+        sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
