@@ -55,7 +55,7 @@ struct CancelState {
 /// A counted reference to one.
 class CancelReference {
  public:
-  CancelReference() noexcept = default;
+  constexpr CancelReference() noexcept = default;
   /// Takes over a reference that has been counted.
   explicit CancelReference(CancelState* counted) noexcept : state_(counted) {}
   CancelReference(const CancelReference& other) noexcept : state_(other.state_) {
@@ -67,7 +67,8 @@ class CancelReference {
     std::swap(state_, other.state_);
     return *this;
   }
-  ~CancelReference() {
+  // Constant for a reference to nothing, so that constants may hold one.
+  constexpr ~CancelReference() {
     // Release and acquire: the last one sees what all others did.
     if (state_ != nullptr && state_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete state_;
   }

@@ -33,7 +33,7 @@ struct call_context {
 namespace detail {
 
 /// Of a call without a deadline, which nobody cancels.
-inline const call_context kNoContext;
+inline constexpr call_context kNoContext{};
 
 /// What a call is made with, beyond its own timeout.
 struct CallOptions {
