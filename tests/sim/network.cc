@@ -222,8 +222,11 @@ void accept_at(World& world, std::shared_ptr<SimStream*> caller, platform::Endpo
     server.connected_ = true;
     client.peer_ = server.alive_;
     client.out_ = make_pipe(client.node_, to);
+    const std::shared_ptr<Pipe> back = server.out_;
+    const std::shared_ptr<SimStream*> accepted = server.alive_;
     mine->accept(std::move(stream));
-    transmit(world, server.out_, [&world, caller](Time when) {
+    if (*accepted == nullptr) return;  // refused: its end has told the caller
+    transmit(world, back, [&world, caller](Time when) {
       world.at(when, [&world, caller] {
         SimStream* there = *caller;
         if (there == nullptr) return;
