@@ -23,6 +23,9 @@ class RemoteDirectory final : public Directory {
   task<Result<void>> remove(ObjectId id) override {
     return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::remove>(id);
   }
+  task<Result<void>> retire(ObjectId id, std::uint64_t view) override {
+    return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::retire>(id, view);
+  }
   task<Result<std::vector<ObjectRecord>>> list(ObjectId after, std::uint32_t limit) override {
     return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::list>(after, limit);
   }
@@ -48,6 +51,12 @@ task<Result<ObjectRecord>> DirectoryService::find(std::string name) {
   return NodeTable::instance().directory().find(std::move(name));
 }
 task<Result<void>> DirectoryService::remove(ObjectId id) { return NodeTable::instance().directory().remove(id); }
+task<Result<void>> DirectoryService::retire(ObjectId id, std::uint64_t view) {
+  if (cluster_view_version() != view) {
+    co_return Error(Errc::unavailable, "other nodes have joined or left; the id is not used again");
+  }
+  co_return co_await NodeTable::instance().directory().retire(id, view);
+}
 task<Result<std::vector<ObjectRecord>>> DirectoryService::list(ObjectId after, std::uint32_t limit) {
   return NodeTable::instance().directory().list(after, limit);
 }

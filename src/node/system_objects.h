@@ -25,12 +25,14 @@ struct DirectoryService {
   task<Result<ObjectRecord>> lookup(ObjectId id);
   task<Result<ObjectRecord>> find(std::string name);
   task<Result<void>> remove(ObjectId id);
+  task<Result<void>> retire(ObjectId id, std::uint64_t view);
   task<Result<std::vector<ObjectRecord>>> list(ObjectId after, std::uint32_t limit);
   task<Result<std::vector<ObjectRecord>>> list_at(NodeId home, ObjectId after, std::uint32_t limit);
   task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core);
   using interface =
       ebb::interface<"ebb.Directory/1", method<"create", &DirectoryService::create>, method<"lookup", &DirectoryService::lookup>,
-                     method<"find", &DirectoryService::find>, method<"remove", &DirectoryService::remove>, method<"list", &DirectoryService::list>,
+                     method<"find", &DirectoryService::find>, method<"remove", &DirectoryService::remove>, method<"retire", &DirectoryService::retire>,
+                     method<"list", &DirectoryService::list>,
                      method<"list_at", &DirectoryService::list_at>, method<"re_home", &DirectoryService::re_home>>;
 };
 

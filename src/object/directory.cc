@@ -19,6 +19,10 @@ Error Directory::missing(ObjectId id) {
                "no object has the id " + std::to_string(id.index()) + "; it was destroyed, or never created");
 }
 
+Error Directory::not_ending(ObjectId id) {
+  return Error(Errc::invalid_argument, "object " + std::to_string(id.index()) + " has not been removed, or its end was told before");
+}
+
 Error Directory::name_missing(const std::string& name) {
   return Error(Errc::no_such_object, "no object has the name \"" + name + "\"; it was destroyed, or never created");
 }

@@ -1,30 +1,37 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 
 #include "ebb/object/directory.h"
+#include "ebb/object/id_quarantine.h"
 
 namespace ebb {
 namespace {
 
 class MemoryDirectory final : public Directory {
  public:
-  explicit MemoryDirectory(std::uint32_t limit) : limit_(std::min(limit, kMaxObjects)) {}
+  MemoryDirectory(std::uint32_t limit, IdReuse reuse) : limit_(std::min(limit, kMaxObjects)), quarantine_(reuse) {}
 
   task<Result<ObjectRecord>> create(NewObject wanted) override {
     if (Result<void> sound = check(wanted); !sound) co_return std::move(sound).error();
     const std::lock_guard guard(mutex_);
     if (names_.contains(wanted.name)) co_return name_taken(wanted.name);
-    if (next_ >= limit_) {
+    const std::optional<ObjectId> again = quarantine_.next();
+    if (!again && next_ >= limit_) {
       co_return Error(Errc::resource_exhausted, "all " + std::to_string(limit_ - kFirstDynamicObject.index()) +
-                                                    " object ids have been given out; ids are not reused");
+                                                    " object ids are in use, or were until lately; destroy objects, or wait");
     }
-    ObjectRecord record{ObjectId(next_), wanted.interface_id, std::move(wanted.interface_name), wanted.home,
+    ObjectRecord record{again.value_or(ObjectId(next_)), wanted.interface_id, std::move(wanted.interface_name), wanted.home,
                         std::move(wanted.policy), wanted.home_core, 1, std::move(wanted.name)};
     records_.emplace(record.id, record);
     if (!record.name.empty()) names_.emplace(record.name, record.id);
-    ++next_;
+    if (again) {
+      quarantine_.take();
+    } else {
+      ++next_;
+    }
     co_return record;
   }
 
@@ -46,6 +53,13 @@ class MemoryDirectory final : public Directory {
     if (found == records_.end()) co_return missing(id);
     names_.erase(found->second.name);
     records_.erase(found);
+    quarantine_.removed(id);
+    co_return Result<void>();
+  }
+
+  task<Result<void>> retire(ObjectId id, std::uint64_t) override {
+    const std::lock_guard guard(mutex_);
+    if (!quarantine_.retire(id)) co_return not_ending(id);
     co_return Result<void>();
   }
 
@@ -87,13 +101,14 @@ class MemoryDirectory final : public Directory {
   std::mutex mutex_;  // guards what is below; held for one table operation, never across a wait
   std::uint32_t next_ = kFirstDynamicObject.index();
   std::map<ObjectId, ObjectRecord> records_;
+  IdQuarantine quarantine_;
   std::unordered_map<std::string, ObjectId> names_;  // of the records that have one
 };
 
 }  // namespace
 
-std::unique_ptr<Directory> make_memory_directory(std::uint32_t limit) {
-  return std::make_unique<MemoryDirectory>(limit);
+std::unique_ptr<Directory> make_memory_directory(std::uint32_t limit, IdReuse reuse) {
+  return std::make_unique<MemoryDirectory>(limit, reuse);
 }
 
 }  // namespace ebb

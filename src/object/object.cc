@@ -41,8 +41,13 @@ task<Result<void>> destroy(ObjectId id, const TypeDescriptor* type) {
   if (Result<void> removed = co_await table.directory().remove(id); !removed) co_return removed;
   if (Result<void> ended = co_await table.end(id, type); !ended) co_return ended;
   NodeLink* link = node_link();
-  if (link == nullptr) co_return Result<void>();
-  co_return co_await link->end_elsewhere(id, type->interface_id);
+  const std::uint64_t view = cluster_view_version();
+  if (link != nullptr) {
+    if (Result<void> ended = co_await link->end_elsewhere(id, type->interface_id); !ended) co_return ended;
+  }
+  // A node that has joined meanwhile was not told, and one that has left may not have heard: then the id is used up.
+  if (cluster_view_version() == view) static_cast<void>(co_await table.directory().retire(id, view));
+  co_return Result<void>();
 }
 
 task<Result<std::uint32_t>> swap(ObjectId id, const TypeDescriptor* type, const Implementation* implementation) {

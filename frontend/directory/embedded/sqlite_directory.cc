@@ -6,20 +6,24 @@
 #include <algorithm>
 #include <bit>
 #include <mutex>
+#include <optional>
 #include <utility>
+
+#include "ebb/object/id_quarantine.h"
 
 namespace ebb::frontend::directory {
 namespace {
 
 // Written into the file's header, by which a file of something else is told apart.
 constexpr int kApplicationId = 0x4d4c4f53;  // "MLOS"
-constexpr int kVersion = 3;
+constexpr int kVersion = 4;
 
 constexpr const char* kSchema =
     "CREATE TABLE objects(id INTEGER PRIMARY KEY, interface_id INTEGER NOT NULL, interface_name TEXT NOT NULL,"
     " home INTEGER NOT NULL, policy TEXT NOT NULL, home_core INTEGER NOT NULL, epoch INTEGER NOT NULL,"
     " name TEXT UNIQUE) STRICT;"
     "CREATE INDEX objects_by_home ON objects(home);"
+    "CREATE TABLE removed(id INTEGER PRIMARY KEY) STRICT;"
     "CREATE TABLE next_id(only INTEGER PRIMARY KEY CHECK(only = 1), value INTEGER NOT NULL) STRICT;";
 
 struct Close {
@@ -75,7 +79,8 @@ ObjectRecord record_of(Use& row) {
 
 class SqliteDirectory final : public Directory {
  public:
-  SqliteDirectory(std::string name, std::uint32_t limit) : name_(std::move(name)), limit_(std::min(limit, kMaxObjects)) {}
+  SqliteDirectory(std::string name, std::uint32_t limit, IdReuse reuse)
+      : name_(std::move(name)), limit_(std::min(limit, kMaxObjects)), quarantine_(reuse) {}
 
   Result<void> open(const std::string& file) {
     sqlite3* opened = nullptr;
@@ -89,6 +94,7 @@ class SqliteDirectory final : public Directory {
     Result<void> ready = check_schema();
     if (ready) ready = run("COMMIT");
     if (ready) ready = prepare();
+    if (ready) ready = read_removed();
     return ready;
   }
 
@@ -96,17 +102,22 @@ class SqliteDirectory final : public Directory {
     if (Result<void> sound = check(wanted); !sound) co_return std::move(sound).error();
     const std::lock_guard guard(mutex_);
     if (!wanted.name.empty() && Use(find_).bind(wanted.name).step() == SQLITE_ROW) co_return name_taken(wanted.name);
-    if (next_ >= limit_) {
+    const std::optional<ObjectId> again = quarantine_.next();
+    if (!again && next_ >= limit_) {
       co_return Error(Errc::resource_exhausted, "all " + std::to_string(limit_ - kFirstDynamicObject.index()) +
-                                                    " object ids have been given out; ids are not reused");
+                                                    " object ids are in use, or were until lately; destroy objects, or wait");
     }
-    ObjectRecord record{ObjectId(next_), wanted.interface_id, std::move(wanted.interface_name), wanted.home,
+    ObjectRecord record{again.value_or(ObjectId(next_)), wanted.interface_id, std::move(wanted.interface_name), wanted.home,
                         std::move(wanted.policy), wanted.home_core, 1, std::move(wanted.name)};
     if (Result<void> stored = store(record); !stored) {
-      if (sqlite3_get_autocommit(database_.get()) == 0) static_cast<void>(run("ROLLBACK"));
+      undo();
       co_return std::move(stored).error();
     }
-    ++next_;
+    if (again) {
+      quarantine_.take();
+    } else {
+      ++next_;
+    }
     co_return record;
   }
 
@@ -130,9 +141,23 @@ class SqliteDirectory final : public Directory {
 
   task<Result<void>> remove(ObjectId id) override {
     const std::lock_guard guard(mutex_);
-    const int code = Use(remove_).bind(id.index()).step();
-    if (code != SQLITE_DONE) co_return failure(code);
-    if (sqlite3_changes(database_.get()) == 0) co_return missing(id);
+    int code = Use(begin_).step();
+    if (code == SQLITE_DONE) code = Use(remove_).bind(id.index()).step();
+    const bool there = code == SQLITE_DONE && sqlite3_changes(database_.get()) != 0;
+    if (there) code = Use(note_removed_).bind(id.index()).step();
+    if (code == SQLITE_DONE) code = Use(commit_).step();
+    if (code != SQLITE_DONE) {
+      undo();
+      co_return failure(code);
+    }
+    if (!there) co_return missing(id);
+    quarantine_.removed(id);
+    co_return Result<void>();
+  }
+
+  task<Result<void>> retire(ObjectId id, std::uint64_t) override {
+    const std::lock_guard guard(mutex_);
+    if (!quarantine_.retire(id)) co_return not_ending(id);
     co_return Result<void>();
   }
 
@@ -175,6 +200,25 @@ class SqliteDirectory final : public Directory {
     const int code = sqlite3_exec(database_.get(), statements, nullptr, nullptr, nullptr);
     if (code == SQLITE_OK) return {};
     return failure(code);
+  }
+
+  void undo() {
+    if (sqlite3_get_autocommit(database_.get()) == 0) static_cast<void>(run("ROLLBACK"));
+  }
+
+  /// Ids that were removed in an earlier life of the file: its nodes are gone, so that their grace begins now.
+  Result<void> read_removed() {
+    Use row(read_removed_);
+    int code = row.step();
+    for (; code == SQLITE_ROW; code = row.step()) {
+      const std::int64_t number = row.number(0);
+      if (number < kFirstDynamicObject.index() || number >= next_) return wrong_file();
+      const ObjectId id(static_cast<std::uint32_t>(number));
+      quarantine_.removed(id);
+      quarantine_.retire(id);
+    }
+    if (code != SQLITE_DONE) return failure(code);
+    return {};
   }
 
   Result<std::int64_t> number(const char* statement) {
@@ -222,6 +266,10 @@ class SqliteDirectory final : public Directory {
         {&lookup_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name FROM objects WHERE id = ?"},
         {&find_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name FROM objects WHERE name = ?"},
         {&remove_, "DELETE FROM objects WHERE id = ?"},
+        {&note_removed_, "INSERT INTO removed(id) VALUES(?)"},
+        {&forget_removed_, "DELETE FROM removed WHERE id = ?"},
+        // An id that names an object is not free, whatever the table says.
+        {&read_removed_, "SELECT id FROM removed WHERE id NOT IN (SELECT id FROM objects) ORDER BY id"},
         {&list_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name FROM objects WHERE id > ? ORDER BY id LIMIT ?"},
         {&list_at_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name FROM objects WHERE home = ? AND id > ? ORDER BY id LIMIT ?"},
         {&re_home_, "UPDATE objects SET home = ?, home_core = ?, epoch = epoch + 1 WHERE id = ? AND epoch = ?"
@@ -251,7 +299,8 @@ class SqliteDirectory final : public Directory {
                  .bind_name(record.name)
                  .step();
     }
-    if (code == SQLITE_DONE) code = Use(count_).bind(std::int64_t{record.id.index()} + 1).step();
+    if (code == SQLITE_DONE && record.id.index() == next_) code = Use(count_).bind(std::int64_t{next_} + 1).step();
+    if (code == SQLITE_DONE && record.id.index() < next_) code = Use(forget_removed_).bind(record.id.index()).step();
     if (code == SQLITE_DONE) code = Use(commit_).step();
     if (code == SQLITE_DONE) return {};
     return failure(code);
@@ -282,15 +331,16 @@ class SqliteDirectory final : public Directory {
   const std::uint32_t limit_;
   std::mutex mutex_;  // guards everything below; held for one operation, never across a wait
   std::uint32_t next_ = kFirstDynamicObject.index();
+  IdQuarantine quarantine_;
   Database database_;  // before its statements: they end first
-  Prepared begin_, commit_, insert_, count_, lookup_, find_, remove_, list_, list_at_, re_home_;
+  Prepared begin_, commit_, insert_, count_, lookup_, find_, remove_, note_removed_, forget_removed_, read_removed_, list_, list_at_, re_home_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Directory>> open_sqlite_directory(const std::string& file, std::uint32_t limit) {
+Result<std::unique_ptr<Directory>> open_sqlite_directory(const std::string& file, std::uint32_t limit, IdReuse reuse) {
   auto directory = std::make_unique<SqliteDirectory>(
-      file.empty() ? "the directory" : "the directory '" + file + "'", limit);
+      file.empty() ? "the directory" : "the directory '" + file + "'", limit, reuse);
   if (auto opened = directory->open(file); !opened) return std::move(opened).error();
   return std::unique_ptr<Directory>(std::move(directory));
 }

@@ -48,8 +48,8 @@ struct Home {
 inline Home home_of(const ObjectRecord& record) noexcept { return {record.home, record.home_core, record.epoch}; }
 
 /// The cluster's (or, without a cluster, the process's) list of objects. Every core may call; calls may wait, and then
-/// the calling coroutine waits, never its core. An id is given out once and never again, so that a stale reference
-/// finds nothing rather than another object.
+/// the calling coroutine waits, never its core. A removed id is given out again only once no node has anything
+/// of its object any more and kIdGrace has passed: until then a stale reference finds nothing, never another object.
 class Directory {
  public:
   virtual ~Directory() = default;
@@ -62,6 +62,10 @@ class Directory {
   virtual task<Result<ObjectRecord>> find(std::string name) = 0;
   /// Forgets an object; no_such_object if it is not there.
   virtual task<Result<void>> remove(ObjectId id) = 0;
+  /// Every node in the list of members of version `view` (NodeLink::view_version) has ended the removed object `id`: from
+  /// kIdGrace after now on, the id may name another object. Errors: invalid_argument (not removed, or told before),
+  /// unavailable (there are other members by now): then the id names nothing for good.
+  virtual task<Result<void>> retire(ObjectId id, std::uint64_t view) = 0;
   /// The objects with ids above `after`, ordered by id: at most `limit`, and never more than kMaxListed.
   virtual task<Result<std::vector<ObjectRecord>>> list(ObjectId after, std::uint32_t limit) = 0;
 
@@ -83,12 +87,19 @@ class Directory {
  protected:
   /// What every directory says of an id it has no object for, of a name that none has, and of one that is taken.
   static Error missing(ObjectId id);
+  static Error not_ending(ObjectId id);
   static Error name_missing(const std::string& name);
   static Error name_taken(const std::string& name);
 };
 
+/// When a directory gives the ids of ended objects out again, and the clock by which it tells.
+struct IdReuse {
+  platform::Duration grace = Directory::kIdGrace;
+  platform::Instant (*clock)() = [] { return platform::Clock::now(); };
+};
+
 /// A directory in this process's memory, for one node by itself and for tests. Gives out ids from
 /// kFirstDynamicObject up to `limit` (exclusive, at most kMaxObjects).
-std::unique_ptr<Directory> make_memory_directory(std::uint32_t limit = kMaxObjects);
+std::unique_ptr<Directory> make_memory_directory(std::uint32_t limit = kMaxObjects, IdReuse reuse = {});
 
 }  // namespace ebb

@@ -6,7 +6,11 @@
 namespace ebb::conformance {
 namespace {
 
-std::unique_ptr<Directory> make(std::uint32_t limit = kMaxObjects) { return DirectoryConformance::GetParam()(limit); }
+std::unique_ptr<Directory> make(std::uint32_t limit = kMaxObjects, IdReuse reuse = {}) {
+  return DirectoryConformance::GetParam()(limit, reuse);
+}
+
+platform::Instant pretended{};
 
 TEST_P(DirectoryConformance, FindsWhatWasEntered) {
   const auto directory = make();
@@ -82,6 +86,34 @@ TEST_P(DirectoryConformance, DoesNotGiveTheIdOfARemovedObjectToTheNext) {
   const auto first = now(directory->create(wanted("a", 1, NodeId{0}))).value();
   ASSERT_TRUE(now(directory->remove(first.id)));
   EXPECT_GT(now(directory->create(wanted("a", 1, NodeId{0}))).value().id, first.id);
+}
+
+TEST_P(DirectoryConformance, GivesIdsOutAgainOldestFirstAfterTheirGrace) {
+  const IdReuse reuse{std::chrono::seconds(60), [] { return pretended; }};
+  const auto directory = make(kFirstDynamicObject.index() + 3, reuse);
+  std::vector<ObjectId> ids;
+  for (int i = 0; i < 3; ++i) ids.push_back(now(directory->create(wanted("a", 1, NodeId{0}))).value().id);
+  for (const int i : {1, 0, 2}) ASSERT_TRUE(now(directory->remove(ids[i])));
+  pretended += std::chrono::seconds(1000);
+  EXPECT_EQ(now(directory->create(wanted("a", 1, NodeId{0}))).code(), Errc::resource_exhausted) << "came back unconfirmed";
+  ASSERT_TRUE(now(directory->retire(ids[1], 1)));
+  EXPECT_EQ(now(directory->retire(ids[1], 1)).code(), Errc::invalid_argument);
+  pretended += std::chrono::seconds(59);
+  ASSERT_TRUE(now(directory->retire(ids[0], 1)));
+  EXPECT_EQ(now(directory->create(wanted("a", 1, NodeId{0}))).code(), Errc::resource_exhausted) << "came back too early";
+  EXPECT_EQ(now(directory->lookup(ids[1])).code(), Errc::no_such_object);
+  pretended += std::chrono::seconds(60);
+  EXPECT_EQ(now(directory->create(wanted("b", 2, NodeId{0}))).value().id, ids[1]);
+  EXPECT_EQ(now(directory->create(wanted("c", 3, NodeId{0}))).value().id, ids[0]);
+  EXPECT_EQ(now(directory->create(wanted("d", 4, NodeId{0}))).code(), Errc::resource_exhausted);
+  EXPECT_EQ(now(directory->lookup(ids[1])).value().interface_name, "b");
+}
+
+TEST_P(DirectoryConformance, DoesNotRetireTheIdOfALivingObject) {
+  const auto directory = make();
+  const auto made = now(directory->create(wanted("a", 1, NodeId{0}))).value();
+  EXPECT_EQ(now(directory->retire(made.id, 1)).code(), Errc::invalid_argument);
+  EXPECT_TRUE(now(directory->lookup(made.id)));
 }
 
 TEST_P(DirectoryConformance, EndsWhenAllIdsAreGivenOut) {

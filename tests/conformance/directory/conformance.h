@@ -14,8 +14,8 @@
 
 namespace ebb::conformance {
 
-/// Makes an empty directory of ids below a limit.
-using DirectoryFactory = std::function<std::unique_ptr<Directory>(std::uint32_t limit)>;
+/// Makes an empty directory of ids below a limit, which come back so.
+using DirectoryFactory = std::function<std::unique_ptr<Directory>(std::uint32_t limit, IdReuse reuse)>;
 
 class DirectoryConformance : public testing::TestWithParam<DirectoryFactory> {};
 

@@ -37,6 +37,22 @@ TEST_F(SqliteDirectory, NeverGivesAnIdTwiceAcrossARestart) {
   EXPECT_EQ(now(directory->find("a name")).value().id, kept);
 }
 
+TEST_F(SqliteDirectory, GivesIdsOutAgainThatWereRemovedBeforeARestart) {
+  ObjectId removed;
+  {
+    const auto directory = open_sqlite_directory(file_).value();
+    removed = now(directory->create(wanted("a", 1, NodeId{0}))).value().id;
+    now(directory->create(wanted("b", 1, NodeId{0}))).value();
+    ASSERT_TRUE(now(directory->remove(removed)));
+  }
+  {
+    const auto directory = open_sqlite_directory(file_, kMaxObjects, {platform::Duration::zero()}).value();
+    EXPECT_EQ(now(directory->create(wanted("c", 1, NodeId{0}))).value().id, removed);
+  }
+  const auto directory = open_sqlite_directory(file_, kMaxObjects, {platform::Duration::zero()}).value();
+  EXPECT_NE(now(directory->create(wanted("d", 1, NodeId{0}))).value().id, removed) << "given out while it names an object";
+}
+
 TEST_F(SqliteDirectory, RefusesAFileThatAnotherDirectoryHasOpen) {
   const auto first = open_sqlite_directory(file_).value();
   EXPECT_EQ(open_sqlite_directory(file_).code(), Errc::address_in_use);
@@ -58,8 +74,8 @@ TEST_F(SqliteDirectory, SaysWhenItsFileCannotBeMade) {
 
 namespace ebb::conformance {
 
-INSTANTIATE_TEST_SUITE_P(Sqlite, DirectoryConformance, testing::Values(DirectoryFactory([](std::uint32_t limit) {
-                           return frontend::directory::open_sqlite_directory("", limit).value();
+INSTANTIATE_TEST_SUITE_P(Sqlite, DirectoryConformance, testing::Values(DirectoryFactory([](std::uint32_t limit, IdReuse reuse) {
+                           return frontend::directory::open_sqlite_directory("", limit, reuse).value();
                          })));
 
 }  // namespace ebb::conformance

@@ -275,6 +275,7 @@ ebb::task<int> reuse() {
   first->add(5);
   EXPECT_TRUE(co_await ebb::destroy(first));
   EXPECT_EQ(table.type_of(first.id()), &ebb::detail::kTypeDescriptor<Counter>) << "forgotten at once";
+  EXPECT_EQ((co_await table.directory().retire(first.id(), 1)).code(), Errc::invalid_argument) << "not told of the end";
   table.set_forget_after(ebb::platform::Duration::zero());
   EXPECT_EQ(table.type_of(first.id()), nullptr);
   EXPECT_EQ((co_await first.on(CoreIndex{1}).call<&Counter::get>()).code(), Errc::no_such_object);
