@@ -67,7 +67,7 @@ task<Result<Bytes>> invoke_encoded(void* representative, Bytes encoded, const ca
     } else if (!encoded.empty()) {
       co_return Error(Errc::malformed, "a call has arguments where its method takes none; the caller's program is broken");
     }
-    encoded = Bytes();
+    if constexpr (!Shape::kViews) encoded = Bytes();
     auto call = [representative, context](auto&... each) -> Return {
       return invoke_method<Member>(context != nullptr ? *context : kNoContext, *static_cast<T*>(representative),
                                    std::move(each)...);

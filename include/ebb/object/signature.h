@@ -20,18 +20,20 @@
 
 namespace ebb::detail {
 
-/// How an argument is kept while it travels and while the method runs: views own what they look at.
+/// How an argument is kept while it travels and while the method runs. Views own what they look at before it travels; what
+/// they look at afterwards are the bytes that came.
 template <class Parameter>
 struct StoredArgument {
   using type = std::remove_cvref_t<Parameter>;
 };
 template <>
 struct StoredArgument<std::string_view> {
-  using type = std::string;
+  using type = wire::Text;
 };
-template <>
-struct StoredArgument<std::span<const std::byte>> {
-  using type = std::vector<std::byte>;
+template <class T>
+  requires wire::travels<T> && (!std::is_same_v<T, bool>)
+struct StoredArgument<std::span<const T>> {
+  using type = wire::Sequence<T>;
 };
 
 /// A parameter that a caller elsewhere can fill: by value, or a constant or rvalue reference to what travels.
@@ -66,6 +68,8 @@ struct MethodShape {
   using return_type = Return;
   using result = typename Unwrapped<Return>::type;
   using stored = std::tuple<typename StoredArgument<Parameters>::type...>;
+  /// The method looks at the bytes of its call: they must stay until it has ended.
+  static constexpr bool kViews = (wire::detail::kIsView<typename StoredArgument<Parameters>::type> || ...);
   static constexpr bool kTravels = (kParameterTravels<Parameters> && ...) && kResultTravels<result>;
   /// "(u64,string)list<byte>" added to a hash.
   static constexpr std::uint64_t add_name(std::uint64_t hash) noexcept {

@@ -10,9 +10,11 @@
 #include <span>
 #include <string>
 #include <tuple>
+#include <variant>
 #include <vector>
 
 #include "ebb/base/ids.h"
+#include "ebb/base/result.h"
 #include "ebb/wire/codec.h"
 
 namespace {
@@ -23,6 +25,18 @@ struct Place {
   std::int32_t x = 0;
   std::optional<std::string> name;
 };
+
+class Account {
+  std::int64_t cents_ = 0;
+  std::string owner_;
+
+ public:
+  using fields = ebb::fields<&Account::cents_, &Account::owner_>;
+};
+
+using Choice = std::variant<std::monostate, std::vector<Account>, std::string, ebb::Result<std::string>>;
+using Views = std::tuple<ebb::wire::Text, ebb::wire::Sequence<std::byte>, ebb::wire::Sequence<std::uint64_t>,
+                         ebb::wire::Sequence<Place>>;
 
 using Arguments = std::tuple<bool, std::uint8_t, std::int64_t, double, Colour, ebb::ObjectId, std::string,
                              std::vector<std::uint16_t>, std::vector<std::vector<std::string>>, std::set<std::uint32_t>,
@@ -44,12 +58,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const auto bytes = std::as_bytes(std::span(data, size)).subspan(1);
   // The first byte chooses: all of it at once seldom decodes, its parts do.
-  switch (data[0] % 6) {
+  switch (data[0] % 9) {
     case 0: check<Arguments>(bytes); break;
     case 1: check<std::vector<std::vector<std::string>>>(bytes); break;
     case 2: check<std::map<std::string, Place>>(bytes); break;
     case 3: check<std::set<std::uint32_t>>(bytes); break;
     case 4: check<std::optional<std::vector<Place>>>(bytes); break;
+    case 5: check<std::vector<Choice>>(bytes); break;
+    case 6: check<std::vector<ebb::Result<Account>>>(bytes); break;
+    case 7: check<Views>(bytes); break;
     default: check<std::array<Place, 2>>(bytes); break;
   }
   return 0;

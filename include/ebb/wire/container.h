@@ -1,0 +1,127 @@
+// How containers travel: a count, then their elements.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <type_traits>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "ebb/wire/scalar.h"
+#include "ebb/wire/structure.h"
+
+namespace ebb::wire {
+
+template <travels T>
+struct Codec<std::vector<T>> {
+  static constexpr std::size_t kLeastBytes = 4;
+  static constexpr bool kAsItLies = plain_number<T> || std::is_same_v<T, std::byte>;
+  static constexpr std::uint64_t name(std::uint64_t hash) noexcept { return add_names<T>("list", hash); }
+  static void write(Writer& writer, const std::vector<T>& values) { write_run(writer, values); }
+  /// The same of anything that has a size and elements in a row.
+  template <class Run>
+  static void write_run(Writer& writer, const Run& values) {
+    writer.count(values.size());
+    if constexpr (kAsItLies) {
+      writer.raw(values.data(), values.size() * sizeof(T));
+    } else {
+      for (const T& value : values) Codec<T>::write(writer, value);
+    }
+  }
+  static std::vector<T> read(Reader& reader) {
+    const std::size_t count = reader.count(Codec<T>::kLeastBytes);
+    std::vector<T> values;
+    if constexpr (kAsItLies) {
+      values.resize(count);
+      reader.raw(values.data(), count * sizeof(T));
+    } else {
+      for (std::size_t i = 0; i < count && !reader.failed(); ++i) values.push_back(Codec<T>::read(reader));
+    }
+    return values;
+  }
+};
+
+template <travels T, std::size_t Size>
+  requires(Size > 0)
+struct Codec<std::array<T, Size>> {
+  static constexpr std::size_t kLeastBytes = Size * Codec<T>::kLeastBytes;
+  static constexpr std::uint64_t name(std::uint64_t hash) noexcept {
+    hash = fnv1a("array<", hash);
+    for (std::size_t i = 0; i < Size; ++i) hash = fnv1a(",", Codec<T>::name(hash));
+    return fnv1a(">", hash);
+  }
+  static void write(Writer& writer, const std::array<T, Size>& values) {
+    for (const T& value : values) Codec<T>::write(writer, value);
+  }
+  static std::array<T, Size> read(Reader& reader) {
+    std::array<T, Size> values{};
+    for (T& value : values) value = Codec<T>::read(reader);
+    return values;
+  }
+};
+
+namespace detail {
+
+template <class>
+inline constexpr bool kIsSet = false;
+template <class... T>
+inline constexpr bool kIsSet<std::set<T...>> = true;
+template <class... T>
+inline constexpr bool kIsSet<std::unordered_set<T...>> = true;
+template <class>
+inline constexpr bool kIsMap = false;
+template <class... T>
+inline constexpr bool kIsMap<std::map<T...>> = true;
+template <class... T>
+inline constexpr bool kIsMap<std::unordered_map<T...>> = true;
+
+template <class T>
+struct ElementOf {
+  using type = typename T::key_type;
+};
+template <class T>
+  requires kIsMap<T>
+struct ElementOf<T> {
+  using type = std::pair<typename T::key_type, typename T::mapped_type>;
+};
+
+}  // namespace detail
+
+/// Sets are lists, and maps are lists of pairs, in the order of their iteration. A key that comes twice is an error.
+template <class T>
+  requires(detail::kIsSet<T> || detail::kIsMap<T>) && travels<typename detail::ElementOf<T>::type>
+struct Codec<T> {
+  using Element = typename detail::ElementOf<T>::type;
+  static constexpr std::size_t kLeastBytes = 4;
+  static constexpr std::uint64_t name(std::uint64_t hash) noexcept {
+    return add_names<Element>(detail::kIsSet<T> ? "set" : "map", hash);
+  }
+  static void write(Writer& writer, const T& values) {
+    writer.count(values.size());
+    for (const auto& value : values) {
+      if constexpr (detail::kIsSet<T>) {
+        Codec<Element>::write(writer, value);
+      } else {
+        Codec<typename T::key_type>::write(writer, value.first);
+        Codec<typename T::mapped_type>::write(writer, value.second);
+      }
+    }
+  }
+  static T read(Reader& reader) {
+    T values;
+    const std::size_t count = reader.count(Codec<Element>::kLeastBytes);
+    for (std::size_t i = 0; i < count && !reader.failed(); ++i) {
+      // Sorted containers come sorted: the hint makes each insertion constant time.
+      values.insert(values.end(), Codec<Element>::read(reader));
+      if (values.size() != i + 1) reader.fail();
+    }
+    return values;
+  }
+};
+
+}  // namespace ebb::wire
