@@ -97,8 +97,7 @@ class partition_target {
   template <auto Member, class... Arguments>
   task<Result<detail::MethodResult<Member>>> call(Arguments&&... arguments) const {
     using Shape = detail::SignatureOf<Member>;
-    static_assert(Shape::kTravels, "a parameter or the result of this method cannot travel between nodes: only values "
-                                   "with a wire::Codec can (numbers of fixed width, strings, containers, plain structs)");
+    static_assert(Shape::must_travel());
     static_cast<void>(&detail::Registered<T>::entry);
     return run<Member>(*this, typename Shape::stored(std::forward<Arguments>(arguments)...));
   }

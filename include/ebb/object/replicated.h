@@ -49,8 +49,7 @@ class replicated_target {
   template <auto Member, class... Arguments>
   task<Result<detail::MethodResult<Member>>> call(Arguments&&... arguments) const {
     using Shape = detail::SignatureOf<Member>;
-    static_assert(Shape::kTravels, "a parameter or the result of this method cannot travel between nodes: only values "
-                                   "with a wire::Codec can (numbers of fixed width, strings, containers, plain structs)");
+    static_assert(Shape::must_travel());
     static_assert(!detail::IsTask<typename Shape::return_type>::value,
                   "the methods of a replicated object are plain functions: all replicas carry out the same writes, and one "
                   "that waits would let others come between");

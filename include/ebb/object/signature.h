@@ -60,6 +60,22 @@ template <class R>
   requires(!std::is_void_v<R>)
 inline constexpr bool kResultTravels<R> = wire::travels<R>;
 
+/// Exist to be named in a compiler's message: the position of an argument, from 1, and its type.
+template <std::size_t Position, class Parameter>
+struct ArgumentTravels {
+  static_assert(kParameterTravels<Parameter>,
+                "this argument of a method cannot travel between nodes (ArgumentTravels<position, type>): only values with a "
+                "wire::Codec can: numbers of fixed width, strings, containers, plain structs, classes with listed fields");
+  static constexpr bool value = true;
+};
+template <class R>
+struct ResultTravels {
+  static_assert(kResultTravels<R>,
+                "the result of a method cannot travel between nodes (ResultTravels<type>): return a value that owns what it "
+                "holds, such as a number, a string, a container, a plain struct");
+  static constexpr bool value = true;
+};
+
 template <bool Const, class Class, class Return, class... Parameters>
 struct MethodShape {
   static constexpr bool kConst = Const;
@@ -71,6 +87,12 @@ struct MethodShape {
   /// The method looks at the bytes of its call: they must stay until it has ended.
   static constexpr bool kViews = (wire::detail::kIsView<typename StoredArgument<Parameters>::type> || ...);
   static constexpr bool kTravels = (kParameterTravels<Parameters> && ...) && kResultTravels<result>;
+  /// Does not compile where kTravels is false, and says which argument is why.
+  static consteval bool must_travel() noexcept {
+    return []<std::size_t... I>(std::index_sequence<I...>) {
+      return (ArgumentTravels<I + 1, Parameters>::value && ... && ResultTravels<result>::value);
+    }(std::index_sequence_for<Parameters...>());
+  }
   /// "(u64,string)list<byte>" added to a hash.
   static constexpr std::uint64_t add_name(std::uint64_t hash) noexcept {
     hash = fnv1a("(", hash);

@@ -227,8 +227,7 @@ class node_target {
   template <auto Member, class... Arguments>
   task<Result<detail::MethodResult<Member>>> call(Arguments&&... arguments) const {
     using Shape = detail::SignatureOf<Member>;
-    static_assert(Shape::kTravels, "a parameter or the result of this method cannot travel between nodes: only values "
-                                   "with a wire::Codec can (numbers of fixed width, strings, containers, plain structs)");
+    static_assert(Shape::must_travel());
     return run<Member>(*this, T::interface::template method_id<Member>(),
                        typename Shape::stored(std::forward<Arguments>(arguments)...));
   }
@@ -243,7 +242,7 @@ class node_target {
   template <auto Member, class... Arguments>
   task<Result<void>> send(Arguments&&... arguments) const {
     using Shape = detail::SignatureOf<Member>;
-    static_assert(Shape::kTravels, "a parameter or the result of this method cannot travel between nodes");
+    static_assert(Shape::must_travel());
     return start<Member>(*this, T::interface::template method_id<Member>(),
                          typename Shape::stored(std::forward<Arguments>(arguments)...));
   }
