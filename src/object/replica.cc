@@ -82,8 +82,12 @@ task<void> leave_behind(ObjectId id, Home home, NodeId node) {
   }
 }
 
+/// Members that were declared gone a moment ago are asked no more, and may show their replicas until their leases end.
+task<void> outlast_leases() { co_await sleep_for(kLeaseEnds); }
+
 task<void> leave_all_behind(ObjectId id, Home home) {
   std::vector<task<void>> works;
+  works.push_back(outlast_leases());
   works.push_back(leave_behind(id, home, this_node()));
   if (NodeLink* link = node_link(); link != nullptr) {
     for (const NodeId node : link->others()) works.push_back(leave_behind(id, home, node));

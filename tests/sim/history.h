@@ -31,10 +31,12 @@ class History {
     std::optional<Time> end;      // nothing: it was still under way
     std::optional<Moment> moment; // nothing: it failed, and may or may not have run
     bool write = true;
+    std::string who;              // the client, where that was noted
   };
 
   /// A client begins an operation; its id.
   std::uint64_t begin(Time now, std::uint64_t object, bool write);
+  void note(std::uint64_t id, std::string who) { operations_[id].who = std::move(who); }
   void succeeded(std::uint64_t id, Time now, Moment moment);
   void failed(std::uint64_t id, Time now);
 
