@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 
 #include "ebb/async.h"
@@ -20,8 +21,8 @@ int run(std::function<ebb::task<int>()> body) {
   return ebb::run_cores(2, [&body]() -> ebb::task<int> { return body(); });
 }
 
-int alive = 0;
-int made = 0;
+std::atomic<int> alive{0};
+std::atomic<int> made{0};
 
 struct Account {
   using policy = ebb::single_home;

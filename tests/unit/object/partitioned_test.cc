@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <set>
@@ -26,7 +27,7 @@ int run(std::function<ebb::task<int>()> body) {
   return ebb::run_cores(kCores, [&body]() -> ebb::task<int> { return body(); });
 }
 
-int alive = 0;
+std::atomic<int> alive{0};
 
 struct Store {
   using policy = ebb::partitioned;

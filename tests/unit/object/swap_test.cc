@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 
 #include "ebb/async.h"
@@ -18,7 +19,7 @@ int run(std::function<ebb::task<int>()> body) {
   return ebb::run_cores(2, [&body]() -> ebb::task<int> { return body(); });
 }
 
-int alive = 0;
+std::atomic<int> alive{0};
 
 struct Counter {
   Counter() { ++alive; }
