@@ -1,0 +1,75 @@
+// What a node tells of the calls that it made and carried out: spans of traces, and how long each method takes.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ebb/async/task.h"
+#include "ebb/base/ids.h"
+#include "ebb/base/result.h"
+#include "ebb/object.h"
+
+namespace ebb::detail {
+
+enum class SpanKind : std::uint8_t {
+  inside = 0,  ///< work within a core, named by the application
+  client = 1,  ///< a call, as its caller sees it: from before it leaves until its answer is there
+  server = 2,  ///< a call, as it is carried out
+};
+
+/// One span. Ids are those of W3C Trace Context; times are the node's platform::Clock in nanoseconds.
+struct SpanRecord {
+  std::uint64_t trace_high = 0;
+  std::uint64_t trace_low = 0;
+  std::uint64_t span = 0;
+  std::uint64_t parent = 0;  ///< 0: the trace's root
+  std::int64_t start_ns = 0;
+  std::int64_t duration_ns = 0;
+  ObjectId object{};         ///< 0 of SpanKind::inside
+  std::uint32_t name = 0;    ///< index into the batch's names
+  CoreIndex core{};          ///< that recorded it
+  NodeId peer{};             ///< who was called, or who called; kNoNode where nobody else takes part
+  SpanKind kind = SpanKind::inside;
+  Errc status = Errc::ok;
+};
+
+/// Spans that have ended, in no order; each is given out once.
+struct SpanBatch {
+  std::int64_t now_ns = 0;       ///< the node's clock when it answered, for the reader's correction of clocks
+  std::uint64_t dropped = 0;     ///< since the node's start: overwritten before anybody asked
+  bool more = false;             ///< ask again
+  std::vector<std::string> names;  ///< "demo.Counter/1.add"
+  std::vector<SpanRecord> spans;
+};
+
+/// How long a method's calls took on a node's cores, since its start. Calls from a core to itself through `->` are not here.
+struct MethodRecord {
+  std::string interface_name;
+  std::string method;
+  std::uint64_t calls = 0;
+  std::uint64_t errors = 0;      ///< of these, the ones that ended with an error, of the method or of the runtime
+  std::uint64_t total_ns = 0;
+  std::uint64_t maximum_ns = 0;
+  /// Of a log-linear histogram: (index of a bucket, calls in it), ascending, without the empty ones. See src/observe/histogram.h.
+  std::vector<std::pair<std::uint16_t, std::uint64_t>> buckets;
+};
+
+/// Known on every node under a fixed id.
+struct ObserverService {
+  /// Takes at most `limit` ended spans (and never more than kSpanBatch) off the node's cores.
+  task<Result<SpanBatch>> spans(std::uint32_t limit);
+  /// The methods that any core of this node has carried out; all cores together.
+  task<Result<std::vector<MethodRecord>>> methods();
+  /// From now on this node starts a trace with so many of a million calls that leave a core and belong to none.
+  task<Result<void>> sample(std::uint32_t per_million);
+  static constexpr std::uint32_t kSpanBatch = 4096;
+  using interface = ebb::interface<"ebb.Observer/1", method<"spans", &ObserverService::spans>,
+                                   method<"methods", &ObserverService::methods>, method<"sample", &ObserverService::sample>>;
+};
+
+inline constexpr auto kObserver = ref<ObserverService>::unchecked(ObjectId(7));
+
+}  // namespace ebb::detail
