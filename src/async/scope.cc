@@ -1,7 +1,9 @@
 #include "ebb/async/scope.h"
 
-#include <memory>
+#include <string>
 
+#include "ebb/async/context.h"
+#include "ebb/platform/platform.h"
 #include "src/async/core_state.h"
 
 namespace ebb {
@@ -14,12 +16,29 @@ struct JoinAwaiter {
   void await_suspend(std::coroutine_handle<> awaiting) const noexcept { *joiner = awaiting; }
   void await_resume() const noexcept {}
 };
+
+std::string describe(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& thrown) {
+    return thrown.what();
+  } catch (...) {
+    return "it is no std::exception";
+  }
+}
 }  // namespace
 
 Scope::~Scope() {
-  if (running_ != 0 && !Core::current().stopping()) {
-    detail::report_misuse("a Scope was destroyed while its tasks still run; co_await scope.join() first");
+  if ((running_ == 0 && !first_error_) || Core::current().stopping()) return;
+  if (running_ != 0) {
+    if (!Context::can_block()) {
+      detail::report_misuse("a Scope was destroyed while its tasks still run, where nothing may wait; co_await scope.join() first");
+    }
+    cancellation_.cancel();
+    ender_ = &Context::current();
+    while (running_ != 0) Context::block();
   }
+  if (first_error_) platform::write_log("ebb: a task failed, and its scope ended without join(): " + describe(first_error_));
 }
 
 void Scope::spawn(task<void> work) {
@@ -34,12 +53,19 @@ detail::Detached Scope::run(task<void> work, Scope* scope) {
     try {
       co_await std::move(running);
     } catch (...) {
-      if (!scope->first_error_) scope->first_error_ = std::current_exception();
+      if (!scope->first_error_) {
+        scope->first_error_ = std::current_exception();
+        scope->cancellation_.cancel();
+      }
     }
   }
-  if (--scope->running_ == 0 && scope->joiner_) {
-    Core::current().resume_soon(std::exchange(scope->joiner_, nullptr));
-  }
+  scope->ended();
+}
+
+void Scope::ended() {
+  if (--running_ != 0) return;
+  if (joiner_) Core::current().resume_soon(std::exchange(joiner_, nullptr));
+  if (ender_ != nullptr) ender_->resume();
 }
 
 task<void> Scope::join() {

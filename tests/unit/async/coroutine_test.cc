@@ -3,6 +3,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ebb/async.h"
@@ -151,14 +152,76 @@ TEST(Scope, JoinsWhatItSpawnedAndThrowsTheFirstError) {
   });
 }
 
-TEST(ScopeDeathTest, ReportsAScopeThatWasNotJoined) {
-  EXPECT_EXIT(run_cores(1, []() -> task<int> {
+task<> end_on_cancellation(cancel_token token, int* ended) {
+  co_await token.cancelled();
+  co_await ebb::sleep_for(1ms);
+  ++*ended;
+}
+
+TEST(Scope, CancelsAndWaitsForItsTasksWhenItEndsWithoutJoin) {
+  run_cores(1, []() -> task<int> {
+    int ended = 0;
+    std::vector<int> order;
     {
       Scope scope;
-      scope.spawn(fail_later());
+      scope.spawn(append(&order, 1, 2ms));
+      for (int i = 0; i < 3; ++i) scope.spawn(end_on_cancellation(scope.token(), &ended));
     }
+    EXPECT_EQ(ended, 3);
+    EXPECT_EQ(order.size(), 1u);
     co_return 0;
-  }), testing::ExitedWithCode(Core::kUncaughtStatus), "scope.join");
+  });
+}
+
+task<int> leave_by_exception(int* ended) {
+  Scope scope;
+  scope.spawn(end_on_cancellation(scope.token(), ended));
+  co_await yield();
+  throw std::runtime_error("on the way");
+}
+
+TEST(Scope, EndsItsTasksBeforeAnExceptionReachesTheCaller) {
+  run_cores(1, []() -> task<int> {
+    int ended = 0;
+    std::string caught;
+    try {
+      co_await leave_by_exception(&ended);
+    } catch (const std::runtime_error& error) {
+      caught = error.what();
+      EXPECT_EQ(ended, 1) << "the exception overtook the task";
+    }
+    EXPECT_EQ(caught, "on the way");
+    co_return 0;
+  });
+}
+
+TEST(Scope, CancelsTheOthersWhenOneFails) {
+  run_cores(1, []() -> task<int> {
+    int ended = 0;
+    bool failed = false;
+    Scope scope;
+    scope.spawn(end_on_cancellation(scope.token(), &ended));
+    scope.spawn(fail_later());
+    try {
+      co_await scope.join();
+    } catch (const std::runtime_error&) {
+      failed = true;
+    }
+    EXPECT_TRUE(failed);
+    EXPECT_EQ(ended, 1);
+    co_return 0;
+  });
+}
+
+TEST(ScopeDeathTest, ReportsAScopeThatEndsWhereNothingMayWait) {
+  EXPECT_EXIT(run_cores(1, []() -> task<int> {
+    int ended = 0;
+    Scope* scope = new Scope;
+    scope->spawn(end_on_cancellation(scope->token(), &ended));
+    Core::current().before_wait([&scope] { delete std::exchange(scope, nullptr); });
+    co_await ebb::sleep_for(50ms);
+    co_return 0;
+  }), testing::ExitedWithCode(Core::kUncaughtStatus), "nothing may wait");
 }
 
 task<> work_in_window(Semaphore* window, int* inside, int* most) {
@@ -214,6 +277,38 @@ TEST(OnCore, WaitsForRoomBeyondTheRing) {
     for (int i = 0; i < 5000; ++i) calls.push_back(on_core(CoreIndex(1), [i] { return i; }));
     const std::vector<int> values = co_await when_all(std::move(calls));
     for (int i = 0; i < 5000; ++i) EXPECT_EQ(values[static_cast<std::size_t>(i)], i);
+    co_return 0;
+  });
+}
+
+/// Goes on to another core `depth` times, and answers how often.
+task<int> visit(std::uint32_t seed, int depth) {
+  if (depth == 0) co_return 0;
+  const CoreIndex next{static_cast<std::uint16_t>((seed >> depth) % Core::count())};
+  auto there = [seed, depth] { return visit(seed, depth - 1); };
+  const int below = co_await on_core(next, std::move(there));
+  co_return below + 1;
+}
+task<int> visit_often(int calls, int depth) {
+  std::vector<task<int>> under_way;
+  for (int i = 0; i < calls; ++i) under_way.push_back(visit(static_cast<std::uint32_t>(i) * 2654435761U, depth));
+  int sum = 0;
+  for (const int visits : co_await when_all(std::move(under_way))) sum += visits;
+  co_return sum;
+}
+
+// Each core calls the others, whose calls come back, with every ring full in both directions: whoever waits for room must go
+// on taking calls and answers.
+TEST(OnCore, NestedCallsThroughFullRingsCannotDeadlock) {
+  run_cores(3, []() -> task<int> {
+    constexpr int kCalls = 5000;
+    constexpr int kDepth = 7;
+    std::vector<task<int>> everywhere;
+    for (std::uint16_t i = 0; i < 3; ++i) {
+      auto from = [] { return visit_often(kCalls, kDepth); };
+      everywhere.push_back(on_core(CoreIndex(i), std::move(from)));
+    }
+    for (const int sum : co_await when_all(std::move(everywhere))) EXPECT_EQ(sum, kCalls * kDepth);
     co_return 0;
   });
 }
