@@ -35,6 +35,9 @@ class RemoteDirectory final : public Directory {
   task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) override {
     return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::re_home>(id, epoch, home, home_core);
   }
+  task<Result<void>> implement(ObjectId id, std::uint64_t implementation) override {
+    return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::implement>(id, implementation);
+  }
 };
 
 }  // namespace
@@ -65,6 +68,9 @@ task<Result<std::vector<ObjectRecord>>> DirectoryService::list_at(NodeId home, O
 }
 task<Result<ObjectRecord>> DirectoryService::re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) {
   return NodeTable::instance().directory().re_home(id, epoch, home, home_core);
+}
+task<Result<void>> DirectoryService::implement(ObjectId id, std::uint64_t implementation) {
+  return NodeTable::instance().directory().implement(id, implementation);
 }
 
 }  // namespace detail

@@ -29,11 +29,13 @@ struct DirectoryService {
   task<Result<std::vector<ObjectRecord>>> list(ObjectId after, std::uint32_t limit);
   task<Result<std::vector<ObjectRecord>>> list_at(NodeId home, ObjectId after, std::uint32_t limit);
   task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core);
+  task<Result<void>> implement(ObjectId id, std::uint64_t implementation);
   using interface =
       ebb::interface<"ebb.Directory/1", method<"create", &DirectoryService::create>, method<"lookup", &DirectoryService::lookup>,
                      method<"find", &DirectoryService::find>, method<"remove", &DirectoryService::remove>, method<"retire", &DirectoryService::retire>,
                      method<"list", &DirectoryService::list>,
-                     method<"list_at", &DirectoryService::list_at>, method<"re_home", &DirectoryService::re_home>>;
+                     method<"list_at", &DirectoryService::list_at>, method<"re_home", &DirectoryService::re_home>,
+                     method<"implement", &DirectoryService::implement>>;
 };
 
 /// Joining and staying, as the front end answers for it.

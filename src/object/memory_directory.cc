@@ -85,6 +85,14 @@ class MemoryDirectory final : public Directory {
     co_return record;
   }
 
+  task<Result<void>> implement(ObjectId id, std::uint64_t implementation) override {
+    const std::lock_guard guard(mutex_);
+    const auto found = records_.find(id);
+    if (found == records_.end()) co_return missing(id);
+    found->second.implementation = implementation;
+    co_return Result<void>();
+  }
+
  private:
   template <class Wanted>
   std::vector<ObjectRecord> select(ObjectId after, std::uint32_t limit, Wanted wanted) {

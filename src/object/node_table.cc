@@ -160,9 +160,7 @@ task<void> NodeTable::free_forgotten() {
     auto& slot = (*pages_[each.id.index() / kPageSlots].load(std::memory_order_acquire))[each.id.index() % kPageSlots];
     Entry* mine = each.entry.get();
     if (slot.compare_exchange_strong(mine, nullptr, std::memory_order_acq_rel)) known_.fetch_sub(1, std::memory_order_relaxed);
-    Shard& shard = shard_of(each.id);
-    const std::lock_guard guard(shard.mutex);
-    shard.implementations.erase(each.entry.get());
+    forget_implementation(each.id, each.entry.get());
   }
   // An event that found one of them before may still look at it; when its core answers, it has ended or seen the end.
   for (std::uint16_t core = 0; core < Core::count(); ++core) {
@@ -173,7 +171,8 @@ task<void> NodeTable::free_forgotten() {
   freeing_ = false;
 }
 
-NodeTable::Entry* NodeTable::find_or_add(ObjectId id, const detail::TypeDescriptor& type) {
+NodeTable::Entry* NodeTable::find_or_add(ObjectId id, const detail::TypeDescriptor& type,
+                                         const detail::Implementation* implementation) {
   auto& page_slot = pages_[id.index() / kPageSlots];
   Page* page = page_slot.load(std::memory_order_acquire);
   if (page == nullptr) {
@@ -184,7 +183,11 @@ NodeTable::Entry* NodeTable::find_or_add(ObjectId id, const detail::TypeDescript
   Entry* entry = slot.load(std::memory_order_acquire);
   while (entry == nullptr || forgotten(*entry)) {
     auto fresh = std::make_unique<Entry>(type);
-    if (!slot.compare_exchange_strong(entry, fresh.get(), std::memory_order_acq_rel)) continue;
+    if (implementation != nullptr) implement(id, *fresh, implementation);
+    if (!slot.compare_exchange_strong(entry, fresh.get(), std::memory_order_acq_rel)) {
+      if (implementation != nullptr) forget_implementation(id, fresh.get());
+      continue;
+    }
     if (entry == nullptr) known_.fetch_add(1, std::memory_order_relaxed);
     return fresh.release();
   }
@@ -212,7 +215,15 @@ NodeTable::Entry& NodeTable::known(ObjectId id, const detail::TypeDescriptor* ty
                                                                "nodes from the same build"));
     }
     require_same(record.interface_id, record.interface_name);
-    Entry& added = *find_or_add(id, *type);
+    const detail::Implementation* implementation = nullptr;
+    if (record.implementation != 0) {
+      implementation = detail::ImplementationRegistration::find(record.implementation);
+      if (implementation == nullptr || implementation->interface_id != record.interface_id) {
+        throw ErrorException(Error(Errc::interface_mismatch, describe(id) + " was swapped to an implementation that this "
+                                                             "node's program does not have; start all nodes from the same build"));
+      }
+    }
+    Entry& added = *find_or_add(id, *type, implementation);
     learn_home(id, ebb::home_of(record));
     return added;
   }
@@ -394,12 +405,7 @@ task<bool> NodeTable::end_here(ObjectId id, Entry* entry, const detail::TypeDesc
 task<Result<std::uint32_t>> NodeTable::swap(ObjectId id, const detail::TypeDescriptor* type,
                                             const detail::Implementation* implementation) {
   Entry* entry = find_or_add(id, *type);
-  {
-    Shard& shard = shard_of(id);
-    const std::lock_guard guard(shard.mutex);
-    shard.implementations[entry] = implementation;
-    entry->swapped.store(true, std::memory_order_release);
-  }
+  implement(id, *entry, implementation);
   std::uint32_t replaced = 0;
   for (std::uint16_t core = 0; core < Core::count(); ++core) {
     auto work = [this, id, entry, implementation] { return swap_here(id, entry, implementation); };
@@ -411,6 +417,19 @@ task<Result<std::uint32_t>> NodeTable::swap(ObjectId id, const detail::TypeDescr
     co_return Error(Errc::no_such_object, describe(id) + " was destroyed");
   }
   co_return replaced;
+}
+
+void NodeTable::implement(ObjectId id, Entry& entry, const detail::Implementation* implementation) {
+  Shard& shard = shard_of(id);
+  const std::lock_guard guard(shard.mutex);
+  shard.implementations[&entry] = implementation;
+  entry.swapped.store(true, std::memory_order_release);
+}
+
+void NodeTable::forget_implementation(ObjectId id, const Entry* entry) {
+  Shard& shard = shard_of(id);
+  const std::lock_guard guard(shard.mutex);
+  shard.implementations.erase(entry);
 }
 
 const detail::Implementation* NodeTable::implementation_of(ObjectId id, const Entry& entry) {

@@ -58,6 +58,11 @@ task<Result<std::uint32_t>> swap(ObjectId id, const TypeDescriptor* type, const 
     co_return Error(Errc::interface_mismatch, "object " + std::to_string(id.index()) + " is a " + record->interface_name +
                                                   ", not a " + std::string(type->interface_name));
   }
+  // The directory first: a node that comes to know the object from here on makes the new one.
+  if (id >= kFirstDynamicObject) {
+    auto noted = co_await NodeTable::instance().directory().implement(id, implementation->id);
+    if (!noted) co_return std::move(noted).error();
+  }
   auto here = co_await NodeTable::instance().swap(id, type, implementation);
   NodeLink* link = node_link();
   if (!here || link == nullptr) co_return here;

@@ -16,12 +16,12 @@ namespace {
 
 // Written into the file's header, by which a file of something else is told apart.
 constexpr int kApplicationId = 0x4d4c4f53;  // "MLOS"
-constexpr int kVersion = 4;
+constexpr int kVersion = 5;
 
 constexpr const char* kSchema =
     "CREATE TABLE objects(id INTEGER PRIMARY KEY, interface_id INTEGER NOT NULL, interface_name TEXT NOT NULL,"
     " home INTEGER NOT NULL, policy TEXT NOT NULL, home_core INTEGER NOT NULL, epoch INTEGER NOT NULL,"
-    " name TEXT UNIQUE) STRICT;"
+    " name TEXT UNIQUE, implementation INTEGER NOT NULL DEFAULT 0) STRICT;"
     "CREATE INDEX objects_by_home ON objects(home);"
     "CREATE TABLE removed(id INTEGER PRIMARY KEY) STRICT;"
     "CREATE TABLE next_id(only INTEGER PRIMARY KEY CHECK(only = 1), value INTEGER NOT NULL) STRICT;";
@@ -74,7 +74,8 @@ class Use {
 ObjectRecord record_of(Use& row) {
   return {ObjectId(static_cast<std::uint32_t>(row.number(0))), std::bit_cast<std::uint64_t>(row.number(1)), row.text(2),
           NodeId(static_cast<std::uint32_t>(row.number(3))), row.text(4),
-          CoreIndex(static_cast<std::uint16_t>(row.number(5))), static_cast<std::uint32_t>(row.number(6)), row.text(7)};
+          CoreIndex(static_cast<std::uint16_t>(row.number(5))), static_cast<std::uint32_t>(row.number(6)), row.text(7),
+          std::bit_cast<std::uint64_t>(row.number(8))};
 }
 
 class SqliteDirectory final : public Directory {
@@ -187,6 +188,14 @@ class SqliteDirectory final : public Directory {
     co_return Error(Errc::moved, "object " + std::to_string(id.index()) + " has another home already");
   }
 
+  task<Result<void>> implement(ObjectId id, std::uint64_t implementation) override {
+    const std::lock_guard guard(mutex_);
+    const int code = Use(implement_).bind(std::bit_cast<std::int64_t>(implementation)).bind(id.index()).step();
+    if (code != SQLITE_DONE) co_return failure(code);
+    if (sqlite3_changes(database_.get()) == 0) co_return missing(id);
+    co_return Result<void>();
+  }
+
  private:
   Result<std::vector<ObjectRecord>> records_of(Use& row) {
     std::vector<ObjectRecord> records;
@@ -263,17 +272,18 @@ class SqliteDirectory final : public Directory {
         {&commit_, "COMMIT"},
         {&insert_, "INSERT INTO objects(id, interface_id, interface_name, home, policy, home_core, epoch, name) VALUES(?, ?, ?, ?, ?, ?, ?, ?)"},
         {&count_, "UPDATE next_id SET value = ?"},
-        {&lookup_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name FROM objects WHERE id = ?"},
-        {&find_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name FROM objects WHERE name = ?"},
+        {&lookup_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation FROM objects WHERE id = ?"},
+        {&find_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation FROM objects WHERE name = ?"},
         {&remove_, "DELETE FROM objects WHERE id = ?"},
         {&note_removed_, "INSERT INTO removed(id) VALUES(?)"},
         {&forget_removed_, "DELETE FROM removed WHERE id = ?"},
         // An id that names an object is not free, whatever the table says.
         {&read_removed_, "SELECT id FROM removed WHERE id NOT IN (SELECT id FROM objects) ORDER BY id"},
-        {&list_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name FROM objects WHERE id > ? ORDER BY id LIMIT ?"},
-        {&list_at_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name FROM objects WHERE home = ? AND id > ? ORDER BY id LIMIT ?"},
+        {&list_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation FROM objects WHERE id > ? ORDER BY id LIMIT ?"},
+        {&list_at_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation FROM objects WHERE home = ? AND id > ? ORDER BY id LIMIT ?"},
         {&re_home_, "UPDATE objects SET home = ?, home_core = ?, epoch = epoch + 1 WHERE id = ? AND epoch = ?"
-                    " RETURNING id, interface_id, interface_name, home, policy, home_core, epoch, name"},
+                    " RETURNING id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation"},
+        {&implement_, "UPDATE objects SET implementation = ? WHERE id = ?"},
     };
     for (const auto& [place, text] : statements) {
       sqlite3_stmt* prepared = nullptr;
@@ -333,7 +343,8 @@ class SqliteDirectory final : public Directory {
   std::uint32_t next_ = kFirstDynamicObject.index();
   IdQuarantine quarantine_;
   Database database_;  // before its statements: they end first
-  Prepared begin_, commit_, insert_, count_, lookup_, find_, remove_, note_removed_, forget_removed_, read_removed_, list_, list_at_, re_home_;
+  Prepared begin_, commit_, insert_, count_, lookup_, find_, remove_, note_removed_, forget_removed_, read_removed_, list_, list_at_, re_home_,
+      implement_;
 };
 
 }  // namespace

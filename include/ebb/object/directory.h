@@ -35,6 +35,7 @@ struct ObjectRecord {
   CoreIndex home_core{};
   std::uint32_t epoch = 1;    ///< of the home: one more each time that it is made anew elsewhere
   std::string name{};         ///< empty: it has none
+  std::uint64_t implementation = 0;  ///< that it was swapped to (swap.h); 0: its own type
 };
 
 /// Where an object's one instance lives. A higher epoch is newer: it advances each time the home is made anew elsewhere.
@@ -74,6 +75,8 @@ class Directory {
   /// Gives an object another home, if the present one is still that of `epoch`: the new epoch is one more. Errors:
   /// no_such_object, moved (another epoch by now).
   virtual task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) = 0;
+  /// Which implementation carries out the object's calls on nodes that come to know it from now on. no_such_object.
+  virtual task<Result<void>> implement(ObjectId id, std::uint64_t implementation) = 0;
 
   static constexpr std::uint32_t kMaxListed = 1024;
   /// How long the id of an object that has ended everywhere names nothing before it may name another one.

@@ -213,12 +213,15 @@ class NodeTable {
   bool forgotten(const Entry& entry) const noexcept;
   void bury(ObjectId id, Entry* entry);
   task<void> free_forgotten();
-  Entry* find_or_add(ObjectId id, const detail::TypeDescriptor& type);
+  /// An entry that is made is made with `implementation`, if that is not nullptr.
+  Entry* find_or_add(ObjectId id, const detail::TypeDescriptor& type, const detail::Implementation* implementation = nullptr);
   Entry& known(ObjectId id, const detail::TypeDescriptor* type);
   void* make(ObjectId id, Entry& entry);
   void need_root(ObjectId id, Entry& entry);
   void finish_root(ObjectId id, Entry& entry, Entry::State state, void* root);
   const detail::Implementation* implementation_of(ObjectId id, const Entry& entry);
+  void implement(ObjectId id, Entry& entry, const detail::Implementation* implementation);
+  void forget_implementation(ObjectId id, const Entry* entry);
   task<bool> end_here(ObjectId id, Entry* entry, const detail::TypeDescriptor* type);
   task<Result<bool>> swap_here(ObjectId id, Entry* entry, const detail::Implementation* implementation);
   void link(detail::ServedContext& context) noexcept;

@@ -171,14 +171,18 @@ task<void> check_replicas(ref<Log> log, ref<Agent> agent, std::vector<NodeStatus
   }
 }
 
-task<void> check_swap(std::vector<NodeStatus> nodes) {
+task<void> check_swap(application* app, std::vector<NodeStatus> nodes) {
   const auto scale = (co_await create<Scale>()).value();
   CHECK(scale->weigh(2) == 2);
   CHECK((co_await scale.on(nodes.front().id).call<&Scale::weigh>(2)).value() == 2);
   CHECK((co_await swap<HeavyScale>(scale)).value() == 2);
   CHECK(scale->weigh(2) == 2000);
   for (const NodeStatus& node : nodes) CHECK((co_await scale.on(node.id).call<&Scale::weigh>(2)).value() == 2000);
+  // A node that joins afterwards makes the new one.
+  const NodeId late = (co_await app->nodes().add(1)).value().front();
+  CHECK((co_await scale.on(late).call<&Scale::weigh>(2)).value() == 2000);
   CHECK((co_await destroy(scale)).has_value());
+  CHECK((co_await app->nodes().remove(late)).has_value());
 }
 
 /// Homes move with their state, while calls go on, and away from a node that is asked to leave.
@@ -323,7 +327,7 @@ task<int> ebb_main(application& app) {
   const std::vector<NodeStatus> nodes = app.nodes().list();
   const auto agent = (co_await create<Agent>()).value();
   co_await check_calls(agent, nodes);
-  co_await check_swap(nodes);
+  co_await check_swap(&app, nodes);
   co_await check_moves(&app, nodes);
   co_await check_busy_front_end(agent, nodes);
   co_await check_partitions(&app, agent);

@@ -149,6 +149,15 @@ TEST_P(DirectoryConformance, GivesAnObjectAnotherHomeOnlyInTheEpochThatTheCaller
   EXPECT_EQ(left[0].id, second.id);
 }
 
+TEST_P(DirectoryConformance, TellsWhichImplementationAnObjectWasSwappedTo) {
+  const auto directory = make();
+  const auto object = now(directory->create(wanted("a", 1, NodeId{1}))).value();
+  EXPECT_EQ(object.implementation, 0u);
+  EXPECT_TRUE(now(directory->implement(object.id, 0xfedcba9876543210)));
+  EXPECT_EQ(now(directory->lookup(object.id)).value().implementation, 0xfedcba9876543210);
+  EXPECT_EQ(now(directory->implement(ObjectId{9999}, 7)).code(), Errc::no_such_object);
+}
+
 TEST_P(DirectoryConformance, IsUsedByThreadsAtOnce) {
   const auto directory = make();
   int named = 0;
