@@ -14,6 +14,7 @@
 #include "ebb/platform/platform.h"
 #include "ebb/platform/translation_table.h"
 #include "src/object/home_service.h"
+#include "src/object/parcel.h"
 #include "src/object/partition_service.h"
 #include "src/object/replica_service.h"
 
@@ -68,6 +69,7 @@ task<Result<void>> ClusterNode::open() {
   know_pipelines();
   table.enter(kStreamService.id(), kTypeDescriptor<StreamService>);
   table.enter(kPartitionService.id(), kTypeDescriptor<PartitionService>);
+  table.enter(kParcelService.id(), kTypeDescriptor<ParcelService>);
   // Release: whoever finds the node, or the link, finds it opened.
   current_node->store(this, std::memory_order_release);
   set_node_link(this);

@@ -105,12 +105,12 @@ std::vector<std::byte> take_state(ObjectId id, std::uint32_t epoch, bool* found)
   return state;
 }
 
-task<Result<std::vector<std::byte>>> HomeService::give(ObjectId id, std::uint32_t epoch) {
+task<Result<Parcel>> HomeService::give(ObjectId id, std::uint32_t epoch) {
   NodeTable& table = NodeTable::instance();
   const CoreIndex here = Core::current().index();
   const TypeDescriptor* type = table.type_of(id);
   if (const auto given = find_given(id); given && type != nullptr && given->epoch == epoch && given->core == here) {
-    co_return type->state.save(given->instance);
+    co_return send_parcel(type->state.save(given->instance));
   }
   if (platform::translate(id) == nullptr) {
     // Nobody has touched it since it came here: the miss makes it, if this is its home.
@@ -148,11 +148,19 @@ task<Result<std::vector<std::byte>>> HomeService::give(ObjectId id, std::uint32_
     }
     co_await sleep_for(kGiveLook);
   }
-  settle(id, type);
-  co_return type->state.save(instance);
+  auto state = send_parcel(type->state.save(instance));
+  if (state) {
+    settle(id, type);
+  } else if (remove_given(id)) {
+    table.put_back(id, instance);
+  }
+  co_return state;
 }
 
-Result<void> HomeService::take(ObjectId id, std::uint32_t epoch, std::vector<std::byte> state) {
+task<Result<void>> HomeService::take(ObjectId id, std::uint32_t epoch, Parcel parcel) {
+  auto fetched = co_await fetch_parcel(std::move(parcel));
+  if (!fetched) co_return std::move(fetched).error();
+  std::vector<std::byte> state = *std::move(fetched);
   const platform::Instant now = platform::Clock::now();
   Moves& all = moves();
   const std::lock_guard guard(all.mutex);
@@ -165,11 +173,11 @@ Result<void> HomeService::take(ObjectId id, std::uint32_t epoch, std::vector<std
     }
   }
   if (all.taken.size() >= kMaxTaken || all.taken_bytes + state.size() > kMaxTakenBytes) {
-    return Error(Errc::overloaded, "too many objects are on their way to this node; try again later");
+    co_return Error(Errc::overloaded, "too many objects are on their way to this node; try again later");
   }
   all.taken_bytes += state.size();
   all.taken[id] = {epoch, std::move(state), now + kTakenLimit};
-  return {};
+  co_return Result<void>();
 }
 
 task<Result<void>> HomeService::forget(ObjectId id) {

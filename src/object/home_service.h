@@ -9,6 +9,7 @@
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "ebb/object/object.h"
+#include "src/object/parcel.h"
 
 namespace ebb::detail {
 
@@ -17,10 +18,10 @@ namespace ebb::detail {
 struct HomeService {
   /// On the home's core: stops answering (moved), waits for calls under way, gives the state. May be repeated. Errors: moved
   /// (not the home of that epoch), overloaded (calls have not ended), invalid_argument (the type's state does not travel).
-  task<Result<std::vector<std::byte>>> give(ObjectId id, std::uint32_t epoch);
+  task<Result<Parcel>> give(ObjectId id, std::uint32_t epoch);
   /// On the new home's node: the state that its instance begins with, should it become the home of `epoch`. overloaded: too
   /// much waits here already.
-  Result<void> take(ObjectId id, std::uint32_t epoch, std::vector<std::byte> state);
+  task<Result<void>> take(ObjectId id, std::uint32_t epoch, Parcel state);
   /// On the old home's core: the directory names another home. moved: it does not.
   task<Result<void>> forget(ObjectId id);
   using interface = ebb::interface<"ebb.Home/1", method<"give", &HomeService::give>, method<"take", &HomeService::take>,

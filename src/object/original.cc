@@ -17,11 +17,13 @@ constexpr platform::Duration kSendAgain = std::chrono::milliseconds(10);
 
 }  // namespace
 
-Snapshot Original::subscribe(NodeId node, CoreIndex core) {
+Result<Snapshot> Original::subscribe(NodeId node, CoreIndex core) {
+  auto state = send_parcel(type_.state.save(value_));
+  if (!state) return std::move(state).error();
   std::erase_if(subscribers_, [node, core](const Subscriber& each) { return each.node == node && each.core == core; });
   subscribers_.push_back({node, core, ++last_generation_, writes_});
   settle();
-  return {epoch_, writes_, type_.state.save(value_)};
+  return Snapshot{epoch_, writes_, *std::move(state)};
 }
 
 task<Result<Bytes>> Original::write(const RemoteMethod& method, Bytes arguments) {

@@ -20,8 +20,6 @@ namespace {
 // How long calls under way may take to end before a partition stays where it is, and how often that is looked at.
 constexpr platform::Duration kReleaseLimit = std::chrono::seconds(20);
 constexpr platform::Duration kReleaseLook = std::chrono::microseconds(200);
-// What an answer carries (Messenger::kMaxPayloadBytes), with room for what stands around it.
-constexpr std::size_t kMaxStateBytes = (std::size_t{4} << 20) - 1024;
 constexpr platform::Duration kForgetTimeout = std::chrono::seconds(2);
 constexpr platform::Duration kForgetAgain = std::chrono::milliseconds(10);
 
@@ -67,10 +65,13 @@ task<bool> take_last_copy(ObjectId id, std::uint32_t epoch, Adoption adoption) {
 }
 
 task<Errc> adopt_from(ObjectId id, std::uint32_t epoch, Adoption adoption, const PartitionType* kind) {
-  auto state = co_await kPartitionService.on(adoption.from.node, adoption.from.core)
-                   .within(kReleaseLimit + kForgetTimeout)
-                   .call<&PartitionService::release>(id, epoch, adoption.partition);
-  if (!state) co_return state.code();
+  auto parcel = co_await kPartitionService.on(adoption.from.node, adoption.from.core)
+                    .within(kReleaseLimit + kForgetTimeout)
+                    .call<&PartitionService::release>(id, epoch, adoption.partition);
+  if (!parcel) co_return parcel.code();
+  const auto state = co_await fetch_parcel(*std::move(parcel));
+  // The old owner still has the partition, whatever became of the parcel.
+  if (!state) co_return Errc::unavailable;
   const TypeDescriptor* type = NodeTable::instance().type_of(id);
   if (type == nullptr) co_return Errc::no_such_object;
   auto made = std::make_shared<Partition>(*kind, kind->make(id, adoption.partition, false));
@@ -159,7 +160,7 @@ task<Result<std::vector<Errc>>> PartitionService::adopt(ObjectId id, std::uint32
   co_return co_await when_all(std::move(works));
 }
 
-task<Result<std::vector<std::byte>>> PartitionService::release(ObjectId id, std::uint32_t epoch, std::uint32_t partition) {
+task<Result<Parcel>> PartitionService::release(ObjectId id, std::uint32_t epoch, std::uint32_t partition) {
   const platform::Instant give_up = platform::Clock::now() + kReleaseLimit;
   for (;;) {
     CorePartitions* mine = part_here(id);
@@ -172,11 +173,9 @@ task<Result<std::vector<std::byte>>> PartitionService::release(ObjectId id, std:
     }
     found->second->frozen = true;  // from here on no call begins
     if (found->second->calls == 0) {
-      std::vector<std::byte> state = NodeTable::instance().type_of(id)->state.save(found->second->instance);
-      if (state.size() <= kMaxStateBytes) co_return state;
-      found->second->frozen = false;
-      co_return Error(Errc::too_large, "partition " + std::to_string(partition) + " of " + describe(id) + " has " +
-                                           std::to_string(state.size()) + " bytes and stays where it is; use more partitions");
+      auto state = send_parcel(NodeTable::instance().type_of(id)->state.save(found->second->instance));
+      if (!state) found->second->frozen = false;
+      co_return state;
     }
     if (platform::Clock::now() > give_up) {
       found->second->frozen = false;

@@ -10,6 +10,7 @@
 #include "ebb/base/result.h"
 #include "ebb/object/object.h"
 #include "ebb/object/partitioned.h"
+#include "src/object/parcel.h"
 
 namespace ebb::detail {
 
@@ -45,7 +46,7 @@ struct PartitionService {
   /// On the new owner's core: one code for each, ok or why that one has not been taken (not_found: `from` does not have it).
   task<Result<std::vector<Errc>>> adopt(ObjectId id, std::uint32_t epoch, std::vector<Adoption> adoptions);
   /// On the old owner's core: stops answering, waits for calls under way, gives the state. May be repeated.
-  task<Result<std::vector<std::byte>>> release(ObjectId id, std::uint32_t epoch, std::uint32_t partition);
+  task<Result<Parcel>> release(ObjectId id, std::uint32_t epoch, std::uint32_t partition);
   /// On the old owner's core: the new one has the state.
   Result<void> forget(ObjectId id, std::uint32_t epoch, std::uint32_t partition);
   /// All that this node has, for a new home.

@@ -162,7 +162,10 @@ void Replication::join(ObjectId id, void* shared, void* value, const TypeDescrip
       mine.value = value;
       const auto snapshot =
           block_on(kReplicaService.on(home.node, home.core).call<&ReplicaService::subscribe>(id, this_node(), this_core()));
-      if (snapshot && snapshot->epoch >= mine.sealed && type.state.restore(value, snapshot->state)) {
+      // Writes that come while the state does are early ones.
+      Result<std::vector<std::byte>> state = Error(Errc::moved, "no snapshot");
+      if (snapshot) state = block_on(fetch_parcel(snapshot->state));
+      if (state && snapshot->epoch >= mine.sealed && type.state.restore(value, *state)) {
         mine.stage = Replica::Stage::live;
         mine.epoch = snapshot->epoch;
         mine.writes = snapshot->writes;

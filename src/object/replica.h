@@ -50,7 +50,7 @@ class Original : public std::enable_shared_from_this<Original> {
   std::uint32_t epoch() const noexcept { return epoch_; }
   std::uint64_t writes() const noexcept { return writes_; }
 
-  Snapshot subscribe(NodeId node, CoreIndex core);
+  Result<Snapshot> subscribe(NodeId node, CoreIndex core);
   /// Carries out a write and waits until all replicas have.
   task<Result<Bytes>> write(const RemoteMethod& method, Bytes arguments);
   /// No more is sent; writes that wait end with cancelled.

@@ -9,6 +9,7 @@
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "ebb/object/object.h"
+#include "src/object/parcel.h"
 
 namespace ebb::detail {
 
@@ -29,7 +30,7 @@ struct ReplicaState {
 struct Snapshot {
   std::uint32_t epoch = 0;
   std::uint64_t writes = 0;
-  std::vector<std::byte> state;
+  Parcel state;
 };
 
 /// Known on every node under a fixed id.
