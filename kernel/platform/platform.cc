@@ -5,6 +5,7 @@
 #include <atomic>
 #include <string>
 
+#include "ebb/platform/ticks.h"
 #include "ebb/platform/translation_table.h"
 #include "kernel/boot/start_info.h"
 #include "kernel/cpu/apic.h"
@@ -46,6 +47,8 @@ using kernel::platform::CoreState;
 using kernel::platform::own;
 
 Clock::time_point Clock::now() noexcept { return time_point(duration(static_cast<std::int64_t>(cpu::now_ns()))); }
+
+std::uint64_t ticks() noexcept { return cpu::read_tsc(); }
 
 std::size_t available_cores() noexcept { return std::min(cpu::processor_count(), kMaxCores); }
 

@@ -2,6 +2,7 @@
 #include "ebb/platform/platform.h"
 
 #include <asm/prctl.h>
+#include <cpuid.h>
 #include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -19,6 +20,7 @@
 #include <string>
 
 #include "ebb/platform/hosted.h"
+#include "ebb/platform/ticks.h"
 #include "ebb/platform/translation_table.h"
 #include "src/hosted/core_io.h"
 
@@ -32,6 +34,13 @@ thread_local void* translation_table = nullptr;
 // Each core's eventfd + 1; 0 = none yet. Kept open for the life of the process, so that wake() may come from anywhere,
 // a signal handler included, at any time.
 constinit std::array<std::atomic<int>, kMaxCores> wake_descriptors{};
+
+// Whether the TSC runs at one rate whatever the CPU does: CPUID 0x80000007, EDX bit 8 [SDM vol. 3, 17.17.1].
+bool has_invariant_tsc() noexcept {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __get_cpuid(0x8000'0007, &eax, &ebx, &ecx, &edx) != 0 && (edx >> 8 & 1) != 0;
+}
+const bool kInvariantTsc = has_invariant_tsc();
 
 // The CPUs the process was given, before any thread was pinned.
 const cpu_set_t& process_cpus() {
@@ -72,6 +81,8 @@ Clock::time_point Clock::now() noexcept {
   clock_gettime(CLOCK_MONOTONIC, &time);
   return time_point(std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec));
 }
+
+std::uint64_t ticks() noexcept { return kInvariantTsc ? __builtin_ia32_rdtsc() : 0; }
 
 std::size_t available_cores() noexcept {
   const int count = CPU_COUNT(&process_cpus());

@@ -17,6 +17,7 @@
 #include "src/object/parcel.h"
 #include "src/object/partition_service.h"
 #include "src/object/replica_service.h"
+#include "src/observe/observer_service.h"
 
 namespace ebb {
 namespace {
@@ -70,6 +71,7 @@ task<Result<void>> ClusterNode::open() {
   table.enter(kStreamService.id(), kTypeDescriptor<StreamService>);
   table.enter(kPartitionService.id(), kTypeDescriptor<PartitionService>);
   table.enter(kParcelService.id(), kTypeDescriptor<ParcelService>);
+  table.enter(kObserver.id(), kTypeDescriptor<ObserverService>);
   // Release: whoever finds the node, or the link, finds it opened.
   current_node->store(this, std::memory_order_release);
   set_node_link(this);

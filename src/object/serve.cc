@@ -12,6 +12,7 @@
 #include "ebb/object/node_link.h"
 #include "ebb/object/node_table.h"
 #include "ebb/object/type.h"
+#include "ebb/observe/call_meter.h"
 #include "ebb/platform/translation_table.h"
 #include "ebb/wire/buffer.h"
 
@@ -39,6 +40,8 @@ bool may_take_context(ObjectId id, std::uint64_t method) {
 // On the core whose representative is meant; in an event that can block, unless the representative is there.
 task<Result<Bytes>> serve_here(ObjectId id, std::uint64_t method, Bytes arguments, CallOrigin origin) {
   std::exception_ptr thrown;
+  CallMeter meter(true, origin.trace);
+  MethodLabel label{method, {}, {}};
   try {
     if (origin.deadline != kNoDeadline && platform::Clock::now() > origin.deadline) {
       co_return Error(Errc::deadline_exceeded, "the call came to its turn too late; nothing ran");
@@ -49,26 +52,34 @@ task<Result<Bytes>> serve_here(ObjectId id, std::uint64_t method, Bytes argument
     const TypeDescriptor& type = *table.type_of(id);
     const RemoteMethod* found = type.find(method);
     if (found == nullptr) co_return no_such_method(type);
+    label = {method, type.interface_name, found->name};
+    origin.trace = meter.trace();
     const CallUnderWay call(id);
-    if (call.count() > kMaxCallsPerObject && id >= kFirstApplicationObject) co_return overloaded(id);
+    if (call.count() > kMaxCallsPerObject && id >= kFirstApplicationObject) {
+      meter.end(label, id, origin.caller, Errc::overloaded);
+      co_return overloaded(id);
+    }
     std::optional<ServedContext> served;
     const call_context* context = nullptr;
     if (found->takes_context) {
       served.emplace(id, origin);
       context = &served->context();
     }
-    if (!type.exclusive) co_return co_await found->invoke(representative, std::move(arguments), context);
-    require_lease();
+    if (type.exclusive) require_lease();
     // Two statements: gcc 12 mishandles conditional operands of co_await.
     task<Result<Bytes>> work = type.serve != nullptr ? type.serve(id, representative, *found, std::move(arguments))
                                                      : found->invoke(representative, std::move(arguments), context);
     Result<Bytes> answer = co_await std::move(work);
-    require_lease_still();
+    if (type.exclusive) require_lease_still();
+    meter.end(label, id, origin.caller, answer.code());
     co_return answer;
   } catch (...) {
     thrown = std::current_exception();
   }
-  co_return to_error(std::move(thrown));
+  Error error = to_error(std::move(thrown));
+  // What failed before the method was found is no call of it.
+  if (!label.name.empty()) meter.end(label, id, origin.caller, error.code());
+  co_return error;
 }
 
 // The same for a representative that was there a moment ago; none is made.

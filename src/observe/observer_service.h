@@ -11,14 +11,9 @@
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "ebb/object.h"
+#include "ebb/observe/call_meter.h"
 
 namespace ebb::detail {
-
-enum class SpanKind : std::uint8_t {
-  inside = 0,  ///< work within a core, named by the application
-  client = 1,  ///< a call, as its caller sees it: from before it leaves until its answer is there
-  server = 2,  ///< a call, as it is carried out
-};
 
 /// One span. Ids are those of W3C Trace Context; times are the node's platform::Clock in nanoseconds.
 struct SpanRecord {

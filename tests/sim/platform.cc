@@ -1,5 +1,6 @@
 // The rest of the platform, as the simulated world answers it.
 #include "ebb/platform/platform.h"
+#include "ebb/platform/ticks.h"
 
 #include "tests/sim/world.h"
 
@@ -11,6 +12,9 @@ Clock::time_point Clock::now() noexcept {
   World& world = World::instance();
   return time_point(world.clock_of(world.node()));
 }
+
+// None: virtual time is the only one.
+std::uint64_t ticks() noexcept { return 0; }
 
 // None, so that no core polls while it is idle: that would only be virtual time spent on nothing.
 std::size_t available_cores() noexcept { return 0; }

@@ -10,6 +10,7 @@
 #include "ebb/async/core.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/trace_context.h"
+#include "ebb/observe/call_meter.h"
 #include "ebb/platform/platform.h"
 
 namespace ebb {
@@ -41,15 +42,21 @@ struct CallOptions {
   cancel_token inherited;  // of the call that this one is made under
   cancel_token own;
   TraceContext trace;
+  bool traced = false;  // begins a trace if it belongs to none
 
   void inherit(const call_context& context) {
     not_after = std::min(not_after, context.deadline);
     inherited = context.cancellation;
     trace = context.trace;
   }
+  void inherit(const TraceContext& parent) { trace = parent; }
   /// Nothing out of the ordinary.
   bool plain() const noexcept {
-    return not_after == kNoDeadline && !trace.present() && !can_be_cancelled() && !cancelled();
+    return not_after == kNoDeadline && !trace.present() && !traced && !can_be_cancelled() && !cancelled();
+  }
+  /// Begins a trace for a call that belongs to none, where that was asked for, or where `chance` says so.
+  void begin_trace_if(bool chance) noexcept {
+    if (!trace.present() && (traced || chance)) trace = begin_trace();
   }
   bool cancelled() const noexcept { return inherited.is_cancelled() || own.is_cancelled(); }
   bool can_be_cancelled() const noexcept { return inherited.can_be_cancelled() || own.can_be_cancelled(); }

@@ -77,6 +77,18 @@ class home_target {
     result.options_.inherit(context);
     return result;
   }
+  /// The same as part of a trace: a child of the span that `parent` names, such as an ebb::span.
+  home_target under(const TraceContext& parent) const {
+    home_target result = *this;
+    result.options_.inherit(parent);
+    return result;
+  }
+  /// The same; a call that belongs to no trace begins one, which is recorded.
+  home_target traced() const {
+    home_target result = *this;
+    result.options_.traced = true;
+    return result;
+  }
   /// The same, ended early (cancelled) when `token` fires.
   home_target cancelled_by(cancel_token token) const {
     home_target result = *this;
@@ -101,6 +113,7 @@ class home_target {
     using R = detail::MethodResult<Member>;
     const platform::Instant deadline = std::min(self.options_.not_after, platform::Clock::now() + self.timeout_);
     const detail::TypeDescriptor* type = &detail::kTypeDescriptor<T>;
+    self.options_.begin_trace_if(false);  // once for all attempts
     std::uint32_t stale = 0;
     for (int attempt = 0;; ++attempt) {
       const Result<Home> home = co_await detail::find_home(self.id_, type, stale);

@@ -61,6 +61,14 @@ struct interface {
     return found;
   }
 
+  /// The name of the method that `Member`, which is one of the interface's, carries out.
+  template <auto Member>
+  static constexpr std::string_view method_name() noexcept {
+    std::string_view found;
+    ((detail::kSameMember<Methods::member, Member> ? void(found = Methods::name) : void()), ...);
+    return found;
+  }
+
   /// What other nodes may call on a T.
   template <class T>
   static constexpr auto remote_methods() noexcept {

@@ -17,10 +17,12 @@
 #include "ebb/base/result.h"
 #include "ebb/object/call_context.h"
 #include "ebb/object/local_call.h"
+#include "ebb/object/measured.h"
 #include "ebb/object/node_link.h"
 #include "ebb/object/node_table.h"
 #include "ebb/object/signature.h"
 #include "ebb/object/type.h"
+#include "ebb/observe/call_meter.h"
 #include "ebb/platform/translation_table.h"
 #include "ebb/wire/codec.h"
 
@@ -74,8 +76,13 @@ class target {
     static_assert(detail::SignatureOf<Member>::kConst || !detail::kReadOnlyHere<T>,
                   "representatives of this kind are only read where they are: change the object with "
                   "`object.call<&T::method>(...)`");
-    if (options_.plain()) return run<Member, Arguments...>(id_, core_, detail::LocalOrigin(), std::move(arguments)...);
-    return run_limited<Member, Arguments...>(id_, core_, options_, std::move(arguments)...);
+    const bool chance = core_ != kAnyCore && detail::sampled_by_chance(id_) && core_ != Core::current().index();
+    if (options_.plain() && !chance) {
+      return run<Member, Arguments...>(id_, core_, detail::LocalOrigin(), std::move(arguments)...);
+    }
+    detail::CallOptions options = options_;
+    options.begin_trace_if(chance);
+    return run_limited<Member, Arguments...>(id_, core_, std::move(options), std::move(arguments)...);
   }
 
   /// The same without an answer: the value says that the call has been started, and what comes of it nobody hears. Errors:
@@ -87,6 +94,10 @@ class target {
 
   /// The same as part of another call: its deadline, its cancellation and its trace hold for this one too.
   target under(const call_context& context) const { return with([&context](auto& options) { options.inherit(context); }); }
+  /// The same as part of a trace: a child of the span that `parent` names, such as an ebb::span.
+  target under(const TraceContext& parent) const { return with([&parent](auto& options) { options.inherit(parent); }); }
+  /// The same; a call that belongs to no trace begins one, which is recorded.
+  target traced() const { return with([](auto& options) { options.traced = true; }); }
   /// The same, for callers that wait no longer than `timeout` from now. The method may go on.
   target within(platform::Duration timeout) const {
     const platform::Instant limit = platform::Clock::now() + timeout;
@@ -102,6 +113,9 @@ class target {
   }
 
  private:
+  /// Calls of these kinds are counted also where the core is the caller's own.
+  static constexpr bool kHasOneInstance = detail::is_exclusive<policy_of<T>>() && !detail::is_cache<policy_of<T>>();
+
   template <class Change>
   target with(Change change) const {
     target result = *this;
@@ -120,8 +134,9 @@ class target {
   static task<Result<detail::MethodResult<Member>>> run_limited(ObjectId id, CoreIndex core, detail::CallOptions options,
                                                                 Arguments... arguments) {
     if (Result<void> wanted = detail::still_wanted(options); !wanted) co_return std::move(wanted).error();
+    detail::OpenSpan span(options.trace);
     const detail::JoinedToken joined(options);
-    detail::LocalOrigin origin{options.not_after, options.trace, nullptr};
+    detail::LocalOrigin origin{options.not_after, span.trace(), nullptr};
     std::optional<detail::CancelRelay> relay;
     if (detail::SignatureOf<Member>::kTakesContext && joined.token().can_be_cancelled()) {
       relay.emplace(joined.token(), core == kAnyCore ? Core::current().index() : core);
@@ -129,7 +144,10 @@ class target {
     }
     task<Result<detail::MethodResult<Member>>> work =
         run<Member, Arguments...>(id, core, std::move(origin), std::move(arguments)...);
-    co_return co_await detail::until(std::move(work), options.not_after, joined.token());
+    Result<detail::MethodResult<Member>> outcome =
+        co_await detail::until(std::move(work), options.not_after, joined.token());
+    span.end(detail::SpanKind::client, detail::kMethodLabel<T, Member>, id, this_node(), outcome.code());
+    co_return outcome;
   }
 
   template <auto Member, class... Arguments>
@@ -137,31 +155,38 @@ class target {
                                                         Arguments... arguments) {
     std::exception_ptr thrown;
     try {
-      if (core == kAnyCore) core = Core::current().index();
+      const CoreIndex here = Core::current().index();
+      if (core == kAnyCore) core = here;
       if (to_number(core) >= Core::count()) {
         co_return Error(Errc::not_found, "this node has " + std::to_string(Core::count()) + " cores, and no core " +
                                              std::to_string(to_number(core)));
       }
-      auto work = [id, origin = std::move(origin), packed = std::tuple<Arguments...>(std::move(arguments)...)]() mutable {
+      const bool counted = core != here || kHasOneInstance;
+      auto work = [id, counted, origin = std::move(origin),
+                   packed = std::tuple<Arguments...>(std::move(arguments)...)]() mutable {
         if constexpr (detail::is_exclusive<policy_of<T>>()) detail::require_lease();
+        detail::CallMeter meter(counted, origin.trace);
+        origin.trace = meter.trace();
+        const detail::MeteredCall call(detail::kMethodLabel<T, Member>, id, origin.trace);
         T& object = detail::representative<T>(id);
         using Return = typename detail::SignatureOf<Member>::return_type;
-        if constexpr (!detail::SignatureOf<Member>::kTakesContext) {
-          auto invoke = [&object](Arguments&... each) { return std::invoke(Member, object, std::move(each)...); };
-          if constexpr (detail::IsTask<Return>::value) {
-            return detail::counted(id, std::apply(invoke, packed));
+        if constexpr (detail::IsTask<Return>::value) {
+          if constexpr (detail::SignatureOf<Member>::kTakesContext) {
+            using Value = typename Return::value_type;
+            return detail::measured(call, meter, detail::run_in_context<Member, Value>(id, &object, origin, &packed));
           } else {
-            return std::apply(invoke, packed);
+            auto invoke = [&object](Arguments&... each) { return std::invoke(Member, object, std::move(each)...); };
+            return detail::measured(call, meter, std::apply(invoke, packed));
           }
-        } else if constexpr (detail::IsTask<Return>::value) {
-          using Value = typename Return::value_type;
-          return detail::counted(id, detail::run_in_context<Member, Value>(id, &object, origin, &packed));
-        } else {
+        } else if constexpr (detail::SignatureOf<Member>::kTakesContext) {
           const detail::ServedContext served(id, origin.origin());
           auto invoke = [&object, &served](Arguments&... each) -> Return {
             return detail::invoke_method<Member>(served.context(), object, std::move(each)...);
           };
-          return std::apply(invoke, packed);
+          return detail::measured(call, meter, [&]() -> Return { return std::apply(invoke, packed); });
+        } else {
+          auto invoke = [&object](Arguments&... each) -> Return { return std::invoke(Member, object, std::move(each)...); };
+          return detail::measured(call, meter, [&]() -> Return { return std::apply(invoke, packed); });
         }
       };
       if constexpr (std::is_void_v<detail::OnCoreResult<decltype(work)>>) {
@@ -203,6 +228,18 @@ class node_target {
   node_target under(const call_context& context) const {
     node_target result = *this;
     result.options_.inherit(context);
+    return result;
+  }
+  /// The same as part of a trace: a child of the span that `parent` names, such as an ebb::span.
+  node_target under(const TraceContext& parent) const {
+    node_target result = *this;
+    result.options_.inherit(parent);
+    return result;
+  }
+  /// The same; a call that belongs to no trace begins one, which is recorded.
+  node_target traced() const {
+    node_target result = *this;
+    result.options_.traced = true;
     return result;
   }
   /// The same, ended early (cancelled) when `token` fires. The far method sees it in its call_context; it may have run.
@@ -256,6 +293,13 @@ class node_target {
     target<T> result = target<T>(id_, core_).with_options(options_);
     return limited_ ? result.within(timeout_) : result;
   }
+  /// Of a call to another node that is made now; it carries the span on.
+  detail::OpenSpan begin_span() {
+    options_.begin_trace_if(detail::sampled_by_chance(id_));
+    const detail::OpenSpan span(options_.trace);
+    options_.trace = span.trace();
+    return span;
+  }
   detail::RemoteCall remote(std::uint64_t method, platform::Duration timeout, const cancel_token& token) const {
     return {node_, core_, id_, method, timeout, token, options_.trace};
   }
@@ -274,8 +318,11 @@ class node_target {
     }
     if (Result<void> wanted = detail::still_wanted(self.options_); !wanted) co_return wanted;
     const detail::JoinedToken joined(self.options_);
+    detail::OpenSpan span = self.begin_span();
     detail::RemoteCall call = self.remote(method, self.deadline() - platform::Clock::now(), joined.token());
-    co_return co_await detail::send_elsewhere(std::move(call), encoded(arguments));
+    Result<void> sent = co_await detail::send_elsewhere(std::move(call), encoded(arguments));
+    span.end(detail::SpanKind::client, detail::kMethodLabel<T, Member>, self.id_, self.node_, sent.code());
+    co_return sent;
   }
 
   template <auto Member, class Stored>
@@ -289,6 +336,7 @@ class node_target {
     if (Result<void> wanted = detail::still_wanted(self.options_); !wanted) co_return std::move(wanted).error();
     const detail::JoinedToken joined(self.options_);
     const platform::Instant deadline = self.deadline();
+    detail::OpenSpan span = self.begin_span();
     for (int attempt = 0;; ++attempt) {
       detail::RemoteCall call = self.remote(method, deadline - platform::Clock::now(), joined.token());
       auto answer = co_await detail::call_elsewhere(std::move(call), encoded(arguments));
@@ -296,6 +344,7 @@ class node_target {
         const bool again = co_await detail::pause_before_retry(attempt, deadline);
         if (again && !joined.token().is_cancelled()) continue;
       }
+      span.end(detail::SpanKind::client, detail::kMethodLabel<T, Member>, self.id_, self.node_, answer.code());
       if (!answer) co_return std::move(answer).error();
       if constexpr (std::is_void_v<R>) {
         if (answer->empty()) co_return Result<void>();

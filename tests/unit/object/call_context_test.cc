@@ -95,7 +95,7 @@ TEST(CallContext, IsHandedOnToNestedCalls) {
     EXPECT_EQ(outer.code(), Errc::deadline_exceeded);
     co_await wait_for(&cancelled, 1);
     call_context context;
-    context.trace = {1, 2, 3, true};
+    context.trace = {1, 2, 3, false};
     EXPECT_EQ((co_await worker.on(CoreIndex{1}).under(context).call<&Worker::span>()).value(), 3u);
     EXPECT_FALSE((co_await worker.on(CoreIndex{1}).call<&Worker::has_deadline>()).value());
     EXPECT_TRUE((co_await worker.on(CoreIndex{1}).within(1s).call<&Worker::has_deadline>()).value());

@@ -1,0 +1,82 @@
+// Calls within a node, measured on the core that carries them out.
+#pragma once
+
+#include <exception>
+#include <type_traits>
+#include <utility>
+
+#include "ebb/async/task.h"
+#include "ebb/base/ids.h"
+#include "ebb/base/result.h"
+#include "ebb/object/node_link.h"
+#include "ebb/object/node_table.h"
+#include "ebb/object/remote_method.h"
+#include "ebb/observe/call_meter.h"
+
+namespace ebb::detail {
+
+/// A method as it is named where it is measured.
+template <class T, auto Member>
+inline constexpr MethodLabel kMethodLabel{T::interface::template method_id<Member>(), T::interface::name,
+                                          T::interface::template method_name<Member>()};
+
+/// How a method that gave this went.
+template <class R>
+Errc status_of(const R&) noexcept {
+  return Errc::ok;
+}
+template <class R>
+Errc status_of(const Result<R>& result) noexcept {
+  return result.code();
+}
+
+/// The call that a meter measures. Its caller is of interest to spans only.
+struct MeteredCall {
+  const MethodLabel& label;
+  ObjectId object;
+  NodeId caller = kNoNode;
+
+  MeteredCall(const MethodLabel& method, ObjectId id, const TraceContext& trace) : label(method), object(id) {
+    if (trace.sampled) caller = this_node();
+  }
+};
+
+/// `invoke()`, a method that does not wait, to its end.
+template <class F>
+std::invoke_result_t<F&> measured(const MeteredCall& call, CallMeter& meter, F invoke) {
+  try {
+    if constexpr (std::is_void_v<std::invoke_result_t<F&>>) {
+      invoke();
+      meter.end(call.label, call.object, call.caller, Errc::ok);
+    } else {
+      std::invoke_result_t<F&> result = invoke();
+      meter.end(call.label, call.object, call.caller, status_of(result));
+      return result;
+    }
+  } catch (...) {
+    meter.end(call.label, call.object, call.caller, to_error(std::current_exception()).code());
+    throw;
+  }
+}
+
+/// `work`, a method that waits; counted among the calls under way (CallUnderWay).
+template <class R>
+task<R> measured(MeteredCall call, CallMeter meter, task<R> work) {
+  const CallUnderWay under_way(call.object);
+  try {
+    if constexpr (std::is_void_v<R>) {
+      co_await std::move(work);
+      meter.end(call.label, call.object, call.caller, Errc::ok);
+      co_return;
+    } else {
+      R result = co_await std::move(work);
+      meter.end(call.label, call.object, call.caller, status_of(result));
+      co_return std::move(result);
+    }
+  } catch (...) {
+    meter.end(call.label, call.object, call.caller, to_error(std::current_exception()).code());
+    throw;
+  }
+}
+
+}  // namespace ebb::detail

@@ -1,0 +1,4 @@
+// Everything of include/ebb/observe: traces.
+#pragma once
+
+#include "ebb/observe/span.h"  // IWYU pragma: export

@@ -1,0 +1,175 @@
+// Spans of calls between the cores of a node.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "ebb/async.h"
+#include "ebb/object.h"
+#include "ebb/observe.h"
+#include "src/observe/observer_service.h"
+#include "src/observe/span_ring.h"
+
+namespace {
+
+using namespace ebb;
+using namespace std::chrono_literals;
+using detail::SpanBatch;
+using detail::SpanKind;
+using detail::SpanRecord;
+
+struct Relay {
+  TraceContext trace_of(const call_context& context) const { return context.trace; }
+  void touch() {}
+  Result<void> refuse() { return Error(Errc::not_found, "no"); }
+  task<void> pass_on(const call_context& context, ref<Relay> other) {
+    span work("work", context.trace);
+    (co_await other.on(CoreIndex{0}).under(work).call<&Relay::touch>()).value();
+  }
+  task<void> sleep() { co_await sleep_for(20ms); }
+  using interface = ebb::interface<"test.Relay/1", method<"trace_of", &Relay::trace_of>, method<"touch", &Relay::touch>,
+                                   method<"refuse", &Relay::refuse>, method<"pass_on", &Relay::pass_on>,
+                                   method<"sleep", &Relay::sleep>>;
+};
+
+void run(task<int> (*test)()) { EXPECT_EQ(run_cores(2, test), 0); }
+
+struct Tree {
+  SpanBatch batch;
+  std::map<std::string, SpanRecord> clients;
+  std::map<std::string, SpanRecord> servers;
+  std::map<std::string, SpanRecord> inside;
+};
+
+/// What this node's cores have recorded since the last time.
+task<Tree> collect() {
+  detail::ObserverService service;
+  Tree tree;
+  tree.batch = (co_await service.spans(detail::ObserverService::kSpanBatch)).value();
+  for (const SpanRecord& each : tree.batch.spans) {
+    auto& kind = each.kind == SpanKind::client ? tree.clients : each.kind == SpanKind::server ? tree.servers : tree.inside;
+    kind[tree.batch.names.at(each.name)] = each;
+  }
+  co_return tree;
+}
+
+TEST(Trace, OfNoCallIsRecordedUnlessSomebodyAsks) {
+  run([]() -> task<int> {
+    const auto relay = (co_await create<Relay>()).value();
+    co_await collect();
+    (co_await relay.on(CoreIndex{1}).call<&Relay::touch>()).value();
+    const TraceContext unsampled{1, 2, 3, false};
+    EXPECT_EQ((co_await relay.on(CoreIndex{1}).under(unsampled).call<&Relay::trace_of>()).value(), unsampled);
+    { const span work("work", unsampled); }
+    EXPECT_TRUE((co_await collect()).batch.spans.empty());
+    co_return 0;
+  });
+}
+
+TEST(Trace, HasTheCallAsItsCallerAndAsItsCalleeSeeIt) {
+  run([]() -> task<int> {
+    const auto relay = (co_await create<Relay>()).value();
+    co_await collect();
+    const platform::Instant begun = platform::Clock::now();
+    const TraceContext inside = (co_await relay.on(CoreIndex{1}).traced().call<&Relay::trace_of>()).value();
+    Tree tree = co_await collect();
+    EXPECT_EQ(tree.batch.spans.size(), 2u);
+    const SpanRecord client = tree.clients["test.Relay/1.trace_of"];
+    const SpanRecord server = tree.servers["test.Relay/1.trace_of"];
+    EXPECT_TRUE(inside.present());
+    EXPECT_EQ(client.trace_high, inside.trace_high);
+    EXPECT_EQ(server.trace_low, inside.trace_low);
+    EXPECT_EQ(client.parent, 0u);
+    EXPECT_EQ(server.parent, client.span);
+    EXPECT_EQ(server.span, inside.span);
+    EXPECT_EQ(client.core, CoreIndex{0});
+    EXPECT_EQ(server.core, CoreIndex{1});
+    EXPECT_EQ(client.object, relay.id());
+    EXPECT_GE(client.start_ns, begun.time_since_epoch().count());
+    EXPECT_GE(server.start_ns, client.start_ns);
+    EXPECT_LE(server.duration_ns, client.duration_ns);
+    EXPECT_LE(client.start_ns + client.duration_ns, tree.batch.now_ns);
+    EXPECT_TRUE((co_await collect()).batch.spans.empty()) << "each is given out once";
+    co_return 0;
+  });
+}
+
+TEST(Trace, GoesOnThroughNestedCallsAndSpansOfTheApplication) {
+  run([]() -> task<int> {
+    const auto relay = (co_await create<Relay>()).value();
+    co_await collect();
+    {
+      const span root = span::traced("root");
+      (co_await relay.on(this_node(), CoreIndex{1}).under(root).call<&Relay::pass_on>(relay)).value();
+    }
+    Tree tree = co_await collect();
+    EXPECT_EQ(tree.batch.spans.size(), 6u);
+    std::set<std::uint64_t> traces;
+    std::set<std::uint64_t> ids;
+    for (const SpanRecord& each : tree.batch.spans) traces.insert(each.trace_low), ids.insert(each.span);
+    EXPECT_EQ(traces.size(), 1u);
+    EXPECT_EQ(ids.size(), 6u);
+    EXPECT_EQ(tree.inside["root"].parent, 0u);
+    EXPECT_EQ(tree.clients["test.Relay/1.pass_on"].parent, tree.inside["root"].span);
+    EXPECT_EQ(tree.servers["test.Relay/1.pass_on"].parent, tree.clients["test.Relay/1.pass_on"].span);
+    EXPECT_EQ(tree.inside["work"].parent, tree.servers["test.Relay/1.pass_on"].span);
+    EXPECT_EQ(tree.clients["test.Relay/1.touch"].parent, tree.inside["work"].span);
+    EXPECT_EQ(tree.servers["test.Relay/1.touch"].parent, tree.clients["test.Relay/1.touch"].span);
+    EXPECT_EQ(tree.inside["work"].core, CoreIndex{1});
+    EXPECT_EQ(tree.servers["test.Relay/1.touch"].core, CoreIndex{0});
+    co_return 0;
+  });
+}
+
+TEST(Trace, TellsHowACallEndedOnBothSides) {
+  run([]() -> task<int> {
+    const auto relay = (co_await create<Relay>()).value();
+    co_await collect();
+    const auto there = relay.on(CoreIndex{1}).traced();
+    EXPECT_EQ((co_await there.call<&Relay::refuse>()).code(), Errc::not_found);
+    EXPECT_EQ((co_await there.within(1ms).call<&Relay::sleep>()).code(), Errc::deadline_exceeded);
+    Tree tree = co_await collect();
+    EXPECT_EQ(tree.clients["test.Relay/1.refuse"].status, Errc::not_found);
+    EXPECT_EQ(tree.servers["test.Relay/1.refuse"].status, Errc::not_found);
+    EXPECT_EQ(tree.clients["test.Relay/1.sleep"].status, Errc::deadline_exceeded);
+    co_return 0;
+  });
+}
+
+TEST(Trace, BeginsByChanceWithCallsThatLeaveTheirCore) {
+  run([]() -> task<int> {
+    const auto relay = (co_await create<Relay>()).value();
+    co_await collect();
+    observe::sample(1'000'000);
+    relay->touch();
+    (co_await relay.on(CoreIndex{0}).call<&Relay::touch>()).value();
+    EXPECT_TRUE((co_await collect()).batch.spans.empty()) << "nor do the calls of the runtime's own objects";
+    for (int i = 0; i < 10; ++i) (co_await relay.on(CoreIndex{1}).call<&Relay::touch>()).value();
+    observe::sample(0);
+    (co_await relay.on(CoreIndex{1}).call<&Relay::touch>()).value();
+    const Tree tree = co_await collect();
+    EXPECT_EQ(tree.batch.spans.size(), 20u);
+    std::set<std::uint64_t> traces;
+    for (const SpanRecord& each : tree.batch.spans) traces.insert(each.trace_low);
+    EXPECT_EQ(traces.size(), 10u);
+    co_return 0;
+  });
+}
+
+TEST(Trace, IsHandedOutInPartsAndTellsWhatWasOverwritten) {
+  run([]() -> task<int> {
+    co_await collect();
+    detail::ObserverService service;
+    const std::uint64_t dropped = (co_await service.spans(0)).value().dropped;
+    for (std::size_t i = 0; i < detail::kSpansPerCore + 10; ++i) const span each = span::traced("each");
+    const SpanBatch first = (co_await service.spans(3)).value();
+    EXPECT_EQ(first.spans.size(), 3u);
+    EXPECT_TRUE(first.more);
+    EXPECT_EQ(first.dropped - dropped, 10u);
+    EXPECT_EQ((co_await service.spans(~0u)).value().spans.size(), detail::ObserverService::kSpanBatch);
+    while ((co_await collect()).batch.more) continue;
+    co_return 0;
+  });
+}
+
+}  // namespace
