@@ -41,23 +41,32 @@ Member choose_home(ObjectId object, std::uint32_t epoch, const std::vector<Membe
 
 void HomeKeeper::gone(NodeId member, platform::Instant last_heard) {
   if (closed_ || waiting_.contains(member)) return;
-  waiting_[member] = Core::current().call_at(last_heard + kLeaseEnds, [this, member] {
+  const platform::Instant lease_end = last_heard + kLeaseEnds;
+  const TimerId timer = Core::current().call_at(lease_end, [this, member] {
     waiting_.erase(member);
     begin(member, true);
   });
+  waiting_[member] = {lease_end, timer};
+}
+
+platform::Duration HomeKeeper::leases_end() const {
+  platform::Instant last = platform::Clock::now();
+  const platform::Instant now = last;
+  for (const auto& [member, waiting] : waiting_) last = std::max(last, waiting.lease_end);
+  return last - now;
 }
 
 void HomeKeeper::ended(NodeId member) {
   const auto found = waiting_.find(member);
   if (found == waiting_.end()) return;
-  Core::current().cancel(found->second);
+  Core::current().cancel(found->second.timer);
   waiting_.erase(found);
   begin(member, true);
 }
 
 void HomeKeeper::close() {
   closed_ = true;
-  for (const auto& [member, timer] : std::exchange(waiting_, {})) Core::current().cancel(timer);
+  for (const auto& [member, waiting] : std::exchange(waiting_, {})) Core::current().cancel(waiting.timer);
   for (const auto& [member, timer] : std::exchange(second_look_, {})) Core::current().cancel(timer);
 }
 

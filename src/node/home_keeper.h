@@ -30,6 +30,8 @@ class HomeKeeper {
   /// `member` is about to leave: moves its homes to others as far as their state travels, and makes sure that what is
   /// replicated has another replica.
   task<void> move_from(NodeId member);
+  /// How long the lease of a member that was declared gone may still be valid; zero: all have surely ended.
+  platform::Duration leases_end() const;
   /// Gives up what still waits; before the scope is joined.
   void close();
 
@@ -51,7 +53,11 @@ class HomeKeeper {
 
   Scope& scope_;
   bool closed_ = false;
-  std::map<NodeId, TimerId> waiting_;      // for its end; bounded, as the next, by the nodes lost in half a minute
+  struct Waiting {
+    platform::Instant lease_end;
+    TimerId timer;
+  };
+  std::map<NodeId, Waiting> waiting_;      // for its end; bounded, as the next, by the nodes lost in half a minute
   std::map<NodeId, TimerId> second_look_;
 };
 

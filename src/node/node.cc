@@ -25,6 +25,8 @@ namespace {
 constinit detail::NodeLocal<std::atomic<detail::ClusterNode*>> current_node;
 constexpr std::size_t kMaxStatistics = 10'000;
 // How often a node that leaves looks whether it has anything left.
+// The front end's word is worth waiting for as long as a lease may run anyway.
+constexpr platform::Duration kFenceTimeout = kLease;
 constexpr platform::Duration kDrainLook = std::chrono::milliseconds(5);
 
 std::string named(NodeId node) { return "node " + std::to_string(to_number(node)); }
@@ -163,6 +165,15 @@ task<Result<void>> ClusterNode::end_elsewhere(ObjectId object, std::uint64_t int
   co_return Result<void>();
 }
 
+task<Result<Fence>> ClusterNode::fence() {
+  auto fence = co_await kCluster.on(kFrontEndNode).within(kFenceTimeout).call<&ClusterService::fence>();
+  if (!fence) co_return fence;
+  std::erase(fence->others, options_.self);
+  // Measured by another clock, which may be slower than this one.
+  fence->leases_end += fence->leases_end / kClockDriftPart;
+  co_return fence;
+}
+
 task<Result<std::uint32_t>> ClusterNode::swap_elsewhere(ObjectId object, std::uint64_t interface_id,
                                                         std::uint64_t implementation) {
   std::vector<task<Result<std::uint32_t>>> calls;
@@ -277,6 +288,13 @@ Result<void> ClusterNode::hear(NodeId member, std::uint64_t version) {
   found->second = platform::Clock::now();
   if (version < version_ && announcing_.insert(member).second) scope_.spawn(announce_again(member));
   return {};
+}
+
+Fence ClusterNode::fence_now() const {
+  const std::lock_guard guard(mutex_);
+  Fence fence{version_, {}, homes_.leases_end()};
+  for (const auto& [id, member] : members_) fence.others.push_back(id);
+  return fence;
 }
 
 void ClusterNode::look_for_silence() {
@@ -440,6 +458,19 @@ task<Result<void>> ClusterService::heartbeat(NodeId member, std::uint64_t versio
     return node == nullptr ? closing() : node->hear(member, version);
   });
 }
+
+namespace {
+
+// A function of its own: gcc 12 takes the vector in a lambda's frame for one that is not on the heap.
+[[gnu::noinline]] Result<Fence> fence_on_first_core() {
+  const ClusterNode* node = ClusterNode::instance();
+  if (node == nullptr) return closing();
+  return node->fence_now();
+}
+
+}  // namespace
+
+task<Result<Fence>> ClusterService::fence() { return on_first_core(&fence_on_first_core); }
 
 task<Result<void>> NodeService::set_members(MemberList list) {
   return on_first_core([moved = std::move(list)]() mutable {

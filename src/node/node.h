@@ -56,11 +56,14 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   task<Result<Bytes>> call(RemoteCall call, Bytes arguments) override;
   task<Result<void>> send(RemoteCall call, Bytes arguments) override;
   task<Result<void>> end_elsewhere(ObjectId object, std::uint64_t interface_id) override;
+  task<Result<Fence>> fence() override;
   task<Result<std::uint32_t>> swap_elsewhere(ObjectId object, std::uint64_t interface_id,
                                              std::uint64_t implementation) override;
 
   // What the services of system_objects.h do, on core 0.
   task<Result<void>> take_in(Member candidate);
+  /// What a new home must leave behind, as of now. Front end, core 0.
+  Fence fence_now() const;
   Result<void> hear(NodeId member, std::uint64_t version);
   task<Result<void>> set_members(MemberList list);
   void stop_asked();

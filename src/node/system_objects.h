@@ -45,8 +45,10 @@ struct ClusterService {
   /// A member lives, and knows the nodes as of `version`; one that has missed news gets them again. A value extends its lease;
   /// permission_denied: it has been declared gone and is to end.
   task<Result<void>> heartbeat(NodeId member, std::uint64_t version);
+  /// The members, and after how long, by the front end's clock, no lease of one that was declared gone can be valid any more.
+  task<Result<Fence>> fence();
   using interface = ebb::interface<"ebb.Cluster/1", method<"join", &ClusterService::join>,
-                                   method<"heartbeat", &ClusterService::heartbeat>>;
+                                   method<"heartbeat", &ClusterService::heartbeat>, method<"fence", &ClusterService::fence>>;
 };
 
 /// What every node does for the front end.

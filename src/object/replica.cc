@@ -70,11 +70,12 @@ void be_original(ObjectId id, ReplicaRoot& root, const TypeDescriptor& type, voi
 }
 
 /// Makes sure that no replica anywhere still follows an older home. Only then may this one answer a write.
-task<void> leave_behind(ObjectId id, Home home, NodeId node) {
+task<void> leave_behind(ObjectId id, Home home, NodeId node, std::uint64_t version) {
   for (;;) {
     const auto dropped = co_await kReplicaService.on(node).within(kDropTimeout).call<&ReplicaService::drop>(id, home);
     if (dropped) co_return;
-    if (!is_member(node)) {
+    // A list older than `version` may not know the node yet.
+    if (!is_member(node) && cluster_view_version() >= version) {
       co_await sleep_for(kLeaseEnds);
       co_return;
     }
@@ -82,16 +83,24 @@ task<void> leave_behind(ObjectId id, Home home, NodeId node) {
   }
 }
 
-/// Members that were declared gone a moment ago are asked no more, and may show their replicas until their leases end.
-task<void> outlast_leases() { co_await sleep_for(kLeaseEnds); }
+/// Whom the new home must leave behind. Members that were declared gone a moment ago are asked no more, and may show their
+/// replicas until their leases end. Without the front end's word everything is assumed.
+task<Fence> find_fence() {
+  NodeLink* link = node_link();
+  if (link == nullptr) co_return Fence();
+  auto fence = co_await link->fence();
+  if (fence) co_return *std::move(fence);
+  co_return Fence{link->view_version(), link->others(), kLeaseEnds};
+}
+
+task<void> outlast(platform::Duration leases) { co_await sleep_for(leases); }
 
 task<void> leave_all_behind(ObjectId id, Home home) {
+  const Fence fence = co_await find_fence();
   std::vector<task<void>> works;
-  works.push_back(outlast_leases());
-  works.push_back(leave_behind(id, home, this_node()));
-  if (NodeLink* link = node_link(); link != nullptr) {
-    for (const NodeId node : link->others()) works.push_back(leave_behind(id, home, node));
-  }
+  if (fence.leases_end > platform::Duration::zero()) works.push_back(outlast(fence.leases_end));
+  works.push_back(leave_behind(id, home, this_node(), 0));
+  for (const NodeId node : fence.others) works.push_back(leave_behind(id, home, node, fence.version));
   co_await when_all(std::move(works));
 }
 

@@ -49,6 +49,14 @@ struct RemoteCall {
   TraceContext trace;
 };
 
+/// Who may still answer for an object, or show it, besides this node: the front end's word at one moment.
+struct Fence {
+  std::uint64_t version = 0;     ///< of the membership
+  std::vector<NodeId> others;    ///< the members without this node
+  /// After so long, by this node's clock, nobody answers any more who was a member before and is none now.
+  platform::Duration leases_end{};
+};
+
 /// Every core may call.
 class NodeLink {
  public:
@@ -66,6 +74,8 @@ class NodeLink {
   virtual task<Result<Bytes>> call(RemoteCall call, Bytes arguments) = 0;
   /// See Messenger::send.
   virtual task<Result<void>> send(RemoteCall call, Bytes arguments) = 0;
+  /// Waits for the front end. Its errors are those of a call.
+  virtual task<Result<Fence>> fence() = 0;
   /// Ends an object's parts on all other nodes; the first error, but a node that is gone is none.
   virtual task<Result<void>> end_elsewhere(ObjectId object, std::uint64_t interface_id) = 0;
   /// NodeTable::swap on all other nodes; how many representatives were replaced, or the first error.
