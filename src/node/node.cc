@@ -13,6 +13,7 @@
 #include "ebb/object/node_table.h"
 #include "ebb/platform/platform.h"
 #include "ebb/platform/translation_table.h"
+#include "src/object/collective_service.h"
 #include "src/object/home_service.h"
 #include "src/object/parcel.h"
 #include "src/object/partition_service.h"
@@ -72,6 +73,7 @@ task<Result<void>> ClusterNode::open() {
   know_pipelines();
   table.enter(kStreamService.id(), kTypeDescriptor<StreamService>);
   table.enter(kPartitionService.id(), kTypeDescriptor<PartitionService>);
+  table.enter(kCollectiveService.id(), kTypeDescriptor<CollectiveService>);
   table.enter(kParcelService.id(), kTypeDescriptor<ParcelService>);
   table.enter(kObserver.id(), kTypeDescriptor<ObserverService>);
   // Release: whoever finds the node, or the link, finds it opened.

@@ -7,14 +7,12 @@
 
 #include "ebb/async/core.h"
 #include "ebb/async/on_core.h"
-#include "ebb/async/when_all.h"
 #include "ebb/object/call_context.h"
 #include "ebb/object/node_link.h"
 #include "ebb/object/node_table.h"
 #include "ebb/object/type.h"
 #include "ebb/observe/call_meter.h"
 #include "ebb/platform/translation_table.h"
-#include "ebb/wire/buffer.h"
 
 namespace ebb::detail {
 namespace {
@@ -82,41 +80,10 @@ task<Result<Bytes>> serve_here(ObjectId id, std::uint64_t method, Bytes argument
   co_return error;
 }
 
-// The same for a representative that was there a moment ago; none is made.
-task<Result<Bytes>> serve_existing(ObjectId id, std::uint64_t method, Bytes arguments) {
-  if (platform::translate(id) == nullptr) {
-    co_return Error(Errc::no_such_object, "object " + std::to_string(id.index()) + " was destroyed meanwhile");
-  }
-  co_return co_await serve_here(id, method, std::move(arguments), CallOrigin());
-}
-
-task<Result<Bytes>> serve_all(ObjectId id, std::uint64_t method, Bytes arguments) {
-  const NodeTable& table = NodeTable::instance();
-  const std::uint64_t cores = table.cores_of(id);
-  std::vector<task<Result<Bytes>>> calls;
-  if (const TypeDescriptor* type = table.type_of(id); type != nullptr && type->find(method) == nullptr) {
-    co_return no_such_method(*type);
-  }
-  for (std::uint16_t core = 0; core < kMaxCores; ++core) {
-    if ((cores >> core & 1) == 0) continue;
-    calls.push_back(on_core(CoreIndex(core), [id, method, copy = arguments]() mutable {
-      return serve_existing(id, method, std::move(copy));
-    }));
-  }
-  wire::Writer writer;
-  writer.count(calls.size());
-  for (Result<Bytes>& answer : co_await when_all(std::move(calls))) {
-    if (!answer) co_return std::move(answer).error();
-    writer.raw(answer->data(), answer->size());
-  }
-  co_return std::move(writer).take();
-}
-
 }  // namespace
 
 task<Result<Bytes>> serve_call(ObjectId id, CoreIndex core, std::uint64_t method, Bytes arguments, CallOrigin origin) {
   if (!id.valid()) co_return Error(Errc::no_such_object, "a call names an object id that does not exist");
-  if (core == kAllCores) co_return co_await serve_all(id, method, std::move(arguments));
   const CoreIndex here = Core::current().index();
   const CoreIndex target = core == kAnyCore ? here : core;
   if (to_number(target) >= Core::count()) {

@@ -17,8 +17,6 @@ enum class CoreIndex : std::uint16_t {};
 inline constexpr NodeId kFrontEndNode{0};
 inline constexpr NodeId kNoNode{0xffff'ffff};
 inline constexpr CoreIndex kAnyCore{0xffff};
-/// Every core of a node that holds a representative: in a call, never the number of a core.
-inline constexpr CoreIndex kAllCores{0xfffe};
 
 /// How many cores a node may have; larger machines use the first kMaxCores.
 inline constexpr std::size_t kMaxCores = 64;

@@ -117,8 +117,7 @@ task<bool> pause_before_retry(int attempt, platform::Instant deadline);
 /// try again. Objects of the runtime have no such bound but the messenger's.
 inline constexpr std::uint32_t kMaxCallsPerObject = 1024;
 
-/// Carries out a call that came from another node. `core`: a core of this node; kAnyCore: this one; kAllCores: every
-/// representative there is, and the answer is the list of their answers in the order of the cores. Errors:
+/// Carries out a call that came from another node. `core`: a core of this node; kAnyCore: this one. Errors:
 /// no_such_object, no_such_method, interface_mismatch (the program lacks the type), not_found (no such core),
 /// application_error, malformed, overloaded (kMaxCallsPerObject), deadline_exceeded (it came too late, and nothing ran). The
 /// caller's event need not be able to block.

@@ -1,9 +1,9 @@
 // Objects as applications use them: create one, call this core's representative through `->`, another core's through
-// `.on(core)`, another node's through `.on(node)` or `.on(node, core)`, all of them through `reduce`.
+// `.on(core)`, another node's through `.on(node)` or `.on(node, core)`, all of them through `.everywhere()`.
 #pragma once
 
-#include "ebb/object/collective.h"  // IWYU pragma: export
 #include "ebb/object/create.h"      // IWYU pragma: export
+#include "ebb/object/everywhere.h"  // IWYU pragma: export
 #include "ebb/object/home.h"        // IWYU pragma: export
 #include "ebb/object/partitioned.h" // IWYU pragma: export
 #include "ebb/object/pipeline.h"    // IWYU pragma: export

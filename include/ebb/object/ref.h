@@ -18,12 +18,8 @@
 
 namespace ebb {
 
-namespace detail {
-
 template <class T>
-struct Reduction;  // collective.h
-
-}  // namespace detail
+class everywhere_target;  // everywhere.h
 
 /// A reference to an object: its id, no more. Copy it freely, hand it to any core. Callable only on a core.
 ///
@@ -73,13 +69,14 @@ class ref {
   /// The representatives of a node: that of the core the call reaches, or a given one's.
   node_target<T> on(NodeId node, CoreIndex core = kAnyCore) const noexcept { return {id_, node, core, kDefaultTimeout}; }
 
-  /// Calls `Member` on every representative that there is at this moment, on all nodes and cores at once, and folds the
-  /// results into `initial` on the calling core, in the order of nodes and their cores: `combine(accumulated, result)`.
-  /// Representatives are not made for it. An error anywhere ends it, and is returned once all have answered.
+  /// The representatives of all nodes: broadcasts, reductions, gathering and a barrier, along a tree (everywhere.h).
+  everywhere_target<T> everywhere() const noexcept;
+
+  /// everywhere().reduce() for who wants all or nothing: calls `Member` on every representative that there is, on all nodes
+  /// and cores at once, and folds the results into `initial`. Representatives are not made for it. An error anywhere ends it,
+  /// and is returned once all have answered; node_gone: nodes were lost meanwhile, and with them their part.
   template <auto Member, class Value, class Combine>
-  task<Result<Value>> reduce(Value initial, Combine combine) const {
-    return detail::Reduction<T>::template fold<Member, Value, Combine>(*this, std::move(initial), std::move(combine));
-  }
+  task<Result<Value>> reduce(Value initial, Combine combine) const;
 
   friend constexpr bool operator==(ref, ref) noexcept = default;
 

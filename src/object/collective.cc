@@ -1,0 +1,213 @@
+// The tree: who asks whom, what becomes of a node that is lost, and how answers meet.
+#include "ebb/object/collective.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "ebb/async/when_all.h"
+#include "ebb/object/node_link.h"
+#include "ebb/object/node_table.h"
+#include "ebb/object/everywhere.h"
+#include "src/object/collective_part.h"
+#include "src/object/collective_service.h"
+#include "src/object/fan_out.h"
+
+namespace ebb::detail {
+namespace {
+
+const FoldRegistration* first_fold = nullptr;
+
+using Answer = Result<CollectiveAnswer>;
+
+Error undecodable(NodeId node) {
+  const std::string whose = node == kNoNode ? "an answer" : "the answer of node " + std::to_string(to_number(node));
+  return Error(Errc::malformed, whose + " to a call of every representative does not decode; start all nodes from the same build");
+}
+
+/// Folds what `other` has into `all`, which keep the order of nodes.
+void merge(CollectiveAnswer& all, CollectiveAnswer other, std::vector<Bytes>& to_fold) {
+  all.who.nodes += other.who.nodes;
+  all.who.representatives += other.who.representatives;
+  all.who.lost.insert(all.who.lost.end(), other.who.lost.begin(), other.who.lost.end());
+  std::move(other.gathered.begin(), other.gathered.end(), std::back_inserter(all.gathered));
+  if (!other.folded.empty()) to_fold.push_back(std::move(other.folded));
+}
+
+Result<CollectiveAnswer> merged(std::vector<Answer> parts, const Collective& collective) {
+  CollectiveAnswer all;
+  std::vector<Bytes> to_fold;
+  for (Answer& part : parts) {
+    if (!part) return std::move(part).error();
+    merge(all, *std::move(part), to_fold);
+  }
+  if (to_fold.empty()) return all;
+  Result<Bytes> folded = fold(collective.operation, std::move(to_fold));
+  if (!folded) return std::move(folded).error();
+  all.folded = *std::move(folded);
+  return all;
+}
+
+task<std::vector<Answer>> ask_all(std::shared_ptr<const CollectiveRequest> request, std::vector<Stop> stops, CallOptions options);
+
+/// The first of `stops` and, through it, the others; without it, if it is lost.
+task<Answer> ask(std::shared_ptr<const CollectiveRequest> request, std::vector<Stop> stops, CallOptions options) {
+  const Stop child = stops.front();
+  const std::vector<Stop> below(stops.begin() + 1, stops.end());
+  const CoreIndex core{static_cast<std::uint16_t>(request->number % child.cores)};
+  const auto place = kCollectiveService.on(child.node, core).with_options(options);
+  for (int attempt = 0;; ++attempt) {
+    CollectiveRequest copy = *request;
+    copy.below = below;
+    auto parcel = co_await place.call<&CollectiveService::run>(std::move(copy));
+    Errc code = parcel.code();
+    if (parcel) {
+      const auto bytes = co_await fetch_parcel(*std::move(parcel));
+      if (bytes) {
+        auto answer = wire::decode<CollectiveAnswer>(*bytes);
+        if (!answer) co_return undecodable(child.node);
+        co_return *std::move(answer);
+      }
+      code = bytes.code();
+    }
+    const bool maybe_lost = code == Errc::node_gone || code == Errc::unavailable || code == Errc::not_found;
+    if (!maybe_lost && !parcel) co_return std::move(parcel).error();
+    if (!is_member(child.node)) break;
+    // The connection was lost, or what was kept for us: the node lives, and has not forgotten its part.
+    const bool again = co_await pause_before_retry(attempt, options.not_after);
+    if (!again) {
+      co_return Error(Errc::deadline_exceeded, "node " + std::to_string(to_number(child.node)) +
+                                                   " did not answer a call of every representative in time");
+    }
+  }
+  CollectiveAnswer without;
+  without.who.lost.push_back(child.node);
+  std::vector<Answer> parts = co_await ask_all(request, below, options);
+  parts.emplace_back(std::move(without));
+  co_return merged(std::move(parts), request->collective);
+}
+
+task<std::vector<Answer>> ask_all(std::shared_ptr<const CollectiveRequest> request, std::vector<Stop> stops, CallOptions options) {
+  std::vector<task<Answer>> asked;
+  for (std::vector<Stop>& run : split<Stop>(stops)) asked.push_back(ask(request, std::move(run), options));
+  co_return co_await when_all(std::move(asked));
+}
+
+Detached send_on(CollectiveRequest request, std::vector<Stop> stops, CallOptions options) {
+  for (std::vector<Stop>& run : split<Stop>(stops)) {
+    const Stop child = run.front();
+    const CoreIndex core{static_cast<std::uint16_t>(request.number % child.cores)};
+    CollectiveRequest copy = request;
+    copy.below.assign(run.begin() + 1, run.end());
+    const auto place = kCollectiveService.on(child.node, core).with_options(options);
+    // Of a node that is lost nobody hears, and nobody asks for those below it.
+    const Result<void> sent = co_await place.send<&CollectiveService::run>(std::move(copy));
+    static_cast<void>(sent);
+  }
+}
+
+std::vector<Stop> other_members() {
+  std::vector<Stop> stops;
+  for (const ClusterView::Node& node : cluster_view().nodes) {
+    if (node.id != this_node()) stops.push_back({node.id, std::max<std::uint16_t>(node.cores, 1)});
+  }
+  return stops;
+}
+
+/// A node's own part, and at the same time those of the nodes below it.
+task<Answer> with_those_below(task<Answer> own, std::shared_ptr<const CollectiveRequest> request, CallOptions options) {
+  task<std::vector<Answer>> below = ask_all(request, request->below, options);
+  auto both = when_all(std::move(own), std::move(below));
+  auto [mine, theirs] = co_await std::move(both);
+  theirs.insert(theirs.begin(), std::move(mine));
+  co_return merged(std::move(theirs), request->collective);
+}
+
+task<Answer> ask_everybody(std::shared_ptr<const CollectiveRequest> request, CallOptions options) {
+  task<Answer> own = own_part_here(request->collective, options.not_after, options.trace);
+  Answer all = co_await with_those_below(std::move(own), request, options);
+  if (all) {
+    std::sort(all->who.lost.begin(), all->who.lost.end());
+    std::sort(all->gathered.begin(), all->gathered.end(), [](const Gathered& a, const Gathered& b) {
+      return std::pair(a.node, a.core) < std::pair(b.node, b.core);
+    });
+  }
+  co_return all;
+}
+
+CollectiveRequest begin(Collective collective, bool one_way) {
+  return {this_node(), collective_service_here().next_number(), one_way, other_members(), std::move(collective)};
+}
+
+}  // namespace
+
+Result<Bytes> fold(std::uint64_t operation, std::vector<Bytes> parts) {
+  if (parts.size() == 1) return std::move(parts.front());
+  const FoldOperation* found = FoldRegistration::find(operation);
+  if (found != nullptr) return found->fold(std::move(parts));
+  return Error(Errc::interface_mismatch, "node " + std::to_string(to_number(this_node())) +
+                                             "'s program lacks the operation of a reduction; start all nodes from the same build");
+}
+
+Error undecodable_result(NodeId node) { return undecodable(node); }
+
+Error incomplete(const participation& who) {
+  return Error(Errc::node_gone, "node " + std::to_string(to_number(who.lost.front())) +
+                                    (who.lost.size() == 1 ? std::string() : " and " + std::to_string(who.lost.size() - 1) + " more") +
+                                    " did not live to answer a reduction");
+}
+
+FoldRegistration::FoldRegistration(const FoldOperation& operation) noexcept
+    : operation_(operation), next_(std::exchange(first_fold, this)) {}
+
+const FoldOperation* FoldRegistration::find(std::uint64_t id) noexcept {
+  for (const FoldRegistration* each = first_fold; each != nullptr; each = each->next_) {
+    if (each->operation_.id == id) return &each->operation_;
+  }
+  return nullptr;
+}
+
+task<Result<CollectiveAnswer>> run_collective(Collective collective, CallOptions options, platform::Duration timeout) {
+  if (Result<void> wanted = still_wanted(options); !wanted) co_return std::move(wanted).error();
+  options.not_after = std::min(options.not_after, platform::Clock::now() + timeout);
+  const JoinedToken joined(options);
+  const auto request = std::make_shared<const CollectiveRequest>(begin(std::move(collective), false));
+  co_return co_await until(ask_everybody(request, options), options.not_after, joined.token());
+}
+
+task<Result<void>> send_collective(Collective collective, CallOptions options, platform::Duration timeout) {
+  if (Result<void> wanted = still_wanted(options); !wanted) co_return wanted;
+  options.not_after = std::min(options.not_after, platform::Clock::now() + timeout);
+  if (Result<void> room = begin_own_send(); !room) co_return room;
+  CollectiveRequest request = begin(std::move(collective), true);
+  run_own_send(own_part_here(request.collective, options.not_after, options.trace));
+  std::vector<Stop> stops = std::exchange(request.below, {});
+  send_on(std::move(request), std::move(stops), options);
+  co_return Result<void>();
+}
+
+// --- a node of the tree ---
+
+task<Result<Parcel>> CollectiveService::run(const call_context& context, CollectiveRequest request) {
+  if (request.below.size() > kMaxStops ||
+      std::any_of(request.below.begin(), request.below.end(), [](const Stop& stop) { return stop.cores == 0; })) {
+    co_return Error(Errc::malformed, "a call of every representative names nodes that cannot be");
+  }
+  CallOptions options;
+  options.inherit(context);
+  const auto shared = std::make_shared<CollectiveRequest>(std::move(request));
+  if (shared->one_way) {
+    std::vector<Stop> stops = std::exchange(shared->below, {});
+    send_on(*shared, std::move(stops), options);
+    const Answer own = co_await own_part(shared, context.deadline, context.trace);
+    if (!own) co_return own.error();
+    co_return Parcel();
+  }
+  task<Answer> own = own_part(shared, context.deadline, context.trace);
+  Answer all = co_await with_those_below(std::move(own), shared, options);
+  if (!all) co_return std::move(all).error();
+  co_return send_parcel(wire::encode(*all));
+}
+
+}  // namespace ebb::detail

@@ -1,0 +1,152 @@
+#include "src/object/collective_part.h"
+
+#include <algorithm>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "ebb/async/core.h"
+#include "ebb/async/on_core.h"
+#include "ebb/async/when_all.h"
+#include "ebb/object/node_link.h"
+#include "ebb/object/node_table.h"
+#include "ebb/object/type.h"
+#include "ebb/platform/translation_table.h"
+#include "src/object/fan_out.h"
+
+namespace ebb::detail {
+namespace {
+
+/// What a core has to say.
+struct Share {
+  CoreIndex core{};
+  bool took_part = false;
+  Result<Bytes> result = Bytes();
+};
+struct Shared {
+  Collective collective;
+  CallOrigin origin;
+  CoreIndex first{};  // of those that are asked
+};
+using Work = std::shared_ptr<const Shared>;
+
+/// An instance that all cores of a node share does it once.
+bool is_anothers(ObjectId id, const void* representative, CoreIndex first) {
+  return representative == NodeTable::instance().root_of(id) && Core::current().index() != first;
+}
+
+task<Result<Bytes>> wait_for_calls(ObjectId id, platform::Instant deadline) {
+  const bool ended = co_await NodeTable::instance().calls_ended(id, deadline);
+  if (ended) co_return Bytes();
+  co_return Error(Errc::deadline_exceeded, "calls of object " + std::to_string(id.index()) + " on node " +
+                                               std::to_string(to_number(this_node())) + " did not end in time");
+}
+
+/// On the core that is meant; in an event that can block.
+task<Share> take_part(Work work) {
+  const ObjectId id = work->collective.object;
+  Share share{Core::current().index(), false, Bytes()};
+  void* representative = platform::translate(id);
+  if (representative == nullptr && work->collective.every_core) {
+    std::exception_ptr thrown;
+    try {
+      representative = NodeTable::instance().miss(id);
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+    if (thrown) {
+      share.took_part = true;
+      share.result = to_error(std::move(thrown));
+      co_return share;
+    }
+  }
+  if (representative == nullptr || is_anothers(id, representative, work->first)) co_return share;
+  share.took_part = true;
+  task<Result<Bytes>> doing = work->collective.work == CollectiveWork::barrier
+                                  ? wait_for_calls(id, work->origin.deadline)
+                                  : serve_call(id, kAnyCore, work->collective.method, work->collective.arguments, work->origin);
+  share.result = co_await std::move(doing);
+  co_return share;
+}
+
+task<std::vector<Share>> ask_cores(Work work, std::vector<CoreIndex> cores);
+
+/// On the first of `cores`: its share, and those of the others.
+task<std::vector<Share>> lead(Work work, std::vector<CoreIndex> cores) {
+  std::vector<CoreIndex> others(cores.begin() + 1, cores.end());
+  task<Share> own = take_part(work);
+  task<std::vector<Share>> below = ask_cores(work, std::move(others));
+  auto both = when_all(std::move(own), std::move(below));
+  auto [mine, theirs] = co_await std::move(both);
+  theirs.insert(theirs.begin(), std::move(mine));
+  co_return std::move(theirs);
+}
+
+task<std::vector<Share>> ask_cores(Work work, std::vector<CoreIndex> cores) {
+  std::vector<task<std::vector<Share>>> asked;
+  for (std::vector<CoreIndex>& run : split<CoreIndex>(cores)) {
+    const CoreIndex leader = run.front();
+    auto there = [work, run]() { return lead(work, run); };
+    asked.push_back(on_core(leader, std::move(there)));
+  }
+  std::vector<Share> shares;
+  for (std::vector<Share>& each : co_await when_all(std::move(asked))) {
+    std::move(each.begin(), each.end(), std::back_inserter(shares));
+  }
+  co_return shares;
+}
+
+std::vector<CoreIndex> cores_asked(const Collective& collective) {
+  const std::uint64_t known = NodeTable::instance().cores_of(collective.object);
+  std::vector<CoreIndex> cores;
+  for (std::uint16_t core = 0; core < Core::count(); ++core) {
+    if (collective.every_core || (known >> core & 1) != 0) cores.push_back(CoreIndex{core});
+  }
+  return cores;
+}
+
+Result<CollectiveAnswer> folded(std::vector<Share> shares, const Collective& collective) {
+  CollectiveAnswer answer;
+  answer.who.nodes = 1;
+  std::vector<Bytes> to_fold;
+  for (Share& share : shares) {
+    if (!share.took_part) continue;
+    if (!share.result) return std::move(share.result).error();
+    ++answer.who.representatives;
+    if (collective.work == CollectiveWork::gather) {
+      answer.gathered.push_back({this_node(), share.core, *std::move(share.result)});
+    } else if (collective.work == CollectiveWork::fold) {
+      to_fold.push_back(*std::move(share.result));
+    }
+  }
+  if (to_fold.empty()) return answer;
+  Result<Bytes> one = fold(collective.operation, std::move(to_fold));
+  if (!one) return std::move(one).error();
+  answer.folded = *std::move(one);
+  return answer;
+}
+
+}  // namespace
+
+task<Result<CollectiveAnswer>> own_part_here(Collective collective, platform::Instant deadline, TraceContext trace) {
+  const TypeDescriptor* type = NodeTable::instance().type_of(collective.object);
+  if (type != nullptr && type->interface_id != collective.interface_id) {
+    co_return Error(Errc::interface_mismatch, "object " + std::to_string(collective.object.index()) + " is a " +
+                                                  std::string(type->interface_name) + " on node " +
+                                                  std::to_string(to_number(this_node())) + ", and not what the call takes it for");
+  }
+  std::vector<CoreIndex> cores = cores_asked(collective);
+  if (cores.empty()) {
+    CollectiveAnswer nobody;
+    nobody.who.nodes = 1;
+    co_return nobody;
+  }
+  const CoreIndex first = cores.front();
+  const CallOrigin origin{this_node(), deadline, trace, nullptr};
+  const Work work = std::make_shared<const Shared>(Shared{std::move(collective), origin, first});
+  std::vector<Share> shares = co_await ask_cores(work, std::move(cores));
+  co_return folded(std::move(shares), work->collective);
+}
+
+}  // namespace ebb::detail

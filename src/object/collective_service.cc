@@ -1,0 +1,93 @@
+// A node's own part of a collective call, carried out once however often it is asked for.
+#include "src/object/collective_service.h"
+
+#include <algorithm>
+#include <string>
+
+#include "ebb/async/core.h"
+#include "ebb/object/node_link.h"
+#include "ebb/object/node_table.h"
+#include "src/object/collective_part.h"
+
+namespace ebb::detail {
+namespace {
+
+/// Origins whose forgotten numbers a core keeps apart before it forgets those that are no members any more.
+constexpr std::size_t kMaxOrigins = 4096;
+
+/// Which core of `origin` counted the number.
+std::pair<NodeId, std::uint64_t> counter_of(NodeId origin, std::uint64_t number) { return {origin, number >> 48}; }
+
+std::size_t size_of(const CollectiveAnswer& answer) {
+  std::size_t bytes = answer.folded.size();
+  for (const Gathered& each : answer.gathered) bytes += each.result.size();
+  return bytes;
+}
+
+}  // namespace
+
+CollectiveService& collective_service_here() {
+  NodeTable::instance().enter(kCollectiveService.id(), kTypeDescriptor<CollectiveService>);
+  return *kCollectiveService.operator->();
+}
+
+std::uint64_t CollectiveService::next_number() {
+  return std::uint64_t{to_number(Core::current().index())} << 48 | ++last_number_;
+}
+
+task<Result<CollectiveAnswer>> CollectiveService::own_part(std::shared_ptr<const CollectiveRequest> request,
+                                                           platform::Instant deadline, TraceContext trace) {
+  const Key key{request->origin, request->number};
+  OwnPart own;
+  if (const auto found = parts_.find(key); found != parts_.end()) {
+    own = found->second;
+  } else {
+    const auto forgotten = forgotten_.find(counter_of(request->origin, request->number));
+    if (forgotten != forgotten_.end() && request->number <= forgotten->second) {
+      co_return Error(Errc::overloaded, "so many calls of every representative have reached node " +
+                                            std::to_string(to_number(this_node())) +
+                                            " that it does not remember whether it took part in this one");
+    }
+    if (parts_.size() - remembered_.size() >= kMaxCollectives) {
+      co_return Error(Errc::overloaded, "a core of node " + std::to_string(to_number(this_node())) + " works on " +
+                                            std::to_string(kMaxCollectives) + " calls of every representative; try again later");
+    }
+    own = std::make_shared<Own>();
+    parts_[key] = own;
+    carry_out(own, key, request->collective, deadline, trace);
+  }
+  if (!own->ended) {
+    Completion<> ended;
+    own->waiting.push_back(&ended);
+    co_await ended;
+  }
+  co_return own->answer;
+}
+
+Detached CollectiveService::carry_out(OwnPart own, Key key, Collective collective, platform::Instant deadline, TraceContext trace) {
+  own->answer = co_await own_part_here(std::move(collective), deadline, trace);
+  own->ended = true;
+  for (Completion<>* each : std::exchange(own->waiting, {})) each->complete();
+  kCollectiveService->ended(key, *own);
+}
+
+void CollectiveService::ended(Key key, const Own& own) {
+  const auto found = parts_.find(key);
+  found->second->bytes = own.answer ? size_of(*own.answer) : 0;
+  remembered_bytes_ += found->second->bytes;
+  remembered_.push_back(key);
+  while (remembered_.size() > kRememberedCollectives || remembered_bytes_ > kRememberedBytes) forget_oldest();
+}
+
+void CollectiveService::forget_oldest() {
+  const Key key = remembered_.front();
+  remembered_.pop_front();
+  const auto found = parts_.find(key);
+  remembered_bytes_ -= found->second->bytes;
+  parts_.erase(found);
+  if (forgotten_.size() >= kMaxOrigins) std::erase_if(forgotten_, [](const auto& each) { return !is_member(each.first.first); });
+  std::uint64_t& highest = forgotten_[counter_of(key.first, key.second)];
+  highest = std::max(highest, key.second);
+}
+
+}  // namespace ebb::detail

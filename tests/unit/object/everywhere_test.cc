@@ -1,0 +1,196 @@
+// Calls of every representative, on one node. Across nodes: tests/cluster/everywhere; while nodes are lost: tests/sim.
+#include "ebb/object/everywhere.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <numeric>
+#include <span>
+
+#include "ebb/async.h"
+#include "ebb/object.h"
+#include "src/object/collective_service.h"
+#include "src/object/fan_out.h"
+
+namespace {
+
+using ebb::Core;
+using ebb::CoreIndex;
+using ebb::Errc;
+using namespace std::chrono_literals;
+
+constexpr std::size_t kCores = 12;  // more than the fan-out: a tree of two levels
+
+int run(std::function<ebb::task<int>()> body) {
+  return ebb::run_cores(kCores, [&body]() -> ebb::task<int> { return body(); });
+}
+
+std::int64_t core_number() { return ebb::to_number(Core::current().index()); }
+
+struct Tally {
+  std::int64_t value = 0;
+  void add(std::int64_t n) { value += n; }
+  std::int64_t get() const { return value; }
+  std::map<std::string, std::int64_t> words() const { return {{"all", 1}, {"core " + std::to_string(core_number()), value}}; }
+  std::vector<std::int64_t> mine() const { return {value}; }
+  std::int64_t fail_on_core_3() const {
+    if (core_number() == 3) throw std::runtime_error("core 3 has none");
+    return value;
+  }
+  ebb::task<std::int64_t> slowly() {
+    co_await ebb::sleep_for(30ms);
+    co_return value;
+  }
+  using interface =
+      ebb::interface<"test.Tally/1", ebb::method<"add", &Tally::add>, ebb::method<"get", &Tally::get>,
+                     ebb::method<"words", &Tally::words>, ebb::method<"mine", &Tally::mine>,
+                     ebb::method<"fail_on_core_3", &Tally::fail_on_core_3>, ebb::method<"slowly", &Tally::slowly>>;
+};
+
+ebb::task<int> broadcast() {
+  const auto tally = (co_await ebb::create<Tally>()).value();
+  const auto nobody = (co_await tally.everywhere().call<&Tally::add>(1)).value();
+  EXPECT_EQ(nobody.nodes, 1u);
+  EXPECT_EQ(nobody.representatives, 0u) << "made for a call that makes none";
+  for (const std::uint16_t core : {1, 5, 11}) EXPECT_TRUE(co_await tally.on(CoreIndex{core}).call<&Tally::add>(10));
+  EXPECT_EQ((co_await tally.everywhere().call<&Tally::add>(1)).value().representatives, 3u);
+  EXPECT_EQ((co_await tally.everywhere().every_core().call<&Tally::add>(1)).value().representatives, kCores);
+  const auto all = (co_await tally.everywhere().gather<&Tally::get>()).value();
+  EXPECT_EQ(all.who.representatives, kCores);
+  EXPECT_EQ(all.value.size(), kCores);
+  for (std::size_t i = 0; i < all.value.size(); ++i) {
+    EXPECT_EQ(ebb::to_number(all.value[i].core), i) << "not in the order of cores";
+    EXPECT_EQ(all.value[i].value, i == 1 || i == 5 || i == 11 ? 12 : 1);
+  }
+  EXPECT_TRUE(co_await tally.everywhere().send<&Tally::add>(100));
+  ebb::Result<std::int64_t> sum = co_await tally.reduce<&Tally::get>(std::int64_t{0}, std::plus<>{});
+  for (int i = 0; i < 1000 && sum.value() != 1200 + 3 * 11 + 12; ++i) {
+    co_await ebb::sleep_for(1ms);
+    sum = co_await tally.reduce<&Tally::get>(std::int64_t{0}, std::plus<>{});
+  }
+  EXPECT_EQ(sum.value(), 1200 + 3 * 11 + 12);
+  co_return 0;
+}
+
+TEST(Everywhere, ReachesEachRepresentativeOnceAndSaysHowMany) { EXPECT_EQ(run(broadcast), 0); }
+
+ebb::task<int> fold() {
+  const auto tally = (co_await ebb::create<Tally>()).value();
+  EXPECT_EQ((co_await tally.everywhere().reduce<&Tally::get>(std::int64_t{7}, ebb::sum())).value().value, 7);
+  for (std::uint16_t core = 0; core < kCores; ++core) EXPECT_TRUE(co_await tally.on(CoreIndex{core}).call<&Tally::add>(core + 1));
+  const auto everywhere = tally.everywhere();
+  EXPECT_EQ((co_await everywhere.reduce<&Tally::get>(std::int64_t{7}, ebb::sum())).value().value, 7 + 78);
+  EXPECT_EQ((co_await everywhere.reduce<&Tally::get>(std::int64_t{100}, ebb::minimum())).value().value, 1);
+  EXPECT_EQ((co_await everywhere.reduce<&Tally::get>(std::int64_t{0}, ebb::maximum())).value().value, 12);
+  const auto list = (co_await everywhere.reduce<&Tally::mine>(std::vector<std::int64_t>(), ebb::appended())).value();
+  EXPECT_EQ(list.who.representatives, kCores);
+  EXPECT_EQ(std::accumulate(list.value.begin(), list.value.end(), 0), 78);
+  EXPECT_EQ(list.value.size(), kCores);
+  const std::map<std::string, std::int64_t> none;
+  const auto words = (co_await everywhere.reduce<&Tally::words>(none, ebb::merged())).value().value;
+  EXPECT_EQ(words.at("all"), static_cast<std::int64_t>(kCores));
+  EXPECT_EQ(words.at("core 4"), 5);
+  // An operation of the caller's own sees the results in the order of the cores.
+  std::string order;
+  const auto note = [](std::string text, std::int64_t value) { return text + std::to_string(value) + " "; };
+  EXPECT_EQ((co_await everywhere.reduce<&Tally::get>(order, note)).value().value, "1 2 3 4 5 6 7 8 9 10 11 12 ");
+  co_return 0;
+}
+
+TEST(Everywhere, FoldsByNamedOperationsAndByTheCallersOwn) { EXPECT_EQ(run(fold), 0); }
+
+ebb::task<int> fail() {
+  const auto tally = (co_await ebb::create<Tally>()).value();
+  EXPECT_TRUE(co_await tally.everywhere().every_core().call<&Tally::add>(1));
+  const auto failed = co_await tally.everywhere().gather<&Tally::fail_on_core_3>();
+  EXPECT_EQ(failed.code(), Errc::application_error);
+  EXPECT_NE(failed.error().text().find("core 3 has none"), std::string::npos) << failed.error().text();
+  const auto late = co_await tally.everywhere().within(1ms).gather<&Tally::slowly>();
+  EXPECT_EQ(late.code(), Errc::deadline_exceeded);
+  ebb::cancel_source source;
+  ebb::Core::current().call_after(1ms, [&source] { source.cancel(); });
+  const auto cancelled = co_await tally.everywhere().cancelled_by(source.token()).gather<&Tally::slowly>();
+  EXPECT_EQ(cancelled.code(), Errc::cancelled);
+  // Those calls go on; the barrier waits for them.
+  const auto idle = co_await tally.everywhere().barrier();
+  EXPECT_EQ(idle.value().representatives, kCores);
+  EXPECT_EQ(ebb::NodeTable::instance().calls_under_way(tally.id()), 0u);
+  EXPECT_TRUE(co_await ebb::destroy(tally));
+  EXPECT_EQ((co_await tally.everywhere().call<&Tally::add>(1)).value().representatives, 0u);
+  EXPECT_EQ((co_await tally.everywhere().every_core().call<&Tally::add>(1)).code(), Errc::no_such_object);
+  co_return 0;
+}
+
+TEST(Everywhere, SaysWhatFailedAndWaitsAtABarrier) { EXPECT_EQ(run(fail), 0); }
+
+struct Shared {
+  using policy = ebb::per_node;
+  std::atomic<int> calls{0};
+  int count() { return ++calls; }
+  using interface = ebb::interface<"test.Shared/1", ebb::method<"count", &Shared::count>>;
+};
+
+ebb::task<int> shared() {
+  const auto object = (co_await ebb::create<Shared>()).value();
+  for (std::uint16_t core = 2; core < 6; ++core) EXPECT_TRUE(co_await object.on(CoreIndex{core}).call<&Shared::count>());
+  const auto once = (co_await object.everywhere().gather<&Shared::count>()).value();
+  EXPECT_EQ(once.who.representatives, 1u);
+  EXPECT_EQ(once.value.at(0).value, 5);
+  co_return 0;
+}
+
+TEST(Everywhere, CallsWhatANodeSharesOnce) { EXPECT_EQ(run(shared), 0); }
+
+ebb::task<int> repeat() {
+  using namespace ebb::detail;
+  const auto tally = (co_await ebb::create<Tally>()).value();
+  EXPECT_TRUE(co_await tally.everywhere().every_core().call<&Tally::add>(1));
+  static_cast<void>(collective_service_here());
+  const ebb::call_context nobody;
+  const std::tuple<std::int64_t> one{1};
+  CollectiveRequest request{ebb::NodeId{77}, 5, false, {}, {}};
+  request.collective = {tally.id(), Tally::interface::id, Tally::interface::method_id<&Tally::add>(), 0, CollectiveWork::call,
+                        false, ebb::wire::encode(one)};
+  // Twice at once, and once more: the second comes from whoever took over for a lost node.
+  auto first = kCollectiveService->run(nobody, request);
+  auto second = kCollectiveService->run(nobody, request);
+  auto both = when_all(std::move(first), std::move(second));
+  const auto [a, b] = co_await std::move(both);
+  EXPECT_TRUE(a.has_value() && b.has_value());
+  EXPECT_TRUE(co_await kCollectiveService->run(nobody, request));
+  EXPECT_EQ((co_await tally.everywhere().reduce<&Tally::get>(std::int64_t{0}, ebb::sum())).value().value, 2 * 12) << "ran again";
+  // What is no longer remembered is not run either.
+  for (std::uint64_t number = 6; number < 6 + kRememberedCollectives + 1; ++number) {
+    CollectiveRequest next = request;
+    next.number = number;
+    next.collective.object = ebb::ObjectId{4000};
+    EXPECT_TRUE(co_await kCollectiveService->run(nobody, std::move(next)));
+  }
+  EXPECT_EQ((co_await kCollectiveService->run(nobody, request)).code(), Errc::overloaded);
+  EXPECT_EQ((co_await tally.everywhere().reduce<&Tally::get>(std::int64_t{0}, ebb::sum())).value().value, 2 * 12);
+  request.below.push_back({ebb::NodeId{1}, 0});
+  EXPECT_EQ((co_await kCollectiveService->run(nobody, request)).code(), Errc::malformed);
+  co_return 0;
+}
+
+TEST(Everywhere, CarriesOutARequestThatComesAgainOnlyOnce) { EXPECT_EQ(run(repeat), 0); }
+
+TEST(FanOut, CutsIntoRunsOfNearlyOneLength) {
+  for (std::size_t count = 0; count < 100; ++count) {
+    std::vector<std::size_t> all(count);
+    std::iota(all.begin(), all.end(), 0u);
+    std::vector<std::size_t> joined;
+    const auto runs = ebb::detail::split<std::size_t>(all);
+    EXPECT_EQ(runs.size(), std::min(count, ebb::detail::kFanOut));
+    for (const auto& run : runs) {
+      EXPECT_GE(run.size(), count / ebb::detail::kFanOut);
+      EXPECT_LE(run.size(), count / ebb::detail::kFanOut + 1);
+      joined.insert(joined.end(), run.begin(), run.end());
+    }
+    EXPECT_EQ(joined, all);
+  }
+}
+
+}  // namespace
