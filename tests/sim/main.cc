@@ -1,6 +1,6 @@
 // simulate: runs scenarios over ranges of seeds, each in a process of its own, and says which seed broke what.
 //
-//   simulate --seeds 1..200 [--nodes 5] [--cores 2] [--jobs 2] [--verbose] [--twice] [--expect-broken]
+//   simulate --seeds 1..200 [--scenario kinds] [--nodes 5] [--cores 2] [--jobs 2] [--verbose] [--twice] [--expect-broken]
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,7 +28,7 @@ struct Options {
 };
 
 [[noreturn]] void usage() {
-  std::fprintf(stderr, "usage: simulate --seeds A..B [--nodes N] [--cores M] [--jobs J] [--twice] [--expect-broken] [--verbose]\n");
+  std::fprintf(stderr, "usage: simulate --seeds A..B [--scenario NAME] [--nodes N] [--cores M] [--jobs J] [--twice] [--expect-broken] [--verbose]\n");
   std::exit(2);
 }
 
@@ -57,6 +57,8 @@ Options parse(int argc, char** argv) {
       options.last = dots == std::string_view::npos ? options.first : number(value.substr(dots + 2));
     } else if (name == "--nodes") {
       options.settings.nodes = number(value);
+    } else if (name == "--scenario") {
+      options.settings.scenario = value;
     } else if (name == "--cores") {
       options.settings.cores = number(value);
     } else if (name == "--jobs") {
@@ -68,16 +70,26 @@ Options parse(int argc, char** argv) {
   return options;
 }
 
+const Scenario* find_scenario(std::string_view name) {
+  for (const Scenario& each : kScenarios) {
+    if (each.name == name) return &each;
+  }
+  return nullptr;
+}
+
+Outcome run_scenario(const Settings& settings) { return find_scenario(settings.scenario)->run(settings); }
+
 /// In a child: one seed. Its line, and its status: 0, 1 (a promise was broken); others by a crash.
 int run(Settings settings) {
-  const Outcome outcome = run_kinds(settings);
+  const Outcome outcome = run_scenario(settings);
   std::printf("seed %llu: %zu operations, %zu answered, %llu steps, trace %016llx%s\n",
               static_cast<unsigned long long>(settings.seed), outcome.operations, outcome.successes,
               static_cast<unsigned long long>(outcome.steps), static_cast<unsigned long long>(outcome.trace),
               outcome.violations.empty() ? "" : ": BROKEN");
   for (const std::string& each : outcome.violations) std::printf("  %s\n", each.c_str());
   if (!outcome.violations.empty()) {
-    std::printf("  repeat it: simulate --seeds %llu --nodes %zu --cores %zu --verbose\n",
+    std::printf("  repeat it: simulate --scenario %.*s --seeds %llu --nodes %zu --cores %zu --verbose\n",
+                static_cast<int>(settings.scenario.size()), settings.scenario.data(),
                 static_cast<unsigned long long>(settings.seed), settings.nodes, settings.cores);
   }
   std::fflush(stdout);
@@ -90,7 +102,7 @@ std::uint64_t trace_of(Settings settings) {
   if (pipe(ends) != 0) return 0;
   const pid_t child = fork();
   if (child == 0) {
-    const std::uint64_t trace = run_kinds(settings).trace;
+    const std::uint64_t trace = run_scenario(settings).trace;
     _exit(write(ends[1], &trace, sizeof trace) == sizeof trace ? 0 : 1);
   }
   close(ends[1]);
@@ -131,6 +143,12 @@ pid_t start(Settings settings) {
 
 int main(int argc, char** argv) {
   const Options options = parse(argc, argv);
+  if (find_scenario(options.settings.scenario) == nullptr) {
+    std::fprintf(stderr, "simulate: there is no scenario %s; there are", std::string(options.settings.scenario).c_str());
+    for (const Scenario& each : kScenarios) std::fprintf(stderr, " %s", std::string(each.name).c_str());
+    std::fprintf(stderr, "\n");
+    return 2;
+  }
   if (options.twice) return run_twice(options);
   std::map<pid_t, std::uint64_t> running;
   std::size_t broken = 0;

@@ -12,6 +12,7 @@
 namespace ebb::sim {
 
 struct Settings {
+  std::string_view scenario = "kinds";
   std::uint64_t seed = 1;
   std::size_t nodes = 5;   ///< backends at the beginning
   std::size_t cores = 2;   ///< of each node
@@ -44,5 +45,13 @@ class Nemesis {
 
 /// Objects with one place: homes, replicas, partitions.
 Outcome run_kinds(const Settings& settings);
+/// Calls of every representative.
+Outcome run_everywhere(const Settings& settings);
+
+struct Scenario {
+  std::string_view name;
+  Outcome (*run)(const Settings& settings);
+};
+inline constexpr Scenario kScenarios[] = {{"kinds", &run_kinds}, {"everywhere", &run_everywhere}};
 
 }  // namespace ebb::sim
