@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Bugs put in on purpose, which the simulator must find.
 
-    mutations.py list                       NAME|FILE;... of all
+    mutations.py list                       NAME|FILE|SCENARIO;... of all
     mutations.py write NAME TREE FILE       the source file of TREE that NAME changes, changed, to FILE
 
 Each replaces a text that must stand in its file exactly once, so that a mutation that no longer fits is noticed.
@@ -24,7 +24,7 @@ MUTATIONS = {
   throw ErrorException(Error(Errc::node_gone,""")]),
     "makes_homes_anew_at_once": (
         "src/node/home_keeper.cc",
-        [("call_at(last_heard + kLeaseEnds,", "call_at(last_heard - kLeaseEnds,")]),
+        [("lease_end = last_heard + kLeaseEnds;", "lease_end = last_heard - kLeaseEnds;")]),
     "homes_need_no_directory": (
         "src/object/home.cc",
         [("  if (home.node == node && home.core == core) return home.epoch;", "  if (home.epoch != 0) return home.epoch;")]),
@@ -40,7 +40,20 @@ MUTATIONS = {
     "lease_counts_from_the_answer": (
         "src/node/node.cc",
         [("if (heard) extend_lease(sent);", "if (heard) extend_lease(platform::Clock::now() + std::chrono::seconds(2));")]),
+    "parts_are_carried_out_again": (
+        "src/object/collective_service.cc",
+        [("if (const auto found = parts_.find(key); found != parts_.end()) {", "if (const auto found = parts_.end(); found != parts_.end()) {"),
+         ("  const auto found = parts_.find(key);\n  found->second->bytes", "  const auto found = parts_.try_emplace(key, std::make_shared<Own>()).first;\n  found->second->bytes")]),
+    "a_lost_node_takes_those_below_along": (
+        "src/object/collective.cc",
+        [("std::vector<Answer> parts = co_await ask_all(request, below, options);", "std::vector<Answer> parts;")]),
+    "leases_of_the_lost_are_forgotten": (
+        "src/object/replica.cc",
+        [("if (fence.leases_end > platform::Duration::zero())", "if (fence.leases_end < platform::Duration::zero())")]),
 }
+
+# Those that another scenario than "kinds" finds.
+SCENARIOS = {"parts_are_carried_out_again": "everywhere", "a_lost_node_takes_those_below_along": "everywhere"}
 
 
 def mutated(name, tree):
@@ -55,7 +68,7 @@ def mutated(name, tree):
 
 def main(arguments):
     if arguments == ["list"]:
-        print(";".join(f"{name}|{source}" for name, (source, _) in MUTATIONS.items()))
+        print(";".join(f"{name}|{source}|{SCENARIOS.get(name, 'kinds')}" for name, (source, _) in MUTATIONS.items()))
     elif len(arguments) == 4 and arguments[0] == "write":
         pathlib.Path(arguments[3]).write_text(mutated(arguments[1], arguments[2]))
     else:
