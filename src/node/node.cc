@@ -200,15 +200,21 @@ MemberList ClusterNode::list() const {
   return result;
 }
 
-task<Result<void>> ClusterNode::announce(NodeId member) {
-  return kNodeService.on(member).within(kAnnounceTimeout).call<&NodeService::set_members>(list());
+task<Result<std::uint64_t>> ClusterNode::send_list(NodeId member) {
+  MemberList present = list();
+  const std::uint64_t version = present.version;
+  const Result<void> taken =
+      co_await kNodeService.on(member).within(kAnnounceTimeout).call<&NodeService::set_members>(std::move(present));
+  if (!taken) co_return taken.error();
+  co_return version;
 }
+
+task<Result<void>> ClusterNode::announce(NodeId member) { return news_.bring(member, version_); }
 
 /// For a member that has not taken a list when all were told: until it has, it may call a node that is gone.
 task<void> ClusterNode::announce_again(NodeId member) {
   const Result<void> told = co_await announce(member);
   static_cast<void>(told);  // if it fails, the member's next heartbeat shows it
-  announcing_.erase(member);
 }
 
 task<void> ClusterNode::announce_to_others(NodeId except) {
@@ -261,6 +267,7 @@ task<void> ClusterNode::remove_member(NodeId member, std::string reason) {
   // From here on its heartbeats are refused, so that its lease runs out.
   const platform::Instant heard = last_heard_[member];
   last_heard_.erase(member);
+  news_.forget(member);
   homes_.gone(member, heard);
   co_await messenger_->forget_peer(member, std::move(reason));
   co_await announce_to_others(member);
@@ -288,7 +295,7 @@ Result<void> ClusterNode::hear(NodeId member, std::uint64_t version) {
     return Error(Errc::permission_denied, named(member) + " has been declared gone; it is to end");
   }
   found->second = platform::Clock::now();
-  if (version < version_ && announcing_.insert(member).second) scope_.spawn(announce_again(member));
+  if (version < version_ && !news_.under_way(member)) scope_.spawn(announce_again(member));
   return {};
 }
 

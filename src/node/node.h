@@ -16,6 +16,7 @@
 #include "ebb/object/node_link.h"
 #include "src/node/home_keeper.h"
 #include "src/node/lease.h"
+#include "src/node/news.h"
 #include "src/node/system_objects.h"
 
 namespace ebb::detail {
@@ -76,7 +77,9 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
 
   Member own() const;
   MemberList list() const;
-  /// Tells `member` the present list.
+  /// Sends `member` the present list; its version.
+  task<Result<std::uint64_t>> send_list(NodeId member);
+  /// Waits until `member` knows all up to now.
   task<Result<void>> announce(NodeId member);
   task<void> announce_again(NodeId member);
   /// Tells all, at once; those that do not answer are noticed by their connection.
@@ -104,7 +107,7 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   platform::Instant next_look_;                      // for silence
   TimerId pulse_;                                    // the next heartbeat, or the next look for silence
   TimerId lease_end_;
-  std::set<NodeId> announcing_;                      // are being told the list again
+  News news_{[this](NodeId member) { return send_list(member); }};
   std::map<NodeId, platform::Instant> last_heard_;   // of the members, on the front end
   std::set<NodeId> leaving_;                         // asked to stop: their loss is no surprise
   std::optional<Result<void>> outcome_;              // why this node is to stop

@@ -86,6 +86,7 @@ int run(Settings settings) {
               static_cast<unsigned long long>(settings.seed), outcome.operations, outcome.successes,
               static_cast<unsigned long long>(outcome.steps), static_cast<unsigned long long>(outcome.trace),
               outcome.violations.empty() ? "" : ": BROKEN");
+  if (!outcome.report.empty()) std::printf("  %s\n", outcome.report.c_str());
   for (const std::string& each : outcome.violations) std::printf("  %s\n", each.c_str());
   if (!outcome.violations.empty()) {
     std::printf("  repeat it: simulate --scenario %.*s --seeds %llu --nodes %zu --cores %zu --verbose\n",

@@ -26,6 +26,7 @@ struct Outcome {
   std::uint64_t trace = 0;              ///< the same for the same seed
   std::uint64_t steps = 0;
   std::vector<std::string> log;
+  std::string report;                   ///< what was measured; may be empty
 };
 
 /// Does harm to a cluster: crashes with and without noise, cuts of links in one and both directions, resets, clocks that run
@@ -47,11 +48,13 @@ class Nemesis {
 Outcome run_kinds(const Settings& settings);
 /// Calls of every representative.
 Outcome run_everywhere(const Settings& settings);
+/// What a reduction costs.
+Outcome run_scale(const Settings& settings);
 
 struct Scenario {
   std::string_view name;
   Outcome (*run)(const Settings& settings);
 };
-inline constexpr Scenario kScenarios[] = {{"kinds", &run_kinds}, {"everywhere", &run_everywhere}};
+inline constexpr Scenario kScenarios[] = {{"kinds", &run_kinds}, {"everywhere", &run_everywhere}, {"scale", &run_scale}};
 
 }  // namespace ebb::sim

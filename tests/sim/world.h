@@ -125,7 +125,10 @@ class World {
   [[noreturn]] void end_running_node(int status);
   /// Hands `callback` to a core at `when`.
   void deliver(Time when, std::uint32_t node, CoreIndex core, std::function<void()> callback);
+  /// How long what is sent now is on its way.
   Time latency();
+  /// Always 100 us instead of mostly quick and now and then slow: for measurements.
+  bool even_network = false;
   bool run_callbacks();
   std::map<std::pair<std::uint32_t, std::uint16_t>, std::vector<Listening>> listeners;  // by node and port
   std::uint16_t next_port = 10'000;
