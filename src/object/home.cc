@@ -57,8 +57,24 @@ Result<void> may_wait_for_home(ObjectId id, const Home& home, const TypeDescript
                                     "; nothing ran. The kind remade_home would have been made anew");
 }
 
+/// One attempt, at a home.
+static task<Result<Bytes>> call_at(Home home, ObjectId id, const TypeDescriptor* type, std::uint64_t method, platform::Duration timeout,
+                            Bytes arguments, TraceContext trace) {
+  OpenSpan span(trace);
+  RemoteCall call{home.node, home.core, id, method, timeout, {}, span.trace()};
+  CallOrigin origin;
+  origin.caller = this_node();
+  origin.trace = span.trace();
+  task<Result<Bytes>> work = home.node == this_node() ? serve_call(id, home.core, method, std::move(arguments), origin)
+                                                      : call_elsewhere(std::move(call), std::move(arguments));
+  Result<Bytes> answer = co_await std::move(work);
+  const RemoteMethod* found = type->find(method);
+  span.end(SpanKind::client, {method, type->interface_name, found == nullptr ? "" : found->name}, id, home.node, answer.code());
+  co_return answer;
+}
+
 task<Result<Bytes>> call_home(ObjectId id, const TypeDescriptor* type, std::uint64_t method, platform::Duration timeout,
-                              Bytes arguments) {
+                              Bytes arguments, TraceContext trace) {
   const platform::Instant deadline = platform::Clock::now() + timeout;
   std::uint32_t stale = 0;
   for (int attempt = 0;; ++attempt) {
@@ -68,11 +84,7 @@ task<Result<Bytes>> call_home(ObjectId id, const TypeDescriptor* type, std::uint
     if (is_member(home->node)) {
       const platform::Duration left = deadline - platform::Clock::now();
       if (left <= platform::Duration::zero()) break;
-      Bytes copy = arguments;
-      task<Result<Bytes>> work = home->node == this_node()
-                                     ? serve_call(id, home->core, method, std::move(copy))
-                                     : call_elsewhere(home->node, home->core, id, method, left, std::move(copy));
-      Result<Bytes> answer = co_await std::move(work);
+      Result<Bytes> answer = co_await call_at(*home, id, type, method, left, arguments, trace);
       if (answer.code() != Errc::moved) co_return answer;
     } else if (const Result<void> wait = may_wait_for_home(id, *home, *type); !wait) {
       co_return wait.error();

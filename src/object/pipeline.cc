@@ -24,7 +24,8 @@ task<Result<Bytes>> run_step(const call_context* context, ObjectId object, const
     const TypeDescriptor* type = NodeTable::instance().type_of(object);
     const bool has_home = type != nullptr && type->exclusive;
     task<Result<Bytes>> work =
-        has_home ? call_home(object, type, step->method, deadline - platform::Clock::now(), step->arguments)
+        has_home ? call_home(object, type, step->method, deadline - platform::Clock::now(), step->arguments,
+                             context->trace)
                  : serve_call(object, kAnyCore, step->method, step->arguments, origin);
     Result<Bytes> answer = co_await std::move(work);
     const bool nothing_ran = answer.code() == Errc::overloaded || answer.code() == Errc::moved;

@@ -131,7 +131,7 @@ void StreamReader::fetch() {
 }
 
 Detached StreamReader::run_fetch(std::shared_ptr<StreamReader> self) {
-  const auto place = kStreamService.on(self->node_, self->core_).within(kPullTimeout);
+  const auto place = kStreamService.on(self->node_, self->core_).within(kPullTimeout).under(self->trace_);
   Result<StreamBatch> batch = co_await place.call<&StreamService::pull>(self->handle_);
   self->fetched_->complete(std::move(batch));
 }

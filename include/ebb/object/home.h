@@ -43,9 +43,10 @@ bool is_given_away(ObjectId id);
 
 task<Result<void>> migrate(ObjectId id, const TypeDescriptor* type, NodeId node, CoreIndex core);
 
-/// Runs a method on the home of `id`, by its encoded arguments, wherever that is; home_target::call says the rest.
+/// Runs a method on the home of `id`, by its encoded arguments, wherever that is; home_target::call says the rest. `trace`:
+/// that of the call it is a part of.
 task<Result<Bytes>> call_home(ObjectId id, const TypeDescriptor* type, std::uint64_t method, platform::Duration timeout,
-                              Bytes arguments);
+                              Bytes arguments, TraceContext trace = {});
 
 /// What a call may do whose home is a node that is gone: wait for another home (value), or give up (node_gone).
 Result<void> may_wait_for_home(ObjectId id, const Home& home, const TypeDescriptor& type);

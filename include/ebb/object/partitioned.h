@@ -1,6 +1,7 @@
 // Objects whose state is spread over the cluster by key.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -18,6 +19,7 @@
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "ebb/object/home.h"
+#include "ebb/object/measured.h"
 #include "ebb/object/node_link.h"
 #include "ebb/object/signature.h"
 #include "ebb/object/type.h"
@@ -90,7 +92,29 @@ class partition_target {
       : id_(id), partition_(partition), timeout_(timeout) {}
 
   /// The same, for callers that wait no longer than `timeout` in all.
-  partition_target within(platform::Duration timeout) const noexcept { return {id_, partition_, timeout}; }
+  partition_target within(platform::Duration timeout) const noexcept {
+    partition_target result = *this;
+    result.timeout_ = timeout;
+    return result;
+  }
+  /// The same as part of another call: its deadline and its trace hold for this one too, its cancellation between attempts.
+  partition_target under(const call_context& context) const {
+    partition_target result = *this;
+    result.options_.inherit(context);
+    return result;
+  }
+  /// The same as part of a trace: a child of the span that `parent` names, such as an ebb::span.
+  partition_target under(const TraceContext& parent) const {
+    partition_target result = *this;
+    result.options_.inherit(parent);
+    return result;
+  }
+  /// The same; a call that belongs to no trace begins one, which is recorded.
+  partition_target traced() const {
+    partition_target result = *this;
+    result.options_.traced = true;
+    return result;
+  }
   std::uint32_t partition() const noexcept { return partition_; }
 
   /// Runs a method of the object's interface on the partition's instance. Errors: those of home_target::call.
@@ -106,8 +130,10 @@ class partition_target {
   template <auto Member, class Stored>
   static task<Result<detail::MethodResult<Member>>> run(partition_target self, Stored arguments) {
     using R = detail::MethodResult<Member>;
-    const platform::Instant deadline = platform::Clock::now() + self.timeout_;
+    if (Result<void> wanted = detail::still_wanted(self.options_); !wanted) co_return std::move(wanted).error();
+    const platform::Instant deadline = std::min(self.options_.not_after, platform::Clock::now() + self.timeout_);
     const detail::TypeDescriptor* type = &detail::kTypeDescriptor<T>;
+    self.options_.begin_trace_if(false);  // once for all attempts
     std::uint64_t stale = 0;
     for (int attempt = 0;; ++attempt) {
       const auto owner = co_await detail::Partitioning::find_owner(self.id_, type, self.partition_, stale);
@@ -115,7 +141,11 @@ class partition_target {
       if (owner && is_member(owner->owner.node)) {
         const platform::Duration left = deadline - platform::Clock::now();
         if (left <= platform::Duration::zero()) break;
-        Result<R> answer = co_await attempt_at<Member>(self, owner->owner, left, arguments);
+        const bool leaves = owner->owner.node != this_node() || owner->owner.core != Core::current().index();
+        self.options_.begin_trace_if(leaves && detail::sampled_by_chance(self.id_));
+        detail::OpenSpan span(self.options_.trace);
+        Result<R> answer = co_await attempt_at<Member>(self.id_, self.partition_, owner->owner, left, span.trace(), arguments);
+        span.end(detail::SpanKind::client, detail::kMethodLabel<T, Member>, self.id_, owner->owner.node, answer.code());
         if (answer.code() != Errc::moved) co_return answer;
       }
       if (owner) {
@@ -124,25 +154,29 @@ class partition_target {
         if (attempt == 0 && news) continue;
       }
       if (!co_await detail::pause_before_retry(attempt, deadline)) break;
+      if (self.options_.cancelled()) co_return Error(Errc::cancelled, "the caller cancelled the call; nothing ran");
     }
     co_return Error(Errc::deadline_exceeded, "partition " + std::to_string(self.partition_) + " of object " +
                                                  std::to_string(self.id_.index()) + " could not be reached in time; nothing ran");
   }
 
   template <auto Member, class Stored>
-  static task<Result<detail::MethodResult<Member>>> attempt_at(partition_target self, detail::PartitionOwner owner,
-                                                               platform::Duration left, Stored arguments) {
+  static task<Result<detail::MethodResult<Member>>> attempt_at(ObjectId id, std::uint32_t partition,
+                                                               detail::PartitionOwner owner, platform::Duration left,
+                                                               TraceContext trace, Stored arguments) {
     using R = detail::MethodResult<Member>;
     if (owner.node == this_node()) {
       // Named: gcc 12 destroys the captures of a temporary in a co_await expression twice (bug 99576).
-      auto work = [self, moved = std::move(arguments)]() mutable { return run_here<Member>(self, std::move(moved)); };
+      auto work = [id, partition, trace, moved = std::move(arguments)]() mutable {
+        return run_here<Member>(id, partition, trace, std::move(moved));
+      };
       co_return co_await on_core(owner.core, std::move(work));
     }
     wire::Writer writer;
-    writer.number(self.partition_);
+    writer.number(partition);
     if constexpr (std::tuple_size_v<Stored> != 0) wire::Codec<Stored>::write(writer, arguments);
-    auto answer = co_await detail::call_elsewhere(owner.node, owner.core, self.id_, T::interface::template method_id<Member>(),
-                                                  left, std::move(writer).take());
+    detail::RemoteCall call{owner.node, owner.core, id, T::interface::template method_id<Member>(), left, {}, trace};
+    auto answer = co_await detail::call_elsewhere(std::move(call), std::move(writer).take());
     if (!answer) co_return std::move(answer).error();
     if constexpr (std::is_void_v<R>) {
       if (answer->empty()) co_return Result<void>();
@@ -154,42 +188,55 @@ class partition_target {
   }
 
   template <auto Member, class Stored>
-  static task<Result<detail::MethodResult<Member>>> run_here(partition_target self, Stored arguments) {
+  static task<Result<detail::MethodResult<Member>>> run_here(ObjectId id, std::uint32_t partition, TraceContext trace,
+                                                             Stored arguments) {
+    detail::CallMeter meter(true, trace);
+    const detail::MeteredCall call(detail::kMethodLabel<T, Member>, id, trace);
     std::exception_ptr thrown;
     try {
       detail::require_lease();
-      const detail::Partitioning::Use use(self.id_, detail::kTypeDescriptor<T>, self.partition_);
+      const detail::Partitioning::Use use(id, detail::kTypeDescriptor<T>, partition);
       T* instance = static_cast<T*>(use.instance());
-      auto invoke = [instance](auto&... each) {
-        return detail::invoke_method<Member>(detail::kNoContext, *instance, std::move(each)...);
+      call_context context = detail::kNoContext;
+      context.trace = meter.trace();
+      context.caller = this_node();
+      auto invoke = [instance, &context](auto&... each) {
+        return detail::invoke_method<Member>(context, *instance, std::move(each)...);
       };
       using Return = typename detail::SignatureOf<Member>::return_type;
       if constexpr (std::is_void_v<Return>) {
         std::apply(invoke, arguments);
         detail::require_lease_still();
+        meter.end(call.label, id, call.caller, Errc::ok);
         co_return Result<void>();
       } else if constexpr (std::is_same_v<Return, task<void>>) {
         co_await std::apply(invoke, arguments);
         detail::require_lease_still();
+        meter.end(call.label, id, call.caller, Errc::ok);
         co_return Result<void>();
       } else if constexpr (detail::IsTask<Return>::value) {
         auto result = co_await std::apply(invoke, arguments);
         detail::require_lease_still();
+        meter.end(call.label, id, call.caller, detail::status_of(result));
         co_return std::move(result);
       } else {
         auto result = std::apply(invoke, arguments);
         detail::require_lease_still();
+        meter.end(call.label, id, call.caller, detail::status_of(result));
         co_return std::move(result);
       }
     } catch (...) {
       thrown = std::current_exception();
     }
-    co_return detail::to_error(std::move(thrown));
+    Error error = detail::to_error(std::move(thrown));
+    meter.end(call.label, id, call.caller, error.code());
+    co_return error;
   }
 
   ObjectId id_;
   std::uint32_t partition_;
   platform::Duration timeout_;
+  detail::CallOptions options_;
 };
 
 /// Many instances, each the owner of a share of the keys, spread over all cores of all backends by rendezvous hashing (of a

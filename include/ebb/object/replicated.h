@@ -1,6 +1,7 @@
 // Objects that are read everywhere and written in one place.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -43,7 +44,29 @@ class replicated_target {
   replicated_target(ObjectId id, platform::Duration timeout) noexcept : id_(id), timeout_(timeout) {}
 
   /// The same, for callers that wait no longer than `timeout` in all.
-  replicated_target within(platform::Duration timeout) const noexcept { return {id_, timeout}; }
+  replicated_target within(platform::Duration timeout) const noexcept {
+    replicated_target result = *this;
+    result.timeout_ = timeout;
+    return result;
+  }
+  /// The same as part of another call: its deadline and its trace hold for this one too, its cancellation for reads.
+  replicated_target under(const call_context& context) const {
+    replicated_target result = *this;
+    result.options_.inherit(context);
+    return result;
+  }
+  /// The same as part of a trace: a child of the span that `parent` names, such as an ebb::span.
+  replicated_target under(const TraceContext& parent) const {
+    replicated_target result = *this;
+    result.options_.inherit(parent);
+    return result;
+  }
+  /// The same; a call that belongs to no trace begins one, which is recorded.
+  replicated_target traced() const {
+    replicated_target result = *this;
+    result.options_.traced = true;
+    return result;
+  }
 
   /// Errors: those of home_target::call; overloaded (too many writes wait for replicas).
   template <auto Member, class... Arguments>
@@ -54,7 +77,7 @@ class replicated_target {
                   "the methods of a replicated object are plain functions: all replicas carry out the same writes, and one "
                   "that waits would let others come between");
     if constexpr (Shape::kConst) {
-      return target<T>(id_, kAnyCore).template call<Member>(std::forward<Arguments>(arguments)...);
+      return target<T>(id_, kAnyCore).with_options(options_).template call<Member>(std::forward<Arguments>(arguments)...);
     } else {
       static_cast<void>(&detail::Registered<T>::entry);
       return write<Member>(*this, T::interface::template method_id<Member>(),
@@ -68,7 +91,12 @@ class replicated_target {
     using R = detail::MethodResult<Member>;
     Bytes encoded;
     if constexpr (std::tuple_size_v<Stored> != 0) encoded = wire::encode(arguments);
-    auto answer = co_await detail::call_home(self.id_, &detail::kTypeDescriptor<T>, method, self.timeout_, std::move(encoded));
+    if (Result<void> wanted = detail::still_wanted(self.options_); !wanted) co_return std::move(wanted).error();
+    self.options_.begin_trace_if(false);
+    const platform::Instant now = platform::Clock::now();
+    const platform::Duration timeout = std::min(self.options_.not_after, now + self.timeout_) - now;
+    auto answer = co_await detail::call_home(self.id_, &detail::kTypeDescriptor<T>, method, timeout, std::move(encoded),
+                                             self.options_.trace);
     if (!answer) co_return std::move(answer).error();
     if constexpr (std::is_void_v<R>) {
       if (answer->empty()) co_return Result<void>();
@@ -81,6 +109,7 @@ class replicated_target {
 
   ObjectId id_;
   platform::Duration timeout_;
+  detail::CallOptions options_;
 };
 
 /// A replica on each core that touches the object. `->` gives constant access to it, in one load. All other methods are

@@ -11,6 +11,7 @@
 #include "ebb/async/task.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
+#include "ebb/base/trace_context.h"
 #include "ebb/object/stream_source.h"
 #include "ebb/wire/codec.h"
 
@@ -30,6 +31,8 @@ class StreamReader : public std::enable_shared_from_this<StreamReader> {
   /// The bytes of an item do not decode.
   Error broken();
 
+  /// What the pulls that are made from now on are part of.
+  void set_trace(const TraceContext& trace) noexcept { trace_ = trace; }
   bool started() const noexcept { return started_; }
   /// It travels to another place, and is nothing to this one any more.
   void hand_over() noexcept { handed_over_ = true; }
@@ -45,6 +48,7 @@ class StreamReader : public std::enable_shared_from_this<StreamReader> {
   NodeId node_;
   CoreIndex core_;
   std::uint64_t handle_;
+  TraceContext trace_;
   bool started_ = false;
   bool handed_over_ = false;
   bool ended_ = false;
@@ -95,6 +99,12 @@ class stream {
   /// The next item; nothing once it has ended. Errors, after which it has ended: what the generator threw
   /// (application_error), node_gone, no_such_object (it was closed, or taken by someone else), malformed.
   task<Result<std::optional<T>>> next() { return take(handle_); }
+
+  /// The same stream, whose items are asked for as part of a trace from now on: `numbers.under(context.trace)`.
+  stream& under(const TraceContext& parent) noexcept {
+    if (handle_) handle_->reader->set_trace(parent);
+    return *this;
+  }
 
  private:
   friend wire::Codec<stream<T>>;

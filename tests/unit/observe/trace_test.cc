@@ -1,21 +1,19 @@
 // Spans of calls between the cores of a node.
 #include <gtest/gtest.h>
 
-#include <map>
 #include <set>
 
 #include "ebb/async.h"
 #include "ebb/object.h"
 #include "ebb/observe.h"
-#include "src/observe/observer_service.h"
 #include "src/observe/span_ring.h"
+#include "tests/unit/observe/collected.h"
 
 namespace {
 
 using namespace ebb;
 using namespace std::chrono_literals;
 using detail::SpanBatch;
-using detail::SpanKind;
 using detail::SpanRecord;
 
 struct Relay {
@@ -33,25 +31,6 @@ struct Relay {
 };
 
 void run(task<int> (*test)()) { EXPECT_EQ(run_cores(2, test), 0); }
-
-struct Tree {
-  SpanBatch batch;
-  std::map<std::string, SpanRecord> clients;
-  std::map<std::string, SpanRecord> servers;
-  std::map<std::string, SpanRecord> inside;
-};
-
-/// What this node's cores have recorded since the last time.
-task<Tree> collect() {
-  detail::ObserverService service;
-  Tree tree;
-  tree.batch = (co_await service.spans(detail::ObserverService::kSpanBatch)).value();
-  for (const SpanRecord& each : tree.batch.spans) {
-    auto& kind = each.kind == SpanKind::client ? tree.clients : each.kind == SpanKind::server ? tree.servers : tree.inside;
-    kind[tree.batch.names.at(each.name)] = each;
-  }
-  co_return tree;
-}
 
 TEST(Trace, OfNoCallIsRecordedUnlessSomebodyAsks) {
   run([]() -> task<int> {
