@@ -9,6 +9,7 @@
 
 #include "ebb/async.h"
 #include "ebb/object.h"
+#include "ebb/observe/call_meter.h"
 
 namespace {
 
@@ -125,6 +126,21 @@ ebb::task<int> call_body(benchmark::State* state) {
 }
 void BM_CallToAnotherCore(benchmark::State& state) { run_on(2, state, call_body); }
 BENCHMARK(BM_CallToAnotherCore)->UseRealTime();
+
+// What measuring a call adds to it, on the core that carries it out: 0, into the method's histogram; 1, and a span too.
+ebb::task<int> meter_body(benchmark::State* state) {
+  constexpr ebb::detail::MethodLabel kLabel{1, "bench.Counter/1", "add"};
+  const bool sampled = state->range(0) != 0;
+  const ebb::TraceContext trace{1, 1, 1, sampled};
+  for (auto _ : *state) {
+    ebb::detail::CallMeter meter(true, trace);
+    benchmark::ClobberMemory();
+    meter.end(kLabel, ebb::kFirstApplicationObject, ebb::kFrontEndNode, ebb::Errc::ok);
+  }
+  co_return 0;
+}
+void BM_CallMeter(benchmark::State& state) { run_on(1, state, meter_body); }
+BENCHMARK(BM_CallMeter)->Arg(0)->Arg(1);
 
 // Two cores count at once, a batch an iteration: each in its own representative, then both in one atomic.
 constexpr int kCounts = 100'000;
