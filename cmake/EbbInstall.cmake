@@ -27,7 +27,7 @@ endfunction()
 ebb_install_libraries(multilibos_hosted)
 if(EBB_FRONTEND)
   ebb_install_libraries(multilibos_nodes multilibos_directory multilibos_cluster_proto multilibos_service
-    multilibos_cluster multilibos_frontend)
+    multilibos_otlp_proto multilibos_otlp multilibos_cluster multilibos_observe multilibos_frontend)
   install(TARGETS ebb RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/frontend/proto DESTINATION ${CMAKE_INSTALL_DATADIR}/multilibos
     FILES_MATCHING PATTERN "*.proto")

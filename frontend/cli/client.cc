@@ -8,6 +8,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "frontend/cli/connection.h"
 #include "frontend/service/runtime_folder.h"
 #include "multilibos/v1/cluster.grpc.pb.h"
 
@@ -16,19 +17,7 @@ namespace {
 
 namespace proto = ::multilibos::v1;
 
-constexpr auto kAnswerLimit = std::chrono::seconds(10);
-
-std::unique_ptr<proto::Cluster::Stub> connect(const std::string& address) {
-  return proto::Cluster::NewStub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
-}
-
-Result<void> to_result(const grpc::Status& status, const std::string& address) {
-  if (status.ok()) return {};
-  if (status.error_code() == grpc::StatusCode::UNAVAILABLE || status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
-    return Error(Errc::unavailable, "the front end at " + address + " does not answer; does its program still run?");
-  }
-  return Error(Errc::internal, "the front end at " + address + " says: " + status.error_message());
-}
+std::unique_ptr<proto::Cluster::Stub> connect(const std::string& address) { return proto::Cluster::NewStub(channel(address)); }
 
 nlohmann::json to_json(const proto::Node& node) {
   return {{"id", node.id()}, {"driver", node.driver()}, {"cores", node.cores()}, {"endpoint", node.endpoint()},
@@ -50,10 +39,9 @@ Result<std::string> choose_front_end(const std::string& wanted) {
 }
 
 Result<void> print_nodes(const std::string& address, bool json) {
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kAnswerLimit);
+  Call call;
   proto::ListNodesResponse response;
-  auto called = to_result(connect(address)->ListNodes(&context, {}, &response), address);
+  auto called = to_result(connect(address)->ListNodes(&call.context, {}, &response), address);
   if (!called) return called;
   if (json) {
     auto nodes = nlohmann::json::array();
@@ -75,10 +63,9 @@ Result<void> print_objects(const std::string& address, bool json) {
   if (!json) std::printf("%9s  %5s  %-32s %s\n", "OBJECT", "HOME", "INTERFACE", "NAME");
   proto::ListObjectsRequest request;
   for (bool more = true; more;) {
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kAnswerLimit);
+    Call call;
     proto::ListObjectsResponse response;
-    auto called = to_result(stub->ListObjects(&context, request, &response), address);
+    auto called = to_result(stub->ListObjects(&call.context, request, &response), address);
     if (!called) return called;
     for (const auto& object : response.objects()) {
       request.set_after_id(object.id());

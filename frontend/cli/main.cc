@@ -2,7 +2,9 @@
 // Exit status: 0 done, 1 it did not work (one line on stderr says why), above 1 wrong usage (CLI11's numbers); of `ebb run`
 // that of the program, once it runs.
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,6 +29,13 @@ Result<void> ask(Result<void> (*command)(const std::string&, bool), const std::s
   auto address = frontend::cli::choose_front_end(wanted);
   if (!address) return std::move(address).error();
   return command(*address, json);
+}
+
+Result<void> show_traces(const std::string& wanted, const std::string& id, std::optional<std::uint32_t> sampling, bool json) {
+  auto address = frontend::cli::choose_front_end(wanted);
+  if (!address) return std::move(address).error();
+  if (sampling) return frontend::cli::set_sampling(*address, *sampling);
+  return id.empty() ? frontend::cli::print_traces(*address, json) : frontend::cli::print_trace(*address, id, json);
 }
 
 }  // namespace
@@ -63,11 +72,19 @@ int main(int argc, char** argv) {
   pass_on("grpc", "ADDRESS", "serve gRPC on this TCP address too");
   pass_on("directory", "FILE", "keep the directory of objects in FILE");
   pass_on("uri", "URI", "libvirt's address");
+  pass_on("trace", "PPM", "trace so many of a million calls");
+  pass_on("otlp", "ADDRESS", "send traces to this OpenTelemetry collector");
   running->add_flag_callback("--quiet", [&run] { run.options.push_back("--ebb-quiet"); },
                              "print neither progress nor what backends print");
   auto* nodes = asking("nodes", "list the nodes of a running front end");
   auto* objects = asking("objects", "list the objects that its directory knows");
   auto* watch = asking("watch", "print each change of the membership");
+  auto* trace = asking("trace", "list the calls that were traced, or show one as a tree");
+  std::string trace_id;
+  std::optional<std::uint32_t> sampling;
+  trace->add_option("id", trace_id, "the first digits of a trace's id");
+  trace->add_option("--sample", sampling, "from now on trace so many of a million calls (0: none)")->check(CLI::Range(0, 1'000'000));
+  auto* methods = asking("methods", "show how long each method takes, over all nodes");
   auto* clean = app.add_subcommand("host-clean", "remove what dead front ends left on this host");
   clean->add_option("--uri", uri, "libvirt's address")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
@@ -81,6 +98,8 @@ int main(int argc, char** argv) {
   if (nodes->parsed()) done = ask(frontend::cli::print_nodes, address, json);
   if (objects->parsed()) done = ask(frontend::cli::print_objects, address, json);
   if (watch->parsed()) done = ask(frontend::cli::watch, address, json);
+  if (methods->parsed()) done = ask(frontend::cli::print_methods, address, json);
+  if (trace->parsed()) done = show_traces(address, trace_id, sampling, json);
   if (clean->parsed()) done = clean_host(uri);
   if (done) return 0;
   std::fprintf(stderr, "ebb: %s\n", done.error().text().c_str());

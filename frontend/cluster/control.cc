@@ -12,33 +12,11 @@ constexpr platform::Duration kLookLimit = std::chrono::seconds(5);
 // Launching is the driver's to bound, joining the cluster's; this is what both take at most, and a caller's patience.
 constexpr platform::Duration kAddLimit = std::chrono::seconds(120);
 constexpr platform::Duration kRemoveLimit = std::chrono::seconds(30);
-constexpr platform::Duration kClosedLook = std::chrono::milliseconds(50);
-
-Error ending() { return Error(Errc::unavailable, "the front end ends"); }
 
 }  // namespace
 
-template <class T, class Work>
-Result<T> Control::ask(platform::Duration limit, Work work) {
-  if (closed_.load(std::memory_order_relaxed)) return ending();
-  auto answer = std::make_shared<std::promise<Result<T>>>();
-  std::future<Result<T>> future = answer->get_future();
-  auto begin = [this, work, kept = std::move(answer)] { scope_.spawn(work(kept)); };
-  if (auto posted = Core::post(CoreIndex{0}, std::move(begin)); !posted) return std::move(posted).error();
-  const platform::Instant end = platform::Clock::now() + limit;
-  while (future.wait_for(kClosedLook) != std::future_status::ready) {
-    if (closed_.load(std::memory_order_relaxed)) return ending();
-    if (platform::Clock::now() > end) return Error(Errc::deadline_exceeded, "the front end is too busy to answer");
-  }
-  try {
-    return future.get();
-  } catch (const std::future_error&) {
-    return ending();  // the promise was dropped with its core's events
-  }
-}
-
 Result<service::Membership> Control::membership() {
-  return ask<service::Membership>(kLookLimit, [this](Answer<service::Membership> answer) { return list(std::move(answer)); });
+  return asker_.ask<service::Membership>(kLookLimit, [this](Answer<service::Membership> answer) { return list(std::move(answer)); });
 }
 
 task<void> Control::list(Answer<service::Membership> answer) {
@@ -52,7 +30,7 @@ task<void> Control::list(Answer<service::Membership> answer) {
 }
 
 Result<std::vector<service::NodeInfo>> Control::add_nodes(std::uint32_t count) {
-  return ask<std::vector<service::NodeInfo>>(
+  return asker_.ask<std::vector<service::NodeInfo>>(
       kAddLimit, [this, count](Answer<std::vector<service::NodeInfo>> answer) { return add(std::move(answer), count); });
 }
 
@@ -70,7 +48,7 @@ task<void> Control::add(Answer<std::vector<service::NodeInfo>> answer, std::uint
 }
 
 Result<void> Control::remove_node(NodeId node) {
-  return ask<void>(kRemoveLimit, [this, node](Answer<void> answer) { return remove(std::move(answer), node); });
+  return asker_.ask<void>(kRemoveLimit, [this, node](Answer<void> answer) { return remove(std::move(answer), node); });
 }
 
 task<void> Control::remove(Answer<void> answer, NodeId id) {
@@ -79,7 +57,7 @@ task<void> Control::remove(Answer<void> answer, NodeId id) {
 }
 
 Result<std::vector<service::ObjectInfo>> Control::objects(ObjectId after, std::uint32_t limit) {
-  return ask<std::vector<service::ObjectInfo>>(
+  return asker_.ask<std::vector<service::ObjectInfo>>(
       kLookLimit, [after, limit](Answer<std::vector<service::ObjectInfo>> answer) {
         return list_objects(std::move(answer), after, limit);
       });

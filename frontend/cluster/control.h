@@ -11,6 +11,7 @@
 #include "ebb/async/scope.h"
 #include "ebb/node.h"
 #include "frontend/cluster/cluster.h"
+#include "frontend/cluster/core_asker.h"
 #include "frontend/service/cluster_control.h"
 
 namespace ebb::frontend::cluster {
@@ -27,19 +28,12 @@ class Control final : public service::ClusterControl {
   Result<std::vector<service::ObjectInfo>> objects(ObjectId after, std::uint32_t limit) override;
 
   /// Calls that wait return (unavailable) within a moment, later ones at once. Any thread.
-  void close() noexcept { closed_.store(true, std::memory_order_relaxed); }
+  void close() noexcept { asker_.close(); }
 
   /// Core 0: waits until what was asked for has ended here too.
-  task<void> join() { return scope_.join(); }
+  task<void> join() { return asker_.join(); }
 
  private:
-  template <class T>
-  using Answer = std::shared_ptr<std::promise<Result<T>>>;
-
-  /// Runs `work(answer)`, which gives a task<void>, on core 0 and waits for its answer.
-  template <class T, class Work>
-  Result<T> ask(platform::Duration limit, Work work);
-
   task<void> list(Answer<service::Membership> answer);
   task<void> add(Answer<std::vector<service::NodeInfo>> answer, std::uint32_t count);
   task<void> remove(Answer<void> answer, NodeId id);
@@ -47,8 +41,7 @@ class Control final : public service::ClusterControl {
 
   Cluster& cluster_;
   Node& node_;
-  std::atomic<bool> closed_{false};  // relaxed: a flag and nothing behind it
-  Scope scope_;
+  CoreAsker asker_;
 };
 
 }  // namespace ebb::frontend::cluster

@@ -21,6 +21,8 @@
 #include "frontend/nodes/libvirt/key_file.h"
 #include "frontend/nodes/libvirt/libvirt_driver.h"
 #include "frontend/nodes/process/process_driver.h"
+#include "frontend/observe/collector.h"
+#include "frontend/otlp/exporter.h"
 #include "frontend/program/application.h"
 #include "frontend/program/signals.h"
 #include "frontend/service/runtime_folder.h"
@@ -83,7 +85,7 @@ class FrontEnd {
   cluster::ClusterSettings settings() const;
   cluster::DriverFactory driver_factory() const;
   cluster::Cluster::Output output() const;
-  task<Result<std::unique_ptr<service::Server>>> start_server(cluster::Control* control);
+  task<Result<std::unique_ptr<service::Server>>> start_server(cluster::Control* control, observe::Collector* collector);
 
   const Options& options_;
   const fs::path image_;
@@ -121,11 +123,11 @@ cluster::Cluster::Output FrontEnd::output() const {
   return {print, print};
 }
 
-task<Result<std::unique_ptr<service::Server>>> FrontEnd::start_server(cluster::Control* control) {
+task<Result<std::unique_ptr<service::Server>>> FrontEnd::start_server(cluster::Control* control, observe::Collector* collector) {
   std::vector<std::string> addresses{"unix:" + socket_.string()};
   if (!options_.grpc.empty()) addresses.push_back(options_.grpc);
   // Named: gcc 12 destroys the captures of a temporary in a co_await expression twice (bug 99576).
-  auto start = [this, addresses, control] { return service::start_server(addresses, *control, feed_); };
+  auto start = [this, addresses, control, collector] { return service::start_server(addresses, *control, *collector, feed_); };
   co_return co_await workers_.run(start);
 }
 
@@ -134,6 +136,16 @@ task<void> FrontEnd::close(Node* node, bool clear, OneShot* closed) {
   if (clear) co_await NodeTable::instance().clear();
   closed->happen();
 }
+
+/// Spans on their way out of the cluster.
+class OtlpSink final : public observe::SpanSink {
+ public:
+  explicit OtlpSink(const Options& options) : exporter_(options.otlp, fs::path(options.arguments.front()).filename().string()) {}
+  void take(std::vector<service::SpanInfo> spans) noexcept override { exporter_.push(std::move(spans)); }
+
+ private:
+  otlp::Exporter exporter_;
+};
 
 /// Up to the application's end, and what follows it. An error says why the application never began.
 task<std::optional<Error>> FrontEnd::serve(int* status) {
@@ -150,11 +162,18 @@ task<std::optional<Error>> FrontEnd::serve(int* status) {
   const std::unique_ptr<Node> node = *std::move(started);
   backends.set_node(*node);
   cluster::Control control(backends, *node);
-  auto server = co_await start_server(&control);
+  const std::unique_ptr<OtlpSink> sink = options_.otlp.empty() ? nullptr : std::make_unique<OtlpSink>(options_);
+  observe::Collector collector(sink.get(), static_cast<std::uint32_t>(options_.trace_per_million));
+  auto server = co_await start_server(&control, &collector);
   struct CloseControl {  // before the server ends, which waits for its calls
     cluster::Control& control;
-    ~CloseControl() { control.close(); }
-  } close_control{control};
+    observe::Collector& collector;
+    ~CloseControl() {
+      control.close();
+      collector.close();
+    }
+  } close_control{control, collector};
+  collector.start();
 
   Scope scope;
   OneShot over, application_over, closed;
@@ -173,15 +192,19 @@ task<std::optional<Error>> FrontEnd::serve(int* status) {
     co_await over.wait();
   }
   const int interrupted = interrupt_.load(std::memory_order_relaxed);
+  // What nodes have noted of the last calls goes with them.
+  co_await collector.finish();
   co_await backends.stop_all();
   if (running && !ending) static_cast<void>(co_await application_over.wait(kApplicationLimit));
   control.close();
+  collector.close();
   if (server) {
     auto end_server = [owned = server->get()] { delete owned; return true; };
     static_cast<void>(server->release());
     static_cast<void>(co_await workers_.run(end_server));
   }
   co_await control.join();
+  co_await collector.join();
   const bool application_ended = !running || ending;
   scope.spawn(close(node.get(), application_ended, &closed));
   const bool all_closed = co_await closed.wait(kCloseLimit);

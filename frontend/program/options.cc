@@ -50,6 +50,8 @@ Result<void> take(std::string_view argument, Options& options) {
   if (name == "image") return take_text(argument, value, "a file", options.image);
   if (name == "grpc") return take_text(argument, value, "an address such as 127.0.0.1:50051", options.grpc);
   if (name == "directory") return take_text(argument, value, "a file", options.directory);
+  if (name == "trace") return take_number<std::size_t>(argument, value, 0, 1'000'000, options.trace_per_million);
+  if (name == "otlp") return take_text(argument, value, "a collector's address such as 127.0.0.1:4317", options.otlp);
   if (name == "uri") return take_text(argument, value, "a libvirt address such as qemu:///system", options.uri);
   if (name == "driver") {
     if (value != "process" && value != "libvirt") return wrong(argument, "process or libvirt");
@@ -97,6 +99,8 @@ std::string_view options_help() noexcept {
          "  --ebb-frontend-cores=N   event loops of this process (default: one for each CPU, at most 4)\n"
          "  --ebb-grpc=ADDRESS       serve gRPC on this TCP address too; anyone who reaches it may add and remove nodes\n"
          "  --ebb-directory=FILE     keep the directory of objects in FILE (default: in memory)\n"
+         "  --ebb-trace=PPM          trace so many of a million calls (default 0; `ebb trace` shows them)\n"
+         "  --ebb-otlp=ADDRESS       send traces to this OpenTelemetry collector (gRPC, not encrypted)\n"
          "  --ebb-uri=URI            libvirt's address (default qemu:///system)\n"
          "  --ebb-quiet              print neither progress nor what backends print\n"
          "  --ebb-help               print this\n";

@@ -19,6 +19,8 @@ struct Options {
   std::size_t memory_mib = 128;   ///< of each backend, libvirt only
   std::size_t frontend_cores = 0; ///< 0: as many as there are, at most kMostDefaultCores
   std::string grpc;               ///< a TCP address to serve besides the socket; empty: none
+  std::size_t trace_per_million = 0;   ///< of the calls that begin no trace otherwise
+  std::string otlp;               ///< "host:port" of a collector that gets the spans; empty: none
   std::string directory;          ///< a file; empty: in memory
   std::string uri = "qemu:///system";
   std::vector<std::string> arguments;  ///< the program's name and what is the application's

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "frontend/service/observe_service.h"
+#include "frontend/service/status.h"
 #include "multilibos/v1/cluster.grpc.pb.h"
 
 namespace ebb::frontend::service {
@@ -20,24 +22,6 @@ constexpr std::uint32_t kMaxObjectsPerAnswer = 1000;
 /// Each watcher holds one thread, so that many stay for everybody else.
 constexpr int kMaxThreads = static_cast<int>(MembershipFeed::kMaxWatchers) + 16;
 constexpr auto kShutdownLimit = std::chrono::seconds(2);
-
-grpc::Status to_status(const Error& error) {
-  grpc::StatusCode code = grpc::StatusCode::INTERNAL;
-  switch (error.code()) {
-    case Errc::not_found:
-    case Errc::no_such_object: code = grpc::StatusCode::NOT_FOUND; break;
-    case Errc::invalid_argument: code = grpc::StatusCode::INVALID_ARGUMENT; break;
-    case Errc::resource_exhausted:
-    case Errc::overloaded: code = grpc::StatusCode::RESOURCE_EXHAUSTED; break;
-    case Errc::permission_denied: code = grpc::StatusCode::PERMISSION_DENIED; break;
-    case Errc::deadline_exceeded: code = grpc::StatusCode::DEADLINE_EXCEEDED; break;
-    case Errc::unavailable:
-    case Errc::node_gone: code = grpc::StatusCode::UNAVAILABLE; break;
-    case Errc::cancelled: code = grpc::StatusCode::CANCELLED; break;
-    default: break;
-  }
-  return {code, error.text()};
-}
 
 void fill(const NodeInfo& from, proto::Node& to) {
   to.set_id(to_number(from.id));
@@ -142,7 +126,8 @@ class ClusterService final : public proto::Cluster::Service {
 
 class GrpcServer final : public Server {
  public:
-  GrpcServer(ClusterControl& control, MembershipFeed& feed) : feed_(feed), service_(control, feed) {}
+  GrpcServer(ClusterControl& control, ObserveControl& observation, MembershipFeed& feed)
+      : feed_(feed), service_(control, feed), observe_(observation) {}
 
   ~GrpcServer() override {
     feed_.close();
@@ -164,6 +149,7 @@ class GrpcServer final : public Server {
       builder.AddListeningPort(addresses[i], grpc::InsecureServerCredentials(), &ports[i]);
     }
     builder.RegisterService(&service_);
+    builder.RegisterService(&observe_);
     server_ = builder.BuildAndStart();
     for (std::size_t i = 0; i < addresses.size(); ++i) {
       if (server_ == nullptr && ports[i] == 0) {
@@ -178,14 +164,15 @@ class GrpcServer final : public Server {
  private:
   MembershipFeed& feed_;
   ClusterService service_;
+  ObserveService observe_;
   std::unique_ptr<grpc::Server> server_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Server>> start_server(const std::vector<std::string>& addresses, ClusterControl& control,
-                                             MembershipFeed& feed) {
-  auto server = std::make_unique<GrpcServer>(control, feed);
+                                             ObserveControl& observation, MembershipFeed& feed) {
+  auto server = std::make_unique<GrpcServer>(control, observation, feed);
   if (auto started = server->start(addresses); !started) return std::move(started).error();
   return std::unique_ptr<Server>(std::move(server));
 }

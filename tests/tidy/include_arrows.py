@@ -35,6 +35,8 @@ ARROWS = {
     "frontend/nodes": ("ebb/base", "ebb/platform"),
     "frontend/directory": ("ebb/base", "ebb/async.h", "ebb/async", "ebb/object"),
     "frontend/service": ("ebb/base", "multilibos/v1"),
+    "frontend/otlp": ("ebb/base", "frontend/service", "multilibos/otlp"),
+    "frontend/observe": EVERYTHING_PUBLIC + ("frontend/cluster", "frontend/service", "src/observe"),
     "frontend/cluster": EVERYTHING_PUBLIC + ("frontend/nodes", "frontend/service"),
     "frontend/cli": ("ebb/base", "frontend/nodes", "frontend/service", "multilibos/v1"),
     "examples": EVERYTHING_PUBLIC,

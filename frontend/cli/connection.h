@@ -1,0 +1,40 @@
+// How the commands reach a front end, and what they say when they do not.
+#pragma once
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/status.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "ebb/base/result.h"
+
+namespace ebb::frontend::cli {
+
+/// A call that waits for its answer no longer than a person would.
+struct Call {
+  Call() { context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10)); }
+  grpc::ClientContext context;
+};
+
+inline std::shared_ptr<grpc::Channel> channel(const std::string& address) {
+  return grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
+}
+
+/// unavailable: there is no front end; else what it said.
+inline Result<void> to_result(const grpc::Status& status, const std::string& address) {
+  if (status.ok()) return {};
+  if (status.error_code() == grpc::StatusCode::UNAVAILABLE || status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+    return Error(Errc::unavailable, "the front end at " + address + " does not answer; does its program still run?");
+  }
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
+    return Error(Errc::unavailable, "the front end at " + address + " does not know this command; build its program anew");
+  }
+  return Error(Errc::internal, "the front end at " + address + " says: " + status.error_message());
+}
+
+}  // namespace ebb::frontend::cli

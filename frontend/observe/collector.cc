@@ -1,0 +1,160 @@
+#include "frontend/observe/collector.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "ebb/async/sleep.h"
+#include "ebb/async/when_all.h"
+#include "ebb/object/node_link.h"
+#include "frontend/observe/method_merge.h"
+
+namespace ebb::frontend::observe {
+namespace {
+
+using detail::kObserver;
+using detail::ObserverService;
+
+constexpr platform::Duration kAnswerLimit = std::chrono::seconds(10);
+
+std::int64_t clock_ns() { return std::chrono::nanoseconds(platform::Clock::now().time_since_epoch()).count(); }
+std::int64_t unix_ns() { return std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+std::vector<NodeId> members() {
+  std::vector<NodeId> nodes;
+  for (const detail::ClusterView::Node& node : detail::cluster_view().nodes) nodes.push_back(node.id);
+  return nodes;
+}
+
+service::SpanInfo::Kind kind_of(detail::SpanKind kind) {
+  switch (kind) {
+    case detail::SpanKind::client: return service::SpanInfo::Kind::client;
+    case detail::SpanKind::server: return service::SpanInfo::Kind::server;
+    default: return service::SpanInfo::Kind::inside;
+  }
+}
+
+}  // namespace
+
+Collector::Collector(SpanSink* sink, std::uint32_t per_million) : sink_(sink), per_million_(per_million) {}
+
+void Collector::start() { scope_.spawn(look_again()); }
+
+task<void> Collector::look_again() {
+  while (!closing_.happened()) {
+    for (const NodeId node : members()) {
+      const auto given = rates_.find(node);
+      if (given == rates_.end() ? per_million_ != 0 : given->second != per_million_) scope_.spawn(set_rate(node));
+    }
+    if (sink_ != nullptr || per_million_ != 0) co_await gather();
+    co_await closing_.wait(kLook);
+  }
+}
+
+task<void> Collector::set_rate(NodeId node) {
+  const std::uint32_t rate = per_million_;
+  const auto told = co_await kObserver.on(node).within(kNodeLimit).call<&ObserverService::sample>(rate);
+  if (told) rates_[node] = rate;
+}
+
+task<void> Collector::gather() {
+  const Semaphore::Permit permit = co_await gathering_.acquire();
+  std::vector<task<void>> works;
+  for (const NodeId node : members()) works.push_back(gather_from(node));
+  co_await when_all(std::move(works));
+}
+
+task<void> Collector::gather_from(NodeId node) {
+  for (int batches = 0; batches < kMostBatches; ++batches) {
+    const std::int64_t asked = clock_ns();
+    const auto batch = co_await kObserver.on(node).within(kNodeLimit).call<&ObserverService::spans>(ObserverService::kSpanBatch);
+    if (!batch) co_return;
+    // The node answered somewhere in between: half a round trip is what its clock may be off afterwards.
+    const std::int64_t middle = asked + (clock_ns() - asked) / 2;
+    take(node, *batch, middle - batch->now_ns);
+    if (!batch->more) co_return;
+  }
+}
+
+void Collector::take(NodeId node, const detail::SpanBatch& batch, std::int64_t offset_ns) {
+  std::uint64_t& known = dropped_[node];
+  if (batch.dropped > known) store_.note_dropped(batch.dropped - known);
+  known = batch.dropped;
+  const std::int64_t to_unix = unix_ns() - clock_ns() + offset_ns;
+  std::vector<service::SpanInfo> spans;
+  for (const detail::SpanRecord& record : batch.spans) {
+    if (record.name >= batch.names.size()) continue;  // a node that is broken
+    service::SpanInfo span{{record.trace_high, record.trace_low}, record.span, record.parent, batch.names[record.name],
+                           kind_of(record.kind), node, record.core, record.object, record.peer, record.start_ns + to_unix,
+                           record.duration_ns, record.status};
+    if (sink_ != nullptr) spans.push_back(span);
+    store_.add(std::move(span));
+  }
+  if (sink_ != nullptr && !spans.empty()) sink_->take(std::move(spans));
+}
+
+task<void> Collector::finish() {
+  closing_.happen();
+  co_await scope_.join();
+  if (sink_ != nullptr) co_await gather();
+}
+
+// --- what gRPC asks ---
+
+Result<service::TraceList> Collector::traces(std::uint32_t limit) {
+  return asker_.ask<service::TraceList>(
+      kAnswerLimit, [this, limit](cluster::Answer<service::TraceList> answer) { return answer_traces(std::move(answer), limit); });
+}
+
+task<void> Collector::answer_traces(cluster::Answer<service::TraceList> answer, std::uint32_t limit) {
+  co_await gather();
+  answer->set_value(store_.list(limit));
+}
+
+Result<std::vector<service::SpanInfo>> Collector::trace(const std::string& id) {
+  return asker_.ask<std::vector<service::SpanInfo>>(
+      kAnswerLimit, [this, id](cluster::Answer<std::vector<service::SpanInfo>> answer) { return answer_trace(std::move(answer), id); });
+}
+
+task<void> Collector::answer_trace(cluster::Answer<std::vector<service::SpanInfo>> answer, std::string id) {
+  co_await gather();
+  answer->set_value(store_.find(id));
+}
+
+Result<service::MethodList> Collector::methods() {
+  return asker_.ask<service::MethodList>(
+      kAnswerLimit, [this](cluster::Answer<service::MethodList> answer) { return answer_methods(std::move(answer)); });
+}
+
+task<void> Collector::answer_methods(cluster::Answer<service::MethodList> answer) {
+  const std::vector<NodeId> nodes = members();
+  std::vector<task<Result<std::vector<detail::MethodRecord>>>> asked;
+  for (const NodeId node : nodes) asked.push_back(kObserver.on(node).within(kNodeLimit).call<&ObserverService::methods>());
+  const auto told = co_await when_all(std::move(asked));
+  service::MethodList list;
+  MethodMerge merge;
+  for (std::size_t at = 0; at < nodes.size(); ++at) {
+    if (told[at]) {
+      merge.add(*told[at]);
+    } else {
+      list.silent.push_back(nodes[at]);
+    }
+  }
+  list.methods = merge.result();
+  answer->set_value(std::move(list));
+}
+
+Result<void> Collector::sample(std::uint32_t per_million) {
+  return asker_.ask<void>(kAnswerLimit,
+                          [this, per_million](cluster::Answer<void> answer) { return answer_sample(std::move(answer), per_million); });
+}
+
+task<void> Collector::answer_sample(cluster::Answer<void> answer, std::uint32_t per_million) {
+  per_million_ = per_million;
+  std::vector<task<void>> works;
+  for (const NodeId node : members()) works.push_back(set_rate(node));
+  co_await when_all(std::move(works));
+  answer->set_value(Result<void>());
+}
+
+}  // namespace ebb::frontend::observe
