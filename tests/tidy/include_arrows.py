@@ -64,7 +64,7 @@ SYSTEM_HEADERS = {
 }
 # Heavy dependencies are seen by their own folder only.
 ADAPTERS = {
-    r"(grpc|grpcpp|google)/": ("frontend/service", "frontend/cli"),
+    r"(grpc|grpcpp|google)/": ("frontend/service", "frontend/otlp", "frontend/cli"),
     r"libvirt/": ("frontend/nodes/libvirt",),
     r"sqlite3\.h": ("frontend/directory/embedded",),
     r"boost/asio": ("src/hosted",),

@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "multilibos/v1/cluster.grpc.pb.h"
+#include "multilibos/v1/observe.grpc.pb.h"
 
 namespace ebb::frontend::service {
 namespace {
@@ -40,10 +41,22 @@ class FakeCluster final : public ClusterControl {
   }
 };
 
+class FakeObservation final : public ObserveControl {
+ public:
+  Result<TraceList> traces(std::uint32_t limit) override {
+    return TraceList{{{{1, 2}, "demo.Counter/1.add", 5, 7, limit, 1}}, 3};
+  }
+  Result<std::vector<SpanInfo>> trace(const std::string& id) override {
+    return Error(Errc::not_found, "no trace " + id);
+  }
+  Result<MethodList> methods() override { return MethodList{{{"demo.Counter/1", "add", 1, 2, 3, 4, 5, 6, 7, 8}}, {NodeId{9}}}; }
+  Result<void> sample(std::uint32_t) override { return {}; }
+};
+
 class ServiceTest : public testing::Test {
  protected:
   void SetUp() override {
-    auto started = start_server({address_}, cluster_, feed_);
+    auto started = start_server({address_}, cluster_, observation_, feed_);
     ASSERT_TRUE(started) << started.error().to_string();
     server_ = std::move(*started);
     stub_ = proto::Cluster::NewStub(grpc::CreateChannel(address_, grpc::InsecureChannelCredentials()));
@@ -53,11 +66,33 @@ class ServiceTest : public testing::Test {
 
   const std::string address_ = "unix:" + testing::TempDir() + "service-" + std::to_string(::getpid()) + ".sock";
   FakeCluster cluster_;
+  FakeObservation observation_;
   MembershipFeed feed_;
   std::unique_ptr<Server> server_;
   std::unique_ptr<proto::Cluster::Stub> stub_;
   grpc::ClientContext context_;
 };
+
+TEST_F(ServiceTest, TellsOfTracesAndMethods) {
+  const auto observe = proto::Observe::NewStub(grpc::CreateChannel(address_, grpc::InsecureChannelCredentials()));
+  proto::ListTracesResponse traces;
+  ASSERT_TRUE(observe->ListTraces(&context_, {}, &traces).ok());
+  ASSERT_EQ(traces.traces_size(), 1);
+  EXPECT_EQ(traces.traces(0).id(), "00000000000000010000000000000002");
+  EXPECT_EQ(traces.traces(0).spans(), 1000u) << "no limit asks for as many as the server allows";
+  EXPECT_EQ(traces.dropped_spans(), 3u);
+  grpc::ClientContext second, third, fourth;
+  proto::GetTraceResponse trace;
+  EXPECT_EQ(observe->GetTrace(&second, {}, &trace).error_code(), grpc::StatusCode::NOT_FOUND);
+  proto::ListMethodsResponse methods;
+  ASSERT_TRUE(observe->ListMethods(&third, {}, &methods).ok());
+  EXPECT_EQ(methods.methods(0).p999_nanos(), 7u);
+  EXPECT_EQ(methods.silent_nodes(0), 9u);
+  proto::SetSamplingRequest rate;
+  rate.set_per_million(1'000'001);
+  proto::SetSamplingResponse set;
+  EXPECT_EQ(observe->SetSampling(&fourth, rate, &set).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
 
 TEST_F(ServiceTest, ListsNodes) {
   proto::ListNodesResponse response;
@@ -127,11 +162,12 @@ TEST_F(ServiceTest, IsWhatTheCommandAsks) {
 
 TEST(Service, NamesAPortThatIsInUse) {
   FakeCluster cluster;
+  FakeObservation observation;
   MembershipFeed feed;
   const std::string port = "127.0.0.1:" + std::to_string(20000 + ::getpid() % 10000);
-  auto first = start_server({port}, cluster, feed);
+  auto first = start_server({port}, cluster, observation, feed);
   ASSERT_TRUE(first);
-  auto second = start_server({port}, cluster, feed);
+  auto second = start_server({port}, cluster, observation, feed);
   ASSERT_EQ(second.code(), Errc::address_in_use);
   EXPECT_NE(second.error().text().find(port), std::string::npos);
 }

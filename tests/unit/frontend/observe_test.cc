@@ -1,0 +1,87 @@
+// What the front end keeps of spans, and what it reads off histograms.
+#include <gtest/gtest.h>
+
+#include "frontend/observe/method_merge.h"
+#include "frontend/observe/trace_store.h"
+
+namespace ebb::frontend::observe {
+namespace {
+
+service::SpanInfo span(std::uint64_t trace, std::uint64_t id, std::uint64_t parent, std::int64_t start, std::int64_t length) {
+  service::SpanInfo span;
+  span.trace = {0xabc, trace};
+  span.span = id;
+  span.parent = parent;
+  span.name = "test.A/1.m" + std::to_string(id);
+  span.start_unix_ns = start;
+  span.duration_ns = length;
+  return span;
+}
+
+TEST(TraceStore, SumsUpEachTraceTheNewestFirst) {
+  TraceStore store;
+  store.add(span(1, 12, 11, 130, 20));
+  store.add(span(1, 11, 0, 100, 60));
+  service::SpanInfo failed = span(2, 21, 0, 500, 5);
+  failed.status = Errc::node_gone;
+  store.add(failed);
+  const service::TraceList list = store.list(10);
+  ASSERT_EQ(list.traces.size(), 2u);
+  EXPECT_EQ(list.traces[0].errors, 1u);
+  EXPECT_EQ(list.traces[1].name, "test.A/1.m11") << "the first is the one without a parent";
+  EXPECT_EQ(list.traces[1].start_unix_ns, 100);
+  EXPECT_EQ(list.traces[1].duration_ns, 60);
+  EXPECT_EQ(list.traces[1].spans, 2u);
+  EXPECT_EQ(store.list(1).traces.size(), 1u);
+}
+
+TEST(TraceStore, FindsATraceByItsFirstDigits) {
+  TraceStore store;
+  store.add(span(0x10, 2, 1, 20, 1));
+  store.add(span(0x10, 1, 0, 10, 1));
+  store.add(span(0x11, 1, 0, 10, 1));
+  const auto found = store.find("0000000000000ABC0000000000000010");
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->front().span, 1u) << "not in the order of time";
+  EXPECT_EQ(store.find("0000000000000abc").code(), Errc::invalid_argument) << "two begin so";
+  EXPECT_EQ(store.find("1").code(), Errc::not_found);
+  EXPECT_EQ(store.find("no digits").code(), Errc::invalid_argument);
+  EXPECT_EQ(store.find("").code(), Errc::invalid_argument);
+}
+
+TEST(TraceStore, DropsTheOldestTracesAndCountsThem) {
+  TraceStore store;
+  constexpr std::uint64_t kOfEach = 1000;
+  constexpr std::uint64_t kTraces = TraceStore::kMaxSpans / kOfEach + 2;
+  for (std::uint64_t trace = 1; trace <= kTraces; ++trace) {
+    for (std::uint64_t id = 1; id <= kOfEach; ++id) store.add(span(trace, id, id - 1, 1, 1));
+  }
+  EXPECT_EQ(store.spans(), TraceStore::kMaxSpans);
+  EXPECT_EQ(store.list(1000).traces.size(), kTraces - 2);
+  EXPECT_EQ(store.list(1000).dropped_spans, 2 * kOfEach);
+  for (std::uint64_t id = 1; id <= TraceStore::kMaxSpansOfTrace + 5; ++id) store.add(span(999, id, 0, 1, 1));
+  EXPECT_EQ(store.list(1).traces[0].spans, TraceStore::kMaxSpansOfTrace);
+}
+
+TEST(MethodMerge, AddsUpNodesAndReadsQuantilesOffTheirHistograms) {
+  const auto at = [](std::uint64_t ns) { return static_cast<std::uint16_t>(detail::HistogramBuckets::index(ns)); };
+  MethodMerge merge;
+  merge.add({{"test.A/1", "m", 90, 1, 90'000, 1'100, {{at(1'000), 90}}}});
+  merge.add({{"test.A/1", "m", 10, 2, 900'000, 90'050, {{at(90'000), 10}, {60'000, 7}}}, {"test.A/1", "l", 0, 0, 0, 0, {}}});
+  const auto methods = merge.result();
+  ASSERT_EQ(methods.size(), 2u);
+  EXPECT_EQ(methods[0].method, "l");
+  const service::MethodInfo& m = methods[1];
+  EXPECT_EQ(m.calls, 100u);
+  EXPECT_EQ(m.errors, 3u);
+  EXPECT_EQ(m.mean_ns, 9'900u);
+  EXPECT_GE(m.p50_ns, 1'000u);
+  EXPECT_LE(m.p50_ns, 1'125u);
+  EXPECT_LE(m.p90_ns, 1'125u);
+  EXPECT_GE(m.p99_ns, 90'000u);
+  EXPECT_EQ(m.p999_ns, 90'050u) << "more than the longest call";
+  EXPECT_EQ(m.maximum_ns, 90'050u);
+}
+
+}  // namespace
+}  // namespace ebb::frontend::observe

@@ -1,0 +1,188 @@
+// Spans on their way to a collector: one that listens, one that refuses at first, one that is not there.
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
+#include <grpcpp/server_builder.h>
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <mutex>
+
+#include "frontend/otlp/encode.h"
+#include "frontend/otlp/exporter.h"
+
+namespace ebb::frontend::otlp {
+namespace {
+
+using namespace std::chrono_literals;
+namespace proto = multilibos::otlp;
+
+service::SpanInfo example() {
+  service::SpanInfo span;
+  span.trace = {0x0102030405060708, 0x090a0b0c0d0e0f10};
+  span.span = 0x1112131415161718;
+  span.parent = 0x2122232425262728;
+  span.name = "demo.Counter/1.add";
+  span.kind = service::SpanInfo::Kind::server;
+  span.node = NodeId{3};
+  span.core = CoreIndex{1};
+  span.object = ObjectId(1030);
+  span.peer = NodeId{0};
+  span.start_unix_ns = 1'000'000'000'000;
+  span.duration_ns = 1'500;
+  span.status = Errc::application_error;
+  return span;
+}
+
+/// Collects what comes for any method; answers the first `refusals` calls with UNAVAILABLE.
+class Collector final : public grpc::CallbackGenericService {
+ public:
+  explicit Collector(int refusals) : refusals_(refusals) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterCallbackGenericService(this);
+    server_ = builder.BuildAndStart();
+  }
+  ~Collector() override { server_->Shutdown(std::chrono::system_clock::now() + 1s); }
+
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  bool wait_for_spans(int count) {
+    std::unique_lock guard(mutex_);
+    return changed_.wait_for(guard, 20s, [this, count] { return spans_ >= count; });
+  }
+  std::string method() {
+    const std::lock_guard guard(mutex_);
+    return method_;
+  }
+  int attempts() {
+    const std::lock_guard guard(mutex_);
+    return attempts_;
+  }
+
+ private:
+  class Reactor final : public grpc::ServerGenericBidiReactor {
+   public:
+    explicit Reactor(Collector& collector) : collector_(collector) { StartRead(&request_); }
+    void OnReadDone(bool ok) override {
+      if (!ok || !collector_.take(request_)) return Finish({grpc::StatusCode::UNAVAILABLE, "not yet"});
+      proto::ExportTraceResponse response;
+      bool own = false;
+      grpc::SerializationTraits<proto::ExportTraceResponse>::Serialize(response, &answer_, &own);
+      StartWriteAndFinish(&answer_, grpc::WriteOptions(), grpc::Status::OK);
+    }
+    void OnDone() override { delete this; }
+
+   private:
+    Collector& collector_;
+    grpc::ByteBuffer request_;
+    grpc::ByteBuffer answer_;
+  };
+
+  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override {
+    const std::lock_guard guard(mutex_);
+    method_ = context->method();
+    return new Reactor(*this);
+  }
+  bool take(grpc::ByteBuffer& bytes) {
+    proto::ExportTraceRequest request;
+    const grpc::Status parsed = grpc::SerializationTraits<proto::ExportTraceRequest>::Deserialize(&bytes, &request);
+    const std::lock_guard guard(mutex_);
+    ++attempts_;
+    if (!parsed.ok() || refusals_-- > 0) return false;
+    for (const auto& resource : request.resource_spans()) spans_ += resource.scope_spans(0).spans_size();
+    changed_.notify_all();
+    return true;
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int refusals_;
+  int attempts_ = 0;
+  int spans_ = 0;
+  int port_ = 0;
+  std::string method_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+TEST(OtlpEncoding, WritesIdsBigEndianAndOneResourceANode) {
+  service::SpanInfo other = example();
+  other.node = NodeId{4};
+  other.parent = 0;
+  other.status = Errc::ok;
+  const auto request = encode({example(), other, example()}, "demo");
+  ASSERT_EQ(request.resource_spans_size(), 2);
+  const auto& resource = request.resource_spans(0);
+  EXPECT_EQ(resource.resource().attributes(0).key(), "service.name");
+  EXPECT_EQ(resource.resource().attributes(0).value().string_value(), "demo");
+  EXPECT_EQ(resource.resource().attributes(1).value().int_value(), 3);
+  ASSERT_EQ(resource.scope_spans(0).spans_size(), 2);
+  const proto::Span& span = resource.scope_spans(0).spans(0);
+  EXPECT_EQ(span.trace_id(), std::string("\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10", 16));
+  EXPECT_EQ(span.span_id(), "\x11\x12\x13\x14\x15\x16\x17\x18");
+  EXPECT_EQ(span.parent_span_id(), "\x21\x22\x23\x24\x25\x26\x27\x28");
+  EXPECT_EQ(span.kind(), proto::Span::KIND_SERVER);
+  EXPECT_EQ(span.start_time_unix_nano(), 1'000'000'000'000u);
+  EXPECT_EQ(span.end_time_unix_nano(), 1'000'000'001'500u);
+  EXPECT_EQ(span.status().code(), proto::Status::CODE_ERROR);
+  EXPECT_EQ(span.status().message(), "application_error");
+  const proto::Span& root = request.resource_spans(1).scope_spans(0).spans(0);
+  EXPECT_TRUE(root.parent_span_id().empty());
+  EXPECT_EQ(root.status().code(), proto::Status::CODE_UNSET);
+}
+
+// The numbers are the specification's: opentelemetry-proto 1.x, trace/v1/trace.proto. Field by field, since that is what travels.
+TEST(OtlpEncoding, UsesTheFieldNumbersOfTheSpecification) {
+  service::SpanInfo span;
+  span.trace = {1, 2};
+  span.span = 3;
+  span.name = "n";
+  span.start_unix_ns = 4;
+  span.duration_ns = 1;
+  proto::Span only;
+  const auto request = encode({span}, "s");
+  only = request.resource_spans(0).scope_spans(0).spans(0);
+  only.clear_attributes();
+  const std::string expected = std::string("\x0a\x10\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02", 18) + std::string("\x12\x08\0\0\0\0\0\0\0\x03", 10) +
+                               std::string("\x2a\x01n", 3) + std::string("\x30\x01", 2) + std::string("\x39\x04\0\0\0\0\0\0\0", 9) +
+                               std::string("\x41\x05\0\0\0\0\0\0\0", 9);
+  EXPECT_EQ(only.SerializeAsString(), expected);
+  EXPECT_EQ(request.SerializeAsString()[0], '\x0a');
+  EXPECT_EQ(request.resource_spans(0).SerializeAsString().substr(0, 1), "\x0a");
+}
+
+TEST(OtlpExporter, CallsTheCollectorsMethod) {
+  Collector collector(0);
+  Exporter exporter(collector.address(), "demo");
+  exporter.push({example(), example()});
+  EXPECT_TRUE(collector.wait_for_spans(2));
+  EXPECT_EQ(collector.method(), "/opentelemetry.proto.collector.trace.v1.TraceService/Export");
+}
+
+TEST(OtlpExporter, TriesAgainWhereTheSpecificationSaysSo) {
+  Collector collector(2);
+  testing::internal::CaptureStderr();
+  {
+    Exporter exporter(collector.address(), "demo");
+    exporter.push({example()});
+    EXPECT_TRUE(collector.wait_for_spans(1));
+  }
+  EXPECT_EQ(collector.attempts(), 3);
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("takes no spans: not yet"), std::string::npos) << said;
+  EXPECT_NE(said.find("takes spans again"), std::string::npos) << said;
+}
+
+TEST(OtlpExporter, NeitherWaitsNorGrowsWhereNobodyListens) {
+  testing::internal::CaptureStderr();
+  const auto begin = std::chrono::steady_clock::now();
+  {
+    Exporter exporter("127.0.0.1:1", "demo");
+    for (std::size_t i = 0; i < 3 * Exporter::kMaxQueued / 1000; ++i) exporter.push(std::vector<service::SpanInfo>(1000, example()));
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 15s) << "the end waits for a collector that is not there";
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("60000 spans did not reach the collector 127.0.0.1:1"), std::string::npos) << said;
+}
+
+}  // namespace
+}  // namespace ebb::frontend::otlp
