@@ -24,7 +24,7 @@ class MemoryDirectory final : public Directory {
                                                     " object ids are in use, or were until lately; destroy objects, or wait");
     }
     ObjectRecord record{again.value_or(ObjectId(next_)), wanted.interface_id, std::move(wanted.interface_name), wanted.home,
-                        std::move(wanted.policy), wanted.home_core, 1, std::move(wanted.name)};
+                        std::move(wanted.policy), wanted.home_core, 1, std::move(wanted.name), 0, ++created_};
     records_.emplace(record.id, record);
     if (!record.name.empty()) names_.emplace(record.name, record.id);
     if (again) {
@@ -108,6 +108,7 @@ class MemoryDirectory final : public Directory {
   const std::uint32_t limit_;
   std::mutex mutex_;  // guards what is below; held for one table operation, never across a wait
   std::uint32_t next_ = kFirstDynamicObject.index();
+  std::uint64_t created_ = 0;  // of the newest object
   std::map<ObjectId, ObjectRecord> records_;
   IdQuarantine quarantine_;
   std::unordered_map<std::string, ObjectId> names_;  // of the records that have one

@@ -16,12 +16,12 @@ namespace {
 
 // Written into the file's header, by which a file of something else is told apart.
 constexpr int kApplicationId = 0x4d4c4f53;  // "MLOS"
-constexpr int kVersion = 5;
+constexpr int kVersion = 6;
 
 constexpr const char* kSchema =
     "CREATE TABLE objects(id INTEGER PRIMARY KEY, interface_id INTEGER NOT NULL, interface_name TEXT NOT NULL,"
     " home INTEGER NOT NULL, policy TEXT NOT NULL, home_core INTEGER NOT NULL, epoch INTEGER NOT NULL,"
-    " name TEXT UNIQUE, implementation INTEGER NOT NULL DEFAULT 0) STRICT;"
+    " name TEXT UNIQUE, implementation INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL UNIQUE) STRICT;"
     "CREATE INDEX objects_by_home ON objects(home);"
     "CREATE TABLE removed(id INTEGER PRIMARY KEY) STRICT;"
     "CREATE TABLE next_id(only INTEGER PRIMARY KEY CHECK(only = 1), value INTEGER NOT NULL) STRICT;";
@@ -75,7 +75,7 @@ ObjectRecord record_of(Use& row) {
   return {ObjectId(static_cast<std::uint32_t>(row.number(0))), std::bit_cast<std::uint64_t>(row.number(1)), row.text(2),
           NodeId(static_cast<std::uint32_t>(row.number(3))), row.text(4),
           CoreIndex(static_cast<std::uint16_t>(row.number(5))), static_cast<std::uint32_t>(row.number(6)), row.text(7),
-          std::bit_cast<std::uint64_t>(row.number(8))};
+          std::bit_cast<std::uint64_t>(row.number(8)), std::bit_cast<std::uint64_t>(row.number(9))};
 }
 
 class SqliteDirectory final : public Directory {
@@ -109,11 +109,12 @@ class SqliteDirectory final : public Directory {
                                                     " object ids are in use, or were until lately; destroy objects, or wait");
     }
     ObjectRecord record{again.value_or(ObjectId(next_)), wanted.interface_id, std::move(wanted.interface_name), wanted.home,
-                        std::move(wanted.policy), wanted.home_core, 1, std::move(wanted.name)};
+                        std::move(wanted.policy), wanted.home_core, 1, std::move(wanted.name), 0, created_ + 1};
     if (Result<void> stored = store(record); !stored) {
       undo();
       co_return std::move(stored).error();
     }
+    ++created_;
     if (again) {
       quarantine_.take();
     } else {
@@ -263,6 +264,10 @@ class SqliteDirectory final : public Directory {
     if (!next) return std::move(next).error();
     if (*next < kFirstDynamicObject.index() || *next > kMaxObjects) return wrong_file();
     next_ = static_cast<std::uint32_t>(*next);
+    auto created = number("SELECT coalesce(max(created), 0) FROM objects");
+    if (!created) return std::move(created).error();
+    if (*created < 0) return wrong_file();
+    created_ = static_cast<std::uint64_t>(*created);
     return {};
   }
 
@@ -270,19 +275,19 @@ class SqliteDirectory final : public Directory {
     const std::pair<Prepared*, const char*> statements[] = {
         {&begin_, "BEGIN"},
         {&commit_, "COMMIT"},
-        {&insert_, "INSERT INTO objects(id, interface_id, interface_name, home, policy, home_core, epoch, name) VALUES(?, ?, ?, ?, ?, ?, ?, ?)"},
+        {&insert_, "INSERT INTO objects(id, interface_id, interface_name, home, policy, home_core, epoch, name, created) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)"},
         {&count_, "UPDATE next_id SET value = ?"},
-        {&lookup_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation FROM objects WHERE id = ?"},
-        {&find_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation FROM objects WHERE name = ?"},
+        {&lookup_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation, created FROM objects WHERE id = ?"},
+        {&find_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation, created FROM objects WHERE name = ?"},
         {&remove_, "DELETE FROM objects WHERE id = ?"},
         {&note_removed_, "INSERT INTO removed(id) VALUES(?)"},
         {&forget_removed_, "DELETE FROM removed WHERE id = ?"},
         // An id that names an object is not free, whatever the table says.
         {&read_removed_, "SELECT id FROM removed WHERE id NOT IN (SELECT id FROM objects) ORDER BY id"},
-        {&list_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation FROM objects WHERE id > ? ORDER BY id LIMIT ?"},
-        {&list_at_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation FROM objects WHERE home = ? AND id > ? ORDER BY id LIMIT ?"},
+        {&list_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation, created FROM objects WHERE id > ? ORDER BY id LIMIT ?"},
+        {&list_at_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation, created FROM objects WHERE home = ? AND id > ? ORDER BY id LIMIT ?"},
         {&re_home_, "UPDATE objects SET home = ?, home_core = ?, epoch = epoch + 1 WHERE id = ? AND epoch = ?"
-                    " RETURNING id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation"},
+                    " RETURNING id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation, created"},
         {&implement_, "UPDATE objects SET implementation = ? WHERE id = ?"},
     };
     for (const auto& [place, text] : statements) {
@@ -307,6 +312,7 @@ class SqliteDirectory final : public Directory {
                  .bind(to_number(record.home_core))
                  .bind(record.epoch)
                  .bind_name(record.name)
+                 .bind(std::bit_cast<std::int64_t>(record.created))
                  .step();
     }
     if (code == SQLITE_DONE && record.id.index() == next_) code = Use(count_).bind(std::int64_t{next_} + 1).step();
@@ -341,6 +347,7 @@ class SqliteDirectory final : public Directory {
   const std::uint32_t limit_;
   std::mutex mutex_;  // guards everything below; held for one operation, never across a wait
   std::uint32_t next_ = kFirstDynamicObject.index();
+  std::uint64_t created_ = 0;  // of the newest object
   IdQuarantine quarantine_;
   Database database_;  // before its statements: they end first
   Prepared begin_, commit_, insert_, count_, lookup_, find_, remove_, note_removed_, forget_removed_, read_removed_, list_, list_at_, re_home_,

@@ -36,6 +36,7 @@ struct ObjectRecord {
   std::uint32_t epoch = 1;    ///< of the home: one more each time that it is made anew elsewhere
   std::string name{};         ///< empty: it has none
   std::uint64_t implementation = 0;  ///< that it was swapped to (swap.h); 0: its own type
+  std::uint64_t created = 0;  ///< higher than of all objects that there were at its creation, which ids are not: they come back
 };
 
 /// Where an object's one instance lives. A higher epoch is newer: it advances each time the home is made anew elsewhere.

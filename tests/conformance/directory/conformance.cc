@@ -109,6 +109,25 @@ TEST_P(DirectoryConformance, GivesIdsOutAgainOldestFirstAfterTheirGrace) {
   EXPECT_EQ(now(directory->lookup(ids[1])).value().interface_name, "b");
 }
 
+TEST_P(DirectoryConformance, NumbersCreationsInTheirOrderWhateverIdsTheyGet) {
+  const IdReuse reuse{std::chrono::seconds(60), [] { return pretended; }};
+  const auto directory = make(kFirstDynamicObject.index() + 3, reuse);
+  const auto first = now(directory->create(wanted("a", 1, NodeId{0}))).value();
+  const auto second = now(directory->create(wanted("a", 1, NodeId{0}))).value();
+  const auto third = now(directory->create(wanted("a", 1, NodeId{0}))).value();
+  EXPECT_LT(first.created, second.created);
+  EXPECT_LT(second.created, third.created);
+  ASSERT_TRUE(now(directory->remove(first.id)));
+  ASSERT_TRUE(now(directory->retire(first.id, 1)));
+  pretended += std::chrono::seconds(61);
+  const auto fourth = now(directory->create(wanted("a", 1, NodeId{0}))).value();
+  EXPECT_EQ(fourth.id, first.id);
+  EXPECT_LT(third.created, fourth.created);
+  EXPECT_EQ(now(directory->lookup(fourth.id)).value().created, fourth.created);
+  EXPECT_EQ(now(directory->list(third.id, 10)).value().size(), 0U);
+  EXPECT_EQ(now(directory->list(ObjectId{}, 10)).value().front().created, fourth.created);
+}
+
 TEST_P(DirectoryConformance, DoesNotRetireTheIdOfALivingObject) {
   const auto directory = make();
   const auto made = now(directory->create(wanted("a", 1, NodeId{0}))).value();
