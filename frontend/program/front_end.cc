@@ -39,6 +39,9 @@ constexpr std::uint32_t kLoopback = 0x7f00'0001;
 // How long an interrupted application may go on once its nodes are gone, and how long the node's calls may.
 constexpr platform::Duration kApplicationLimit = std::chrono::milliseconds(500);
 constexpr platform::Duration kCloseLimit = std::chrono::seconds(5);
+// How long objects have for their end after a signal, at most; and how much longer than it was told their end may take.
+constexpr platform::Duration kInterruptedDrain = std::chrono::seconds(3);
+constexpr platform::Duration kDrainGrace = std::chrono::seconds(1);
 
 void say(std::string_view line) { platform::write_log(line); }
 void say(const Error& error) { say("ebb: " + error.text()); }
@@ -81,6 +84,7 @@ class FrontEnd {
 
  private:
   task<std::optional<Error>> serve(int* status);
+  task<void> end_objects(Node* node, platform::Duration limit, OneShot* ended);
   task<void> close(Node* node, bool clear, OneShot* closed);
   cluster::ClusterSettings settings() const;
   cluster::DriverFactory driver_factory() const;
@@ -131,6 +135,11 @@ task<Result<std::unique_ptr<service::Server>>> FrontEnd::start_server(cluster::C
   co_return co_await workers_.run(start);
 }
 
+task<void> FrontEnd::end_objects(Node* node, platform::Duration limit, OneShot* ended) {
+  co_await node->end_objects(limit);
+  ended->happen();
+}
+
 task<void> FrontEnd::close(Node* node, bool clear, OneShot* closed) {
   co_await node->close();
   if (clear) co_await NodeTable::instance().clear();
@@ -176,7 +185,7 @@ task<std::optional<Error>> FrontEnd::serve(int* status) {
   collector.start();
 
   Scope scope;
-  OneShot over, application_over, closed;
+  OneShot over, application_over, objects_over, closed;
   std::optional<Ending> ending;
   RunningApplication application(options_, backends);
   std::optional<ApplicationRun> running;
@@ -190,6 +199,14 @@ task<std::optional<Error>> FrontEnd::serve(int* status) {
       over.happen();
     });
     co_await over.wait();
+  }
+  platform::Duration drain = std::chrono::seconds(options_.drain_seconds);
+  if (interrupt_.load(std::memory_order_relaxed) != 0) drain = std::min(drain, kInterruptedDrain);
+  if (running && drain != platform::Duration::zero()) {
+    scope.spawn(end_objects(node.get(), drain, &objects_over));
+    if (!co_await objects_over.wait(drain + kDrainGrace)) say("ebb: a destructor on the front end does not end; it is left behind");
+  } else {
+    objects_over.happen();
   }
   const int interrupted = interrupt_.load(std::memory_order_relaxed);
   // What nodes have noted of the last calls goes with them.
@@ -211,7 +228,7 @@ task<std::optional<Error>> FrontEnd::serve(int* status) {
   if (!all_closed) say("ebb: calls to this front end do not end; they are dropped");
   on_interrupt_ = nullptr;
   *status = interrupted != 0 ? interrupted : ending ? ending->status : 1;
-  if (!application_ended || !all_closed) {
+  if (!application_ended || !all_closed || !objects_over.happened()) {
     // Whoever still waits must not be resumed any more: the loops stop, then the frames go.
     request_stop(*status);
     Completion<> never;

@@ -47,6 +47,7 @@ Result<void> take(std::string_view argument, Options& options) {
   if (name == "cores") return take_number<std::uint16_t>(argument, value, 1, kMaxCores, options.cluster.cores);
   if (name == "memory") return take_number<std::size_t>(argument, value, 32, kMostMemoryMib, options.memory_mib);
   if (name == "frontend-cores") return take_number<std::size_t>(argument, value, 1, kMaxCores, options.frontend_cores);
+  if (name == "drain") return take_number<std::size_t>(argument, value, 0, kMostDrainSeconds, options.drain_seconds);
   if (name == "image") return take_text(argument, value, "a file", options.image);
   if (name == "grpc") return take_text(argument, value, "an address such as 127.0.0.1:50051", options.grpc);
   if (name == "directory") return take_text(argument, value, "a file", options.directory);
@@ -101,6 +102,7 @@ std::string_view options_help() noexcept {
          "  --ebb-directory=FILE     keep the directory of objects in FILE (default: in memory)\n"
          "  --ebb-trace=PPM          trace so many of a million calls (default 0; `ebb trace` shows them)\n"
          "  --ebb-otlp=ADDRESS       send traces to this OpenTelemetry collector (gRPC, not encrypted)\n"
+         "  --ebb-drain=SECONDS      how long objects may take to end, newest first, before nodes are stopped (default 10; 0: in no order)\n"
          "  --ebb-uri=URI            libvirt's address (default qemu:///system)\n"
          "  --ebb-quiet              print neither progress nor what backends print\n"
          "  --ebb-help               print this\n";

@@ -22,11 +22,13 @@ struct Options {
   std::size_t trace_per_million = 0;   ///< of the calls that begin no trace otherwise
   std::string otlp;               ///< "host:port" of a collector that gets the spans; empty: none
   std::string directory;          ///< a file; empty: in memory
+  std::size_t drain_seconds = 10; ///< that the objects have at the end; 0: they end with their nodes, in no order
   std::string uri = "qemu:///system";
   std::vector<std::string> arguments;  ///< the program's name and what is the application's
 };
 
 inline constexpr std::size_t kMostDefaultCores = 4;
+inline constexpr std::size_t kMostDrainSeconds = 600;
 inline constexpr std::size_t kMostMemoryMib = std::size_t{1} << 20;
 
 /// Sorts the arguments. What does not start with "--ebb-", and everything behind "--", is the application's.

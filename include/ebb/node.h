@@ -83,6 +83,11 @@ class Node {
   virtual void member_ended(NodeId member) = 0;
   /// From now on no home is made anew: the cluster ends.
   virtual void abandon_homes() = 0;
+  /// Ends what all nodes hold of objects that were created: in the reverse order of their creation, each as destroy() does, calls
+  /// under way included, but for those of which nobody can tell (TypeDescriptor::ends_unseen). Their records stay in the
+  /// directory, and no access finds them any more where they were. Gives up after `limit`; the log
+  /// then says what has not ended. A destructor of this node that does not end is waited for.
+  virtual task<void> end_objects(platform::Duration limit) = 0;
   /// Asks a member to end in order; the answer comes before it does. The caller then waits for its process or domain and
   /// calls remove_member(): its lost connections are not reported any more.
   virtual task<Result<void>> ask_to_stop(NodeId member) = 0;

@@ -13,6 +13,7 @@
 #include "ebb/object/node_table.h"
 #include "ebb/platform/platform.h"
 #include "ebb/platform/translation_table.h"
+#include "src/node/ending.h"
 #include "src/object/collective_service.h"
 #include "src/object/home_service.h"
 #include "src/object/parcel.h"
@@ -358,6 +359,12 @@ task<Result<void>> ClusterNode::ask_to_stop(NodeId member) {
   auto answer = co_await kNodeService.on(member).within(kAnnounceTimeout).call<&NodeService::stop>();
   if (!answer) leaving_.erase(member);
   co_return answer;
+}
+
+task<void> ClusterNode::end_objects(platform::Duration limit) {
+  std::vector<NodeId> nodes = others();
+  nodes.push_back(options_.self);
+  return end_in_reverse(std::move(nodes), limit);
 }
 
 task<Result<std::vector<ObjectStatistics>>> ClusterNode::statistics(NodeId member) {

@@ -37,6 +37,7 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   task<void> remove_member(NodeId member, std::string reason) override;
   void member_ended(NodeId member) override { homes_.ended(member); }
   void abandon_homes() override;
+  task<void> end_objects(platform::Duration limit) override;
   task<Result<void>> ask_to_stop(NodeId member) override;
   task<Result<std::vector<ObjectStatistics>>> statistics(NodeId member) override;
   task<Result<void>> join(platform::Endpoint front_end) override;

@@ -56,6 +56,12 @@ struct NodeService {
   static constexpr platform::Duration kDrainLimit = std::chrono::seconds(30);
   task<Result<void>> set_members(MemberList list);
   task<Result<void>> end_object(ObjectId id, std::uint64_t interface_id);
+  /// Most objects that one answer of held(), or one question of end_objects(), names.
+  static constexpr std::size_t kMostNamed = 4096;
+  /// The objects with ids above `after` whose end on this node somebody may notice, or which have calls under way; by id.
+  task<std::vector<ObjectId>> held(ObjectId after);
+  /// Ends them on this node, one after the other; those that have not ended when `limit_ms` have passed, of calls' and all.
+  task<std::vector<ObjectId>> end_objects(std::vector<ObjectId> ids, std::uint32_t limit_ms);
   task<Result<std::uint32_t>> swap_object(ObjectId id, std::uint64_t interface_id, std::uint64_t implementation);
   /// Makes the instance of an object whose home is a core of this node now, so that its on_lost() runs soon.
   task<Result<void>> make_home(ObjectId id, CoreIndex core);
@@ -67,6 +73,7 @@ struct NodeService {
   task<Result<void>> stop();
   using interface = ebb::interface<"ebb.Node/1", method<"set_members", &NodeService::set_members>,
                                    method<"end_object", &NodeService::end_object>,
+                                   method<"held", &NodeService::held>, method<"end_objects", &NodeService::end_objects>,
                                    method<"swap_object", &NodeService::swap_object>,
                                    method<"make_home", &NodeService::make_home>, method<"touch", &NodeService::touch>,
                                    method<"statistics", &NodeService::statistics>, method<"drain", &NodeService::drain>,

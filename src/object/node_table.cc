@@ -345,7 +345,7 @@ std::uint64_t NodeTable::cores_of(ObjectId id) const noexcept {
   return entry->cores.load(std::memory_order_acquire);
 }
 
-task<Result<void>> NodeTable::end(ObjectId id, const detail::TypeDescriptor* type) {
+task<Result<void>> NodeTable::end(ObjectId id, const detail::TypeDescriptor* type, platform::Duration calls_limit) {
   // Also an object that this node has not met: an event that found it in the directory just before must not enter it
   // as a living one.
   Entry* entry = find_or_add(id, *type);
@@ -368,37 +368,45 @@ task<Result<void>> NodeTable::end(ObjectId id, const detail::TypeDescriptor* typ
   bool ended = true;
   for (std::uint16_t core = 0; core < Core::count(); ++core) {
     // Every core is asked, not only those whose bit is set: one may be between its check of the state and its bit.
-    auto work = [this, id, entry, type] { return end_here(id, entry, type); };
+    auto work = [this, id, entry, type, calls_limit] { return end_here(id, entry, type, calls_limit); };
     if (!co_await on_core(CoreIndex{core}, work)) ended = false;
   }
   entry->cores.store(0, std::memory_order_relaxed);
   if (!ended) {
     co_return Error(Errc::deadline_exceeded, "calls of " + describe(id) + " have not ended for " +
-                                                 std::to_string(kDrainLimit / std::chrono::seconds(1)) +
-                                                 " s; it is gone, but what they use stays in memory");
+                                                 std::to_string(calls_limit / std::chrono::milliseconds(1)) +
+                                                 " ms; it is gone, but what they use stays in memory");
   }
   // Only now: until a core has been asked, an event of it that saw the object alive may be making a representative.
-  if (void* root = std::exchange(entry->root, nullptr)) type->end_root(root);
+  if (void* root = std::exchange(entry->root, nullptr)) {
+    auto end_root = [type, root] { type->end_root(root); };
+    co_await on_core(Core::current().index(), end_root);
+  }
   bury(id, entry);
   co_await free_forgotten();
   co_return Result<void>();
 }
 
 /// On one core: no access finds the representative any more, and when the calls under way have ended it ends too.
-task<bool> NodeTable::end_here(ObjectId id, Entry* entry, const detail::TypeDescriptor* type) {
-  auto take = [id]() -> void* {
+task<bool> NodeTable::end_here(ObjectId id, Entry* entry, const detail::TypeDescriptor* type, platform::Duration calls_limit) {
+  // The representative, unless it could end at once. In an event of its own, which can block: so may a destructor.
+  auto take = [this, id, entry, type]() -> void* {
     await_construction(id);
     void* representative = platform::translate(id);
     platform::set_translation(id, nullptr);
-    return representative;
+    if (representative == nullptr || calls_under_way(id) != 0) return representative;
+    type->end_representative(representative, entry->root);
+    return nullptr;
   };
-  // An event of its own, which can block.
   void* representative = co_await on_core(Core::current().index(), take);
-  if (!co_await calls_ended(id, platform::Clock::now() + kDrainLimit)) {
+  if (!co_await calls_ended(id, platform::Clock::now() + calls_limit)) {
     cancel_calls(id);
-    if (!co_await calls_ended(id, platform::Clock::now() + kCancelLimit)) co_return false;
+    const platform::Duration cancel_limit = std::min(calls_limit, kCancelLimit);
+    if (!co_await calls_ended(id, platform::Clock::now() + cancel_limit)) co_return false;
   }
-  if (representative != nullptr) type->end_representative(representative, entry->root);
+  if (representative == nullptr) co_return true;
+  auto finish = [representative, entry, type] { type->end_representative(representative, entry->root); };
+  co_await on_core(Core::current().index(), finish);
   co_return true;
 }
 
@@ -458,6 +466,19 @@ task<Result<bool>> NodeTable::swap_here(ObjectId id, Entry* entry, const detail:
   platform::set_translation(id, fresh);
   entry->type->end_representative(old, entry->root);
   co_return true;
+}
+
+bool NodeTable::ends_unseen(ObjectId id) const noexcept {
+  const Entry* entry = find(id);
+  return entry == nullptr || (entry->type->ends_unseen && !entry->swapped.load(std::memory_order_acquire));
+}
+
+std::vector<ObjectId> NodeTable::objects_with_calls() const {
+  std::vector<ObjectId> busy;
+  for (const auto& [id, count] : calls_[to_number(Core::current().index())].under_way) {
+    if (count != 0 && id >= kFirstDynamicObject) busy.push_back(id);
+  }
+  return busy;
 }
 
 std::uint32_t NodeTable::calls_under_way(ObjectId id) const noexcept {

@@ -119,10 +119,10 @@ class NodeTable {
 
   /// Ends an object of type `type` on this node: representatives on their cores, then the root. Accesses that come
   /// later get no_such_object, also where this node had not met the object; one that is making a representative, and
-  /// calls under way (see CallUnderWay), are waited for. Errors: no_such_object the second time; overloaded when a
-  /// constructor of the root has not ended for 30 s; deadline_exceeded when calls have not ended for kDrainLimit: then what they
-  /// use stays in memory.
-  task<Result<void>> end(ObjectId id, const detail::TypeDescriptor* type);
+  /// calls under way (see CallUnderWay), are waited for. Destructors run in events that can block. Errors: no_such_object the
+  /// second time; overloaded when a constructor of the root has not ended for 30 s; deadline_exceeded when calls have not ended
+  /// for `calls_limit`, nor for as long (at most kCancelLimit) after their tokens were fired: then what they use stays in memory.
+  task<Result<void>> end(ObjectId id, const detail::TypeDescriptor* type, platform::Duration calls_limit = kDrainLimit);
 
   /// Has `implementation` carry out the calls of this node's cores from now on: on each core the representative is
   /// replaced at a moment at which no counted call is under way in it. How many were replaced. Errors: no_such_object;
@@ -162,6 +162,10 @@ class NodeTable {
   static constexpr platform::Duration kCancelLimit = std::chrono::seconds(5);
   static constexpr platform::Duration kSwapLimit = std::chrono::seconds(5);
 
+  /// Nobody can tell whether what this node has of `id` is ended, but for calls under way.
+  bool ends_unseen(ObjectId id) const noexcept;
+  /// The objects of the application that have calls under way on this core. This core only.
+  std::vector<ObjectId> objects_with_calls() const;
   /// Calls under way on this core that count. This core only.
   std::uint32_t calls_under_way(ObjectId id) const noexcept;
   /// Waits until there are none; false if that has not come by `limit`. This core only.
@@ -222,7 +226,7 @@ class NodeTable {
   const detail::Implementation* implementation_of(ObjectId id, const Entry& entry);
   void implement(ObjectId id, Entry& entry, const detail::Implementation* implementation);
   void forget_implementation(ObjectId id, const Entry* entry);
-  task<bool> end_here(ObjectId id, Entry* entry, const detail::TypeDescriptor* type);
+  task<bool> end_here(ObjectId id, Entry* entry, const detail::TypeDescriptor* type, platform::Duration calls_limit);
   task<Result<bool>> swap_here(ObjectId id, Entry* entry, const detail::Implementation* implementation);
   void link(detail::ServedContext& context) noexcept;
   void unlink(detail::ServedContext& context) noexcept;

@@ -62,6 +62,8 @@ struct TypeDescriptor {
   task<Result<Bytes>> (*serve)(ObjectId id, void* representative, const RemoteMethod& method, Bytes arguments);
   /// What the core does that has just been made the home; in an event that may block. nullptr: nothing.
   void (*become_home)(ObjectId id);
+  /// Nobody can tell whether its parts were ended: neither the type nor its root has a destructor that does anything.
+  bool ends_unseen = false;
 
   const RemoteMethod* find(std::uint64_t method) const noexcept {
     for (const RemoteMethod& each : methods) {
@@ -90,10 +92,19 @@ constexpr StateCodec state_codec() noexcept {
 }
 
 template <class T>
+constexpr bool ends_unseen() noexcept {
+  if constexpr (requires { typename T::root; }) {
+    return std::is_trivially_destructible_v<T> && std::is_trivially_destructible_v<typename T::root>;
+  } else {
+    return std::is_trivially_destructible_v<T>;
+  }
+}
+
+template <class T>
 constexpr TypeDescriptor describe() noexcept {
   using Policy = policy_of<T>;
   TypeDescriptor descriptor{T::interface::name, T::interface::id, Policy::name, is_exclusive<Policy>(), is_cache<Policy>(), is_remade<Policy>(),
-                            nullptr, nullptr, nullptr, nullptr, kRemoteMethods<T>, state_codec<T>(), nullptr, nullptr};
+                            nullptr, nullptr, nullptr, nullptr, kRemoteMethods<T>, state_codec<T>(), nullptr, nullptr, ends_unseen<T>()};
   if constexpr (requires { &Policy::serve; }) descriptor.serve = &Policy::serve;
   if constexpr (requires { &Policy::become_home; }) descriptor.become_home = &Policy::become_home;
   if constexpr (Policy::template kHasRoot<T>) {

@@ -54,6 +54,7 @@ struct World final : Node {
     removed.emplace_back(member, std::move(reason));
     co_return;
   }
+  task<void> end_objects(platform::Duration) override { std::abort(); }
   task<Result<void>> ask_to_stop(NodeId member) override;
   task<Result<std::vector<ObjectStatistics>>> statistics(NodeId) override { std::abort(); }
   task<Result<void>> join(platform::Endpoint) override { std::abort(); }

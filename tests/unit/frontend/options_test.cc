@@ -22,13 +22,14 @@ TEST(Options, LeaveTheApplicationsArgumentsToIt) {
 
 TEST(Options, TakeEachValue) {
   const auto options = parse({"--ebb-cores=4", "--ebb-driver=libvirt", "--ebb-image=/i", "--ebb-memory=64",
-                              "--ebb-frontend-cores=1", "--ebb-grpc=127.0.0.1:1", "--ebb-directory=/d", "--ebb-uri=u",
+                              "--ebb-frontend-cores=1", "--ebb-drain=0", "--ebb-grpc=127.0.0.1:1", "--ebb-directory=/d", "--ebb-uri=u",
                               "--ebb-quiet", "--ebb-help"}).value();
   EXPECT_EQ(options.cluster.cores, 4);
   EXPECT_EQ(options.cluster.driver, "libvirt");
   EXPECT_EQ(options.image, "/i");
   EXPECT_EQ(options.memory_mib, 64u);
   EXPECT_EQ(options.frontend_cores, 1u);
+  EXPECT_EQ(options.drain_seconds, 0u);
   EXPECT_EQ(options.grpc, "127.0.0.1:1");
   EXPECT_EQ(options.directory, "/d");
   EXPECT_EQ(options.uri, "u");
@@ -39,7 +40,7 @@ TEST(Options, TakeEachValue) {
 TEST(Options, NameWhatIsWrong) {
   for (const char* argument : {"--ebb-cores=0", "--ebb-cores=65", "--ebb-cores=2x", "--ebb-cores", "--ebb-backends=-1",
                                "--ebb-backends=1024", "--ebb-driver=docker", "--ebb-image=", "--ebb-memory=1",
-                               "--ebb-quiet=1", "--ebb-colour", "--ebb-"}) {
+                               "--ebb-quiet=1", "--ebb-drain=601", "--ebb-colour", "--ebb-"}) {
     const auto options = parse({argument});
     ASSERT_EQ(options.code(), Errc::invalid_argument) << argument;
     EXPECT_THAT(options.error().text(), HasSubstr(argument));

@@ -37,6 +37,17 @@ TEST_F(SqliteDirectory, NeverGivesAnIdTwiceAcrossARestart) {
   EXPECT_EQ(now(directory->find("a name")).value().id, kept);
 }
 
+TEST_F(SqliteDirectory, NumbersCreationsOnAcrossARestart) {
+  std::uint64_t before = 0;
+  {
+    const auto directory = open_sqlite_directory(file_).value();
+    now(directory->create(wanted("a", 1, NodeId{0}))).value();
+    before = now(directory->create(wanted("a", 1, NodeId{0}))).value().created;
+  }
+  const auto directory = open_sqlite_directory(file_).value();
+  EXPECT_GT(now(directory->create(wanted("a", 1, NodeId{0}))).value().created, before);
+}
+
 TEST_F(SqliteDirectory, GivesIdsOutAgainThatWereRemovedBeforeARestart) {
   ObjectId removed;
   {

@@ -1,0 +1,93 @@
+// What is left when ebb_main() has returned ends in the reverse order of its creation, on whatever nodes it is: each object's end
+// is noted at the oldest one, which so ends last and compares. With at least two backends.
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "ebb/application.h"
+#include "ebb/async.h"
+#include "ebb/object.h"
+
+namespace {
+
+using namespace ebb;
+
+struct Recorder {
+  using policy = single_home;
+  std::vector<std::string> notes;
+  std::vector<std::string> expected;
+  ~Recorder() {
+    if (notes == expected) {
+      std::puts("all promises hold");
+    } else {
+      for (const std::string& note : notes) std::printf("noted: %s\n", note.c_str());
+    }
+  }
+  void note(const std::string& what) { notes.push_back(what); }
+  void expect(const std::vector<std::string>& what) { expected = what; }
+  using interface = ebb::interface<"test.Recorder/1", method<"note", &Recorder::note>, method<"expect", &Recorder::expect>>;
+};
+
+void note(const ref<Recorder>& recorder, const std::string& what) {
+  block_on(recorder.call<&Recorder::note>(what)).value();
+}
+
+/// A destructor that waits for another object, as those of one that needs older ones do.
+struct Noted {
+  ref<Recorder> recorder;
+  std::string name;
+  bool lingers = false;
+  ~Noted() {
+    if (!name.empty()) note(recorder, name);
+  }
+  bool is_lingering() const { return lingers; }
+  void tell(ObjectId where, const std::string& what) {
+    recorder = block_on(open<Recorder>(where)).value();
+    name = what;
+  }
+  /// Still under way when ebb_main() ends.
+  task<void> linger() {
+    lingers = true;
+    co_await sleep_for(std::chrono::milliseconds(300));
+    static_cast<void>(co_await recorder.call<&Recorder::note>(name + "'s call"));
+  }
+};
+
+struct Homed : Noted {
+  using policy = single_home;
+  using interface = ebb::interface<"test.Homed/1", method<"tell", &Homed::tell>>;
+};
+struct Shared : Noted {
+  using policy = per_node;
+  using interface = ebb::interface<"test.Shared/1", method<"tell", &Shared::tell>, method<"linger", &Shared::linger>,
+                                   method<"is_lingering", &Shared::is_lingering>>;
+};
+
+}  // namespace
+
+ebb::task<int> ebb_main(ebb::application& app) {
+  const auto nodes = (co_await app.nodes().add(app.options().backends)).value();
+  const auto recorder = (co_await create<Recorder>()).value();
+  const std::vector<NodeId> places{nodes[0], kFrontEndNode, nodes[1], nodes[0], nodes[1], kFrontEndNode};
+  std::vector<std::string> expected;
+  for (std::uint32_t at = 0; at < places.size(); ++at) {
+    const std::string name = "homed " + std::to_string(at);
+    const auto object = (co_await create_at<Homed>(places[at], CoreIndex{0})).value();
+    (co_await object.call<&Homed::tell>(recorder.id(), name)).value();
+    expected.insert(expected.begin(), name);
+  }
+  const auto shared = (co_await create<Shared>()).value();
+  for (const NodeId node : {nodes[0], kFrontEndNode, nodes[1]}) {
+    (co_await shared.on(node).call<&Shared::tell>(recorder.id(), "shared")).value();
+    expected.insert(expected.begin(), "shared");
+  }
+  const auto busy = (co_await create<Shared>()).value();
+  (co_await busy.on(nodes[1]).call<&Shared::tell>(recorder.id(), "busy")).value();
+  (co_await busy.on(nodes[1]).send<&Shared::linger>()).value();
+  for (bool begun = false; !begun;) begun = (co_await busy.on(nodes[1]).call<&Shared::is_lingering>()).value();
+  expected.insert(expected.begin(), {"busy's call", "busy"});
+  (co_await recorder.call<&Recorder::expect>(expected)).value();
+  co_return 0;
+}
