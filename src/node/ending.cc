@@ -172,8 +172,8 @@ task<Ids> NodeService::end_objects(Ids ids, std::uint32_t limit_ms) {
       left.push_back(id);
       continue;
     }
-    // Half, as calls whose tokens are fired get the same time again.
-    const platform::Duration calls_limit = std::min(kCallsLimit, rest / 2);
+    // A quarter, as calls whose tokens are fired get the same time again, and other objects are to have some, too.
+    const platform::Duration calls_limit = std::min(kCallsLimit, rest / 4);
     const Result<void> ended = co_await table.end(id, type, calls_limit);
     if (!ended && ended.code() != Errc::no_such_object) left.push_back(id);
   }
