@@ -1,13 +1,29 @@
-// What the cores of this process have recorded, by kind and name.
+// Runs a test's program; what the cores of this process have recorded, by kind and name.
 #pragma once
+
+#include <gtest/gtest.h>
 
 #include <map>
 #include <string>
 
+#include "ebb/async/runtime.h"
 #include "ebb/async/task.h"
+#include "ebb/object/node_table.h"
 #include "src/observe/observer_service.h"
 
 namespace ebb {
+
+inline task<int> end_all_after(task<int> (*test)()) {
+  const int status = co_await test();
+  co_await NodeTable::instance().clear();
+  co_return status;
+}
+
+/// On two cores; ends what objects it leaves.
+inline void run(task<int> (*test)()) {
+  const auto main = [test] { return end_all_after(test); };
+  EXPECT_EQ(run_cores(2, main), 0);
+}
 
 struct Tree {
   detail::SpanBatch batch;

@@ -45,8 +45,6 @@ struct Plant {
   using interface = ebb::interface<"test.Plant/1", method<"make", &Plant::make>, method<"numbers", &Plant::numbers>>;
 };
 
-void run(task<int> (*test)()) { EXPECT_EQ(run_cores(2, test), 0); }
-
 TEST(TraceOfAKind, LeadsToAHome) {
   run([]() -> task<int> {
     const auto home = (co_await create<Home>()).value();

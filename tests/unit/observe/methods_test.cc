@@ -6,6 +6,7 @@
 #include "ebb/async.h"
 #include "ebb/object.h"
 #include "src/observe/observer_service.h"
+#include "tests/unit/observe/collected.h"
 
 namespace {
 
@@ -43,8 +44,6 @@ task<MethodRecord> counts_of(std::string interface_name, std::string method) {
   }
   co_return MethodRecord();
 }
-
-void run(task<int> (*test)()) { EXPECT_EQ(run_cores(2, test), 0); }
 
 TEST(Methods, CountCallsFromOtherCoresAndOtherNodes) {
   run([]() -> task<int> {

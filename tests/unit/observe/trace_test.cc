@@ -30,8 +30,6 @@ struct Relay {
                                    method<"sleep", &Relay::sleep>>;
 };
 
-void run(task<int> (*test)()) { EXPECT_EQ(run_cores(2, test), 0); }
-
 TEST(Trace, OfNoCallIsRecordedUnlessSomebodyAsks) {
   run([]() -> task<int> {
     const auto relay = (co_await create<Relay>()).value();
