@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "tests/sim/linearizability.h"
+#include "tests/sim/specifications.h"
+
 namespace ebb::sim {
 namespace {
 
@@ -73,6 +76,30 @@ void History::check(bool ordered_epochs) {
       }
       if (latest == nullptr || each.begin > latest->begin) latest = &each;
     }
+  }
+}
+
+void History::check_as_counters(bool ordered_epochs) {
+  std::map<std::uint64_t, std::vector<Attempt<CounterSpecification>>> objects;
+  for (const Operation& each : operations_) {
+    Attempt<CounterSpecification> attempt;
+    attempt.begin = each.begin.count();
+    if (each.moment && each.end) {
+      attempt.output = {each.moment->epoch, each.moment->count};
+      attempt.end = each.end->count();
+    }
+    objects[each.object].push_back(attempt);
+  }
+  for (const auto& [object, attempts] : objects) {
+    CounterSpecification counter;
+    counter.ordered = ordered_epochs;
+    for (const auto& each : attempts) {
+      if (each.output) counter.lives.insert(each.output->life);
+    }
+    const Verdict verdict = check_linearizable(counter, attempts);
+    if (verdict == Verdict::linearizable) continue;
+    complain("object " + std::to_string(object) + ": no counter could have given the answers of its " + std::to_string(attempts.size()) +
+             " operations" + (verdict == Verdict::undecided ? ", as far as the search went (undecided)" : ""));
   }
 }
 

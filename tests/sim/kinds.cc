@@ -230,8 +230,10 @@ Outcome run_kinds(const Settings& settings) {
   outcome.trace = world.trace();
   outcome.steps = world.steps();
   run.ledger.homes.check(true);
+  run.ledger.homes.check_as_counters(true);
   run.ledger.boards.check(false);
   run.ledger.shelves.check(false);
+  run.ledger.shelves.check_as_counters(false);
   for (History* history : {&run.ledger.homes, &run.ledger.boards, &run.ledger.shelves}) {
     outcome.operations += history->operations().size();
     outcome.successes += history->successes();

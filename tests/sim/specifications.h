@@ -1,0 +1,102 @@
+// What objects of the kinds that simulations use may answer, if they did one thing at a time.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+namespace ebb::sim {
+
+/// A value that is written and read. A write's answer is the value it wrote.
+struct RegisterSpecification {
+  struct Input {
+    bool write = false;
+    std::uint64_t value = 0;  ///< of a write
+    friend bool operator==(const Input&, const Input&) = default;
+  };
+  using Output = std::uint64_t;
+  using State = std::uint64_t;
+  State initial() const { return 0; }
+  std::vector<State> after(const State& state, const Input& input, const std::optional<Output>& output) const {
+    const State next = input.write ? input.value : state;
+    if (output && *output != next) return {};
+    return {next};
+  }
+};
+
+/// A counter that may lose its state and then begins another life at 0. Every operation adds 1 and tells which life and what
+/// count came of it. A life that is over does not come back.
+struct CounterSpecification {
+  struct Input {
+    friend bool operator==(const Input&, const Input&) = default;
+  };
+  struct Output {
+    std::uint64_t life = 0;
+    std::uint64_t count = 0;
+    friend auto operator<=>(const Output&, const Output&) = default;
+  };
+  using State = Output;
+  /// All lives that an answer tells of; one that none tells of makes no difference to the rest.
+  std::set<std::uint64_t> lives;
+  /// Lives are numbered in the order in which they are lived.
+  bool ordered = false;
+
+  State initial() const { return {}; }
+  std::vector<State> after(const State& state, const Input&, const std::optional<Output>& output) const {
+    std::vector<State> all;
+    const auto add = [&](State next) {
+      if (!output || *output == next) all.push_back(next);
+    };
+    if (state.count > 0) add({state.life, state.count + 1});
+    for (const std::uint64_t life : lives) {
+      if (state.count > 0 && (ordered ? life <= state.life : life == state.life)) continue;
+      add({life, 1});
+    }
+    return all;
+  }
+};
+
+/// A directory's record of one object: made once, found, given another home by compare-and-set of its epoch, removed.
+struct RecordSpecification {
+  enum class Action : std::uint8_t { create, find, re_home, remove };
+  struct Input {
+    Action action = Action::find;
+    std::uint64_t expected = 0;  ///< re_home: the epoch that is to be followed by the next
+    std::uint32_t node = 0;      ///< create, re_home: the home
+    friend bool operator==(const Input&, const Input&) = default;
+  };
+  /// The record; epoch 0: there is none.
+  struct State {
+    std::uint64_t epoch = 0;
+    std::uint32_t node = 0;
+    friend auto operator<=>(const State&, const State&) = default;
+  };
+  /// What the record is when the operation is over, and whether that was the operation's doing.
+  struct Output {
+    State record;
+    bool changed = false;
+    friend auto operator<=>(const Output&, const Output&) = default;
+  };
+  State initial() const { return {}; }
+  std::vector<State> after(const State& state, const Input& input, const std::optional<Output>& output) const {
+    Output result{state, false};
+    switch (input.action) {
+      case Action::create:
+        if (state.epoch == 0) result = {{1, input.node}, true};
+        break;
+      case Action::find: break;
+      case Action::re_home:
+        if (state.epoch != 0 && state.epoch == input.expected) result = {{state.epoch + 1, input.node}, true};
+        break;
+      case Action::remove:
+        if (state.epoch != 0) result = {{}, true};
+        break;
+    }
+    if (output && *output != result) return {};
+    return {result.record};
+  }
+};
+
+}  // namespace ebb::sim
