@@ -47,6 +47,9 @@ MUTATIONS = {
     "a_lost_node_takes_those_below_along": (
         "src/object/collective.cc",
         [("std::vector<Answer> parts = co_await ask_all(request, below, options);", "std::vector<Answer> parts;")]),
+    "moving_partitions_go_on_answering": (
+        "src/object/partition.cc",
+        [("return found == mine.held.end() || found->second->frozen ? nullptr", "return found == mine.held.end() ? nullptr")]),
     "leases_of_the_lost_are_forgotten": (
         "src/object/replica.cc",
         [("if (fence.leases_end > platform::Duration::zero())", "if (fence.leases_end < platform::Duration::zero())")]),
