@@ -118,6 +118,13 @@ Error no_cluster(NodeId node) {
 
 }  // namespace
 
+Error with_method(Error error, NodeId node, const MethodLabel& method) {
+  if (error.code() != Errc::no_such_method) return error;
+  return Error(Errc::no_such_method, "node " + std::to_string(to_number(node)) + "'s " + std::string(method.interface_name) +
+                                         " has no method \"" + std::string(method.name) +
+                                         "\" that takes and gives what the caller's does: the programs were built from different headers");
+}
+
 task<bool> pause_before_retry(int attempt, platform::Instant deadline) {
   // Callers that were turned away together do not come back together.
   std::array<std::byte, 1> random{};

@@ -110,6 +110,9 @@ task<Result<Bytes>> call_elsewhere(RemoteCall call, Bytes arguments);
 /// One that is not answered; see Messenger::send.
 task<Result<void>> send_elsewhere(RemoteCall call, Bytes arguments);
 
+/// `error` of a call to `node`; the node could not say which method it does not have, the caller can.
+Error with_method(Error error, NodeId node, const MethodLabel& method);
+
 /// A pause that grows with each attempt, from 1 to 64 ms and a little at random, until `deadline`; false if that has come.
 task<bool> pause_before_retry(int attempt, platform::Instant deadline);
 

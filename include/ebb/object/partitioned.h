@@ -177,7 +177,7 @@ class partition_target {
     if constexpr (std::tuple_size_v<Stored> != 0) wire::Codec<Stored>::write(writer, arguments);
     detail::RemoteCall call{owner.node, owner.core, id, T::interface::template method_id<Member>(), left, {}, trace};
     auto answer = co_await detail::call_elsewhere(std::move(call), std::move(writer).take());
-    if (!answer) co_return std::move(answer).error();
+    if (!answer) co_return detail::with_method(std::move(answer).error(), owner.node, detail::kMethodLabel<T, Member>);
     if constexpr (std::is_void_v<R>) {
       if (answer->empty()) co_return Result<void>();
     } else {

@@ -345,7 +345,7 @@ class node_target {
         if (again && !joined.token().is_cancelled()) continue;
       }
       span.end(detail::SpanKind::client, detail::kMethodLabel<T, Member>, self.id_, self.node_, answer.code());
-      if (!answer) co_return std::move(answer).error();
+      if (!answer) co_return detail::with_method(std::move(answer).error(), self.node_, detail::kMethodLabel<T, Member>);
       if constexpr (std::is_void_v<R>) {
         if (answer->empty()) co_return Result<void>();
       } else {
