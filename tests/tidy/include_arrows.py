@@ -48,6 +48,7 @@ EXEMPT = ("include/ebb/platform/hosted.h", "src/hosted")  # Linux and Asio, on p
 SYSTEM_HEADERS = {
     "cxxabi.h": "",            # exceptions across contexts, names of types
     "boost/pfr.hpp": "include/ebb/wire",
+    "google/protobuf/message_lite.h": "include/ebb/wire",  # by who includes ebb/wire/protobuf.h only
     "boost/context/detail/fcontext.hpp": "src/async",
     "sodium.h": "src/messenger",
     "xmmintrin.h": "src/async",
@@ -64,7 +65,7 @@ SYSTEM_HEADERS = {
 }
 # Heavy dependencies are seen by their own folder only.
 ADAPTERS = {
-    r"(grpc|grpcpp|google)/": ("frontend/service", "frontend/otlp", "frontend/cli"),
+    r"(grpc|grpcpp|google)/": ("frontend/service", "frontend/otlp", "frontend/cli", "include/ebb/wire/protobuf.h"),
     r"libvirt/": ("frontend/nodes/libvirt",),
     r"sqlite3\.h": ("frontend/directory/embedded",),
     r"boost/asio": ("src/hosted",),
