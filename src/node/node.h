@@ -59,6 +59,8 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   task<Result<void>> send(RemoteCall call, Bytes arguments) override;
   task<Result<void>> end_elsewhere(ObjectId object, std::uint64_t interface_id) override;
   task<Result<Fence>> fence() override;
+  /// Until it has ended there, or `node` is surely no member any more in the list of `version`.
+  task<Result<void>> end_on(NodeId node, ObjectId object, std::uint64_t interface_id, std::uint64_t version);
   task<Result<std::uint32_t>> swap_elsewhere(ObjectId object, std::uint64_t interface_id,
                                              std::uint64_t implementation) override;
 

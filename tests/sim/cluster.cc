@@ -32,7 +32,13 @@ void Cluster::on_lost(NodeId member, const Error& reason) {
 }
 
 task<int> Cluster::run_front_end(Cluster* self) {
-  NodeTable::instance().set_directory(make_memory_directory());
+  if (self->ids) {
+    NodeTable::instance().set_directory(
+        make_memory_directory(kFirstDynamicObject.index() + self->ids->count, {.grace = self->ids->grace}));
+    NodeTable::instance().set_forget_after(self->ids->forget);
+  } else {
+    NodeTable::instance().set_directory(make_memory_directory());
+  }
   const NodeOptions options{kFrontEndNode, self->key_, {address_of(kFrontEndNumber), kPort}, self};
   auto started = co_await Node::start(options);
   const std::unique_ptr<Node> node = std::move(started).value();
@@ -46,6 +52,7 @@ task<int> Cluster::run_front_end(Cluster* self) {
 
 task<int> Cluster::run_backend(Cluster* self, std::uint32_t number) {
   NodeTable::instance().set_directory(make_remote_directory());
+  if (self->ids) NodeTable::instance().set_forget_after(self->ids->forget);
   while (!self->front_end_up) co_await sleep_for(kLook);
   const NodeOptions options{id_of(number), self->key_, {address_of(number), 0}, nullptr};
   auto started = co_await Node::start(options);

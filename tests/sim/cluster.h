@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <memory>
 #include <set>
 #include <string>
@@ -30,6 +31,14 @@ class Cluster final : private MembershipAuthority {
   /// Backends by their simulated node's number.
   std::set<std::uint32_t> backends;
   std::map<NodeId, std::string> lost;  // members that the front end has declared gone
+
+  /// How many ids there are, and when they are used again.
+  struct Ids {
+    std::uint32_t count;
+    platform::Duration grace;
+    platform::Duration forget;  // NodeTable::set_forget_after
+  };
+  std::optional<Ids> ids;  // nullopt: as ever
 
   /// A front end that learns of ends as from a driver: true for those that the world has crashed.
   bool drivers_report_ends = false;

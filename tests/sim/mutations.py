@@ -40,6 +40,13 @@ MUTATIONS = {
     "lease_counts_from_the_answer": (
         "src/node/node.cc",
         [("if (heard) extend_lease(sent);", "if (heard) extend_lease(platform::Clock::now() + std::chrono::seconds(2));")]),
+    "an_end_needs_no_answer": (
+        "src/node/node.cc",
+        [("if (ended || (ended.code() != Errc::node_gone && ended.code() != Errc::unavailable)) co_return ended;",
+          "if (ended.code() == Errc::node_gone) ended = Result<void>();\n    co_return ended;")]),
+    "ids_have_no_grace": (
+        "src/object/memory_directory.cc",
+        [("quarantine_(reuse) {}", "quarantine_(IdReuse{.grace = {}, .clock = reuse.clock}) {}")]),
     "parts_are_carried_out_again": (
         "src/object/collective_service.cc",
         [("if (const auto found = parts_.find(key); found != parts_.end()) {", "if (const auto found = parts_.end(); found != parts_.end()) {"),
@@ -56,7 +63,7 @@ MUTATIONS = {
 }
 
 # Those that another scenario than "kinds" finds.
-SCENARIOS = {"parts_are_carried_out_again": "everywhere", "a_lost_node_takes_those_below_along": "everywhere"}
+SCENARIOS = {"ids_have_no_grace": "life", "an_end_needs_no_answer": "life", "parts_are_carried_out_again": "everywhere", "a_lost_node_takes_those_below_along": "everywhere"}
 
 
 def mutated(name, tree):

@@ -48,6 +48,8 @@ class Nemesis {
 Outcome run_kinds(const Settings& settings);
 /// Calls of every representative.
 Outcome run_everywhere(const Settings& settings);
+/// Creation, migration, orderly leaving, destruction, and ids that are given out again.
+Outcome run_life(const Settings& settings);
 /// What a reduction costs.
 Outcome run_scale(const Settings& settings);
 
@@ -55,6 +57,6 @@ struct Scenario {
   std::string_view name;
   Outcome (*run)(const Settings& settings);
 };
-inline constexpr Scenario kScenarios[] = {{"kinds", &run_kinds}, {"everywhere", &run_everywhere}, {"scale", &run_scale}};
+inline constexpr Scenario kScenarios[] = {{"kinds", &run_kinds}, {"everywhere", &run_everywhere}, {"life", &run_life}, {"scale", &run_scale}};
 
 }  // namespace ebb::sim

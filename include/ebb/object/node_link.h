@@ -76,7 +76,8 @@ class NodeLink {
   virtual task<Result<void>> send(RemoteCall call, Bytes arguments) = 0;
   /// Waits for the front end. Its errors are those of a call.
   virtual task<Result<Fence>> fence() = 0;
-  /// Ends an object's parts on all other nodes; the first error, but a node that is gone is none.
+  /// Ends an object's parts on all other nodes: on the members that the front end knows, and, where the object has one place,
+  /// after the leases of those that were declared gone. The first error; a member that is lost meanwhile is none.
   virtual task<Result<void>> end_elsewhere(ObjectId object, std::uint64_t interface_id) = 0;
   /// NodeTable::swap on all other nodes; how many representatives were replaced, or the first error.
   virtual task<Result<std::uint32_t>> swap_elsewhere(ObjectId object, std::uint64_t interface_id,
