@@ -36,7 +36,7 @@ namespace {
 
 constexpr std::size_t kPageBytes = 4096;
 #if defined(EBB_ADDRESS_SANITIZER) || defined(EBB_THREAD_SANITIZER)
-constexpr std::size_t kStackBytes = 512 * 1024;  // instrumented frames are several times larger
+constexpr std::size_t kStackBytes = 4096 * 1024;  // instrumented frames are several times larger, and there are no tail calls
 #else
 constexpr std::size_t kStackBytes = 128 * 1024;
 #endif

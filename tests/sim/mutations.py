@@ -41,7 +41,7 @@ MUTATIONS = {
         "src/node/node.cc",
         [("if (heard) extend_lease(sent);", "if (heard) extend_lease(platform::Clock::now() + std::chrono::seconds(2));")]),
     "an_end_needs_no_answer": (
-        "src/node/node.cc",
+        "src/node/elsewhere.cc",
         [("if (ended || (ended.code() != Errc::node_gone && ended.code() != Errc::unavailable)) co_return ended;",
           "if (ended.code() == Errc::node_gone) ended = Result<void>();\n    co_return ended;")]),
     "ids_have_no_grace": (

@@ -1,0 +1,80 @@
+// What a node has all others do: end an object, replace its implementation; and whom that must reach.
+
+// gcc 12 takes a vector inside a coroutine's frame for something that was never allocated. Before the headers, since it is
+// in one of them that it says so.
+#pragma GCC diagnostic ignored "-Wfree-nonheap-object"
+
+#include <utility>
+#include <vector>
+
+#include "ebb/async/sleep.h"
+#include "ebb/async/when_all.h"
+#include "ebb/object/lease.h"
+#include "ebb/object/type.h"
+#include "src/node/node.h"
+#include "src/node/system_objects.h"
+
+namespace ebb::detail {
+namespace {
+
+// The front end's word is worth waiting for as long as a lease may run anyway.
+constexpr platform::Duration kFenceTimeout = kLease;
+
+task<Result<void>> outlast(platform::Duration leases) {
+  co_await sleep_for(leases);
+  co_return Result<void>();
+}
+
+}  // namespace
+
+task<Result<void>> ClusterNode::end_on(NodeId node, ObjectId object, std::uint64_t interface_id, std::uint64_t version) {
+  const platform::Instant give_up = platform::Clock::now() + kDefaultTimeout;
+  for (int attempt = 0;; ++attempt) {
+    Result<void> ended = co_await kNodeService.on(node).call<&NodeService::end_object>(object, interface_id);
+    if (ended || (ended.code() != Errc::node_gone && ended.code() != Errc::unavailable)) co_return ended;
+    // A connection may be lost and its node live: then it still has the object.
+    if (!is_member(node) && view_version() >= version) co_return co_await outlast(kLeaseEnds);
+    const bool again = co_await pause_before_retry(attempt, give_up);
+    if (!again) co_return ended;
+  }
+}
+
+task<Result<void>> ClusterNode::end_elsewhere(ObjectId object, std::uint64_t interface_id) {
+  const auto fence = co_await this->fence();
+  if (!fence) co_return fence.error();
+  std::vector<task<Result<void>>> works;
+  for (const NodeId node : fence->others) works.push_back(end_on(node, object, interface_id, fence->version));
+  // One that was declared gone a moment ago may still answer for an object that has its one place there.
+  const TypeDescriptor* type = TypeRegistration::find(interface_id);
+  const bool waits = type == nullptr || type->exclusive;
+  if (waits && fence->leases_end > platform::Duration::zero()) works.push_back(outlast(fence->leases_end));
+  for (Result<void>& ended : co_await when_all(std::move(works))) {
+    if (!ended) co_return std::move(ended);
+  }
+  co_return Result<void>();
+}
+
+task<Result<Fence>> ClusterNode::fence() {
+  auto fence = co_await kCluster.on(kFrontEndNode).within(kFenceTimeout).call<&ClusterService::fence>();
+  if (!fence) co_return fence;
+  std::erase(fence->others, options_.self);
+  // Measured by another clock, which may be slower than this one.
+  fence->leases_end += fence->leases_end / kClockDriftPart;
+  co_return fence;
+}
+
+task<Result<std::uint32_t>> ClusterNode::swap_elsewhere(ObjectId object, std::uint64_t interface_id,
+                                                        std::uint64_t implementation) {
+  std::vector<task<Result<std::uint32_t>>> calls;
+  for (const NodeId node : others()) {
+    calls.push_back(kNodeService.on(node).call<&NodeService::swap_object>(object, interface_id, implementation));
+  }
+  std::uint32_t replaced = 0;
+  for (const Result<std::uint32_t>& swapped : co_await when_all(std::move(calls))) {
+    if (!swapped && swapped.code() != Errc::node_gone) co_return swapped.error();
+    if (swapped) replaced += *swapped;
+  }
+  co_return replaced;
+}
+
+}  // namespace ebb::detail
