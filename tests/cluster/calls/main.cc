@@ -11,19 +11,12 @@
 #include <cstdio>
 #include <vector>
 
+#include "tests/cluster/check.h"
+
 namespace {
 
 using namespace ebb;
 using namespace std::chrono_literals;
-
-int broken = 0;
-
-void check(bool promise, const char* text, int line) {
-  if (promise) return;
-  ++broken;
-  std::fprintf(stderr, "line %d: %s does not hold\n", line, text);
-}
-#define CHECK(promise) check(promise, #promise, __LINE__)
 
 struct Counts {
   std::uint32_t begun = 0;
@@ -80,7 +73,7 @@ task<void> reach(node_target<Worker> worker, std::uint32_t Counts::*what, std::u
     co_await sleep_for(5ms);
   }
   std::fprintf(stderr, "%u instead of %u\n", last, value);
-  check(false, "a count that was expected", line);
+  test::check(false, "a count that was expected", line);
 }
 
 task<void> expect_code(node_target<Worker> worker, Errc code) {
@@ -155,6 +148,5 @@ task<int> ebb_main(application& app) {
   co_await check_one_way(worker.on(this_node(), CoreIndex{0}));
   const auto opener = (co_await create<Opener>()).value();
   co_await check_overload(worker.on(nodes.back().id, CoreIndex{1}), opener.on(nodes.back().id));
-  std::printf(broken == 0 ? "all promises hold\n" : "%d promises are broken\n", broken);
-  co_return broken == 0 ? 0 : 1;
+  co_return ebb::test::conclude();
 }

@@ -12,20 +12,12 @@
 #include "ebb/application.h"
 #include "ebb/async.h"
 #include "ebb/object.h"
+#include "tests/cluster/check.h"
 
 namespace {
 
 using namespace ebb;
 using namespace std::chrono_literals;
-
-int broken = 0;
-
-void check(bool promise, const char* text, int line) {
-  if (promise) return;
-  ++broken;
-  std::fprintf(stderr, "line %d: %s does not hold\n", line, text);
-}
-#define CHECK(promise) check(promise, #promise, __LINE__)
 
 struct Tally {
   std::int64_t value = 0;
@@ -120,6 +112,5 @@ task<int> ebb_main(application& app) {
   const auto asker = (co_await create<Asker>()).value();
   CHECK((co_await asker.on(backends[1]).call<&Asker::ask>(tally)).value() == backends.size() + 1);
   co_await check_loss(tally, backends);
-  std::printf(broken == 0 ? "all promises hold\n" : "%d promises are broken\n", broken);
-  co_return broken == 0 ? 0 : 1;
+  co_return ebb::test::conclude();
 }

@@ -7,19 +7,11 @@
 #include "ebb/application.h"
 #include "ebb/async.h"
 #include "ebb/object.h"
+#include "tests/cluster/check.h"
 
 namespace {
 
 using namespace ebb;
-
-int broken = 0;
-
-void check(bool promise, const char* text, int line) {
-  if (promise) return;
-  ++broken;
-  std::fprintf(stderr, "line %d: %s does not hold\n", line, text);
-}
-#define CHECK(promise) check(promise, #promise, __LINE__)
 
 struct Ledger {
   std::int64_t sum = 0;
@@ -83,6 +75,5 @@ task<int> ebb_main(application& app) {
   CHECK(names(refused.error(), Errc::interface_mismatch, clock, "same build"));
   // Nothing of it has harmed what both have.
   CHECK((co_await there.call<&Ledger::total>()).value() == 42);
-  std::printf(broken == 0 ? "all promises hold\n" : "%d promises are broken\n", broken);
-  co_return broken == 0 ? 0 : 1;
+  co_return ebb::test::conclude();
 }

@@ -10,20 +10,12 @@
 #include "ebb/application.h"
 #include "ebb/async.h"
 #include "ebb/object.h"
+#include "tests/cluster/check.h"
 
 namespace {
 
 using namespace ebb;
 using namespace std::chrono_literals;
-
-int broken = 0;
-
-void check(bool promise, const char* text, int line) {
-  if (promise) return;
-  ++broken;
-  std::fprintf(stderr, "line %d: %s does not hold\n", line, text);
-}
-#define CHECK(promise) check(promise, #promise, __LINE__)
 
 struct Place {
   NodeId node = kNoNode;
@@ -332,6 +324,5 @@ task<int> ebb_main(application& app) {
   co_await check_busy_front_end(agent, nodes);
   co_await check_partitions(&app, agent);
   co_await check_loss(agent, nodes);
-  std::printf(broken == 0 ? "all promises hold\n" : "%d promises are broken\n", broken);
-  co_return broken == 0 ? 0 : 1;
+  co_return ebb::test::conclude();
 }

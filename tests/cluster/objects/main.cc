@@ -7,26 +7,18 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <cstdio>
 #include <map>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "tests/cluster/check.h"
+
 namespace {
 
 using namespace ebb;
 using namespace std::chrono_literals;
-
-int broken = 0;
-
-void check(bool promise, const char* text, int line) {
-  if (promise) return;
-  ++broken;
-  std::fprintf(stderr, "line %d: %s does not hold\n", line, text);
-}
-#define CHECK(promise) check(promise, #promise, __LINE__)
 
 struct Place {
   NodeId node = kNoNode;
@@ -171,6 +163,5 @@ task<int> ebb_main(application& app) {
   const auto rest = co_await probe.reduce<&Probe::place>(std::vector<Place>(), collected);
   CHECK(rest && rest->size() == cores - nodes.front().cores);
   CHECK((co_await destroy(probe)).has_value());
-  std::printf(broken == 0 ? "all promises hold\n" : "%d promises are broken\n", broken);
-  co_return broken == 0 ? 0 : 1;
+  co_return ebb::test::conclude();
 }

@@ -7,19 +7,11 @@
 #include "ebb/application.h"
 #include "ebb/async.h"
 #include "ebb/object.h"
+#include "tests/cluster/check.h"
 
 namespace {
 
 using namespace ebb;
-
-int broken = 0;
-
-void check(bool promise, const char* text, int line) {
-  if (promise) return;
-  ++broken;
-  std::fprintf(stderr, "line %d: %s does not hold\n", line, text);
-}
-#define CHECK(promise) check(promise, #promise, __LINE__)
 
 constexpr std::uint32_t kWords = 3'000'000;  // 12 MB: three messages would not do
 
@@ -98,6 +90,5 @@ task<int> ebb_main(application& app) {
   co_await check_home(nodes[0], nodes[1]);
   co_await check_replicas();
   co_await check_partition(&app);
-  std::printf(broken == 0 ? "all promises hold\n" : "%d promises are broken\n", broken);
-  co_return broken == 0 ? 0 : 1;
+  co_return ebb::test::conclude();
 }

@@ -5,24 +5,16 @@
 
 #include <chrono>
 #include <cstdint>
-#include <cstdio>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "tests/cluster/check.h"
 
 namespace {
 
 using namespace ebb;
 using namespace std::chrono_literals;
-
-int broken = 0;
-
-void check(bool promise, const char* text, int line) {
-  if (promise) return;
-  ++broken;
-  std::fprintf(stderr, "line %d: %s does not hold\n", line, text);
-}
-#define CHECK(promise) check(promise, #promise, __LINE__)
 
 struct Progress {
   std::int64_t made = 0;
@@ -77,7 +69,7 @@ task<void> reach_ended(node_target<Source> source, std::int64_t value, int line)
     if (now && now->ended == value) co_return;
     co_await sleep_for(5ms);
   }
-  check(false, "a generator has ended", line);
+  test::check(false, "a generator has ended", line);
 }
 
 task<void> check_result(node_target<Source> source) {
@@ -149,6 +141,5 @@ task<int> ebb_main(application& app) {
   co_await check_argument(first, last);
   co_await check_pipeline(first);
   co_await check_lost(&app, last, nodes.back().id);
-  std::printf(broken == 0 ? "all promises hold\n" : "%d promises are broken\n", broken);
-  co_return broken == 0 ? 0 : 1;
+  co_return ebb::test::conclude();
 }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "src/observe/observer_service.h"
+#include "tests/cluster/check.h"
 
 namespace {
 
@@ -23,15 +24,6 @@ using detail::kObserver;
 using detail::ObserverService;
 using detail::SpanKind;
 using detail::SpanRecord;
-
-int broken = 0;
-
-void check(bool promise, const char* text, int line) {
-  if (promise) return;
-  ++broken;
-  std::fprintf(stderr, "line %d: %s does not hold\n", line, text);
-}
-#define CHECK(promise) check(promise, #promise, __LINE__)
 
 struct Relay {
   void touch() {}
@@ -149,6 +141,5 @@ task<int> ebb_main(application& app) {
   CHECK(whole);
   co_await check_sampling(relay, nodes.at(nodes.size() - 2));
   co_await check_methods(nodes.at(nodes.size() - 2));
-  std::puts(broken == 0 ? "all promises hold" : "promises are broken");
-  co_return broken == 0 ? 0 : 1;
+  co_return ebb::test::conclude();
 }
