@@ -16,9 +16,15 @@ using detail::kObserver;
 using detail::ObserverService;
 
 constexpr platform::Duration kAnswerLimit = std::chrono::seconds(10);
+constexpr platform::Duration kLook = std::chrono::seconds(1);
+constexpr platform::Duration kNodeLimit = std::chrono::seconds(2);
+// Batches that one node is asked for in a row.
+constexpr int kMostBatches = 16;
 
 std::int64_t clock_ns() { return std::chrono::nanoseconds(platform::Clock::now().time_since_epoch()).count(); }
 std::int64_t unix_ns() { return std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+task<Result<std::int64_t>> clock_of(NodeId node) { return kObserver.on(node).within(kNodeLimit).call<&ObserverService::clock>(); }
 
 std::vector<NodeId> members() {
   std::vector<NodeId> nodes;
@@ -34,9 +40,15 @@ service::SpanInfo::Kind kind_of(detail::SpanKind kind) {
   }
 }
 
+/// Whether a node that is not broken tells this.
+bool sound(const detail::SpanRecord& record, const detail::SpanBatch& batch) {
+  const auto is_time = [](std::int64_t ns) { return ns >= 0 && ns <= NodeClocks::kMostNs; };
+  return record.name < batch.names.size() && is_time(record.start_ns) && is_time(record.duration_ns);
+}
+
 }  // namespace
 
-Collector::Collector(SpanSink* sink, std::uint32_t per_million) : sink_(sink), per_million_(per_million) {}
+Collector::Collector(SpanSink* sink, std::uint32_t per_million) : sink_(sink), per_million_(per_million), clocks_(clock_of, clock_ns) {}
 
 void Collector::start() { scope_.spawn(look_again()); }
 
@@ -59,31 +71,41 @@ task<void> Collector::set_rate(NodeId node) {
 
 task<void> Collector::gather() {
   const Semaphore::Permit permit = co_await gathering_.acquire();
+  const std::vector<NodeId> nodes = members();
+  clocks_.keep({nodes.begin(), nodes.end()});
+  note_time_of_day();
   std::vector<task<void>> works;
-  for (const NodeId node : members()) works.push_back(gather_from(node));
+  for (const NodeId node : nodes) works.push_back(gather_from(node));
   co_await when_all(std::move(works));
 }
 
-task<void> Collector::gather_from(NodeId node) {
-  for (int batches = 0; batches < kMostBatches; ++batches) {
+void Collector::note_time_of_day() {
+  for (std::size_t reading = 0; reading < ClockEstimate::kKept; ++reading) {
     const std::int64_t asked = clock_ns();
+    const std::int64_t told = unix_ns();
+    time_of_day_.add(asked, clock_ns(), told);
+  }
+}
+
+task<void> Collector::gather_from(NodeId node) {
+  const bool clock_known = co_await clocks_.look(node);
+  if (!clock_known) co_return;
+  for (int batches = 0; batches < kMostBatches; ++batches) {
     const auto batch = co_await kObserver.on(node).within(kNodeLimit).call<&ObserverService::spans>(ObserverService::kSpanBatch);
     if (!batch) co_return;
-    // The node answered somewhere in between: half a round trip is what its clock may be off afterwards.
-    const std::int64_t middle = asked + (clock_ns() - asked) / 2;
-    take(node, *batch, middle - batch->now_ns);
+    take(node, *batch);
     if (!batch->more) co_return;
   }
 }
 
-void Collector::take(NodeId node, const detail::SpanBatch& batch, std::int64_t offset_ns) {
+void Collector::take(NodeId node, const detail::SpanBatch& batch) {
   std::uint64_t& known = dropped_[node];
   if (batch.dropped > known) store_.note_dropped(batch.dropped - known);
   known = batch.dropped;
-  const std::int64_t to_unix = unix_ns() - clock_ns() + offset_ns;
+  const std::int64_t to_unix = clocks_.offset_ns(node) - time_of_day_.offset(clock_ns());
   std::vector<service::SpanInfo> spans;
   for (const detail::SpanRecord& record : batch.spans) {
-    if (record.name >= batch.names.size()) continue;  // a node that is broken
+    if (!sound(record, batch)) continue;
     service::SpanInfo span{{record.trace_high, record.trace_low}, record.span, record.parent, batch.names[record.name],
                            kind_of(record.kind), node, record.core, record.object, record.peer, record.start_ns + to_unix,
                            record.duration_ns, record.status};

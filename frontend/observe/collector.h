@@ -13,6 +13,8 @@
 #include "ebb/async/task.h"
 #include "frontend/cluster/core_asker.h"
 #include "frontend/cluster/one_shot.h"
+#include "frontend/observe/clock_estimate.h"
+#include "frontend/observe/node_clocks.h"
 #include "frontend/observe/span_sink.h"
 #include "frontend/observe/trace_store.h"
 #include "frontend/service/observation.h"
@@ -32,7 +34,7 @@ class Collector final : public service::ObserveControl {
   Result<service::MethodList> methods() override;
   Result<void> sample(std::uint32_t per_million) override;
 
-  /// Begins to look every kLook, while there is a reason to: an exporter, or a rate of sampling.
+  /// Begins to look each second, while there is a reason to: an exporter, or a rate of sampling.
   void start();
   /// Gathers once more what there is; nothing is gathered after it.
   task<void> finish();
@@ -42,15 +44,11 @@ class Collector final : public service::ObserveControl {
   task<void> join() { return asker_.join(); }
 
  private:
-  static constexpr platform::Duration kLook = std::chrono::seconds(1);
-  static constexpr platform::Duration kNodeLimit = std::chrono::seconds(2);
-  /// Batches that one node is asked for in a row.
-  static constexpr int kMostBatches = 16;
-
   task<void> look_again();
   task<void> gather();
   task<void> gather_from(NodeId node);
-  void take(NodeId node, const detail::SpanBatch& batch, std::int64_t offset_ns);
+  void note_time_of_day();
+  void take(NodeId node, const detail::SpanBatch& batch);
   task<void> set_rate(NodeId node);
   task<void> answer_traces(cluster::Answer<service::TraceList> answer, std::uint32_t limit);
   task<void> answer_trace(cluster::Answer<std::vector<service::SpanInfo>> answer, std::string id);
@@ -60,6 +58,8 @@ class Collector final : public service::ObserveControl {
   SpanSink* const sink_;
   std::uint32_t per_million_;
   TraceStore store_;
+  NodeClocks clocks_;
+  ClockEstimate time_of_day_;                 // against our clock
   std::map<NodeId, std::uint64_t> dropped_;   // as each member has told
   std::map<NodeId, std::uint32_t> rates_;     // that each member has been given
   Semaphore gathering_{1};                    // one at a time: each span is taken once

@@ -89,9 +89,10 @@ task<Result<SpanBatch>> ObserverService::spans(std::uint32_t limit) {
                              span.object, names.number_of(span), CoreIndex(core), span.peer, span.kind, span.status});
     }
   }
-  batch.now_ns = platform::Clock::now().time_since_epoch().count();
   co_return batch;
 }
+
+std::int64_t ObserverService::clock() { return platform::Clock::now().time_since_epoch().count(); }
 
 task<Result<std::vector<MethodRecord>>> ObserverService::methods() {
   Totals totals;

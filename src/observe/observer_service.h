@@ -33,7 +33,6 @@ struct SpanRecord {
 
 /// Spans that have ended, in no order; each is given out once.
 struct SpanBatch {
-  std::int64_t now_ns = 0;       ///< the node's clock when it answered, for the reader's correction of clocks
   std::uint64_t dropped = 0;     ///< since the node's start: overwritten before anybody asked
   bool more = false;             ///< ask again
   std::vector<std::string> names;  ///< "demo.Counter/1.add"
@@ -56,13 +55,17 @@ struct MethodRecord {
 struct ObserverService {
   /// Takes at most `limit` ended spans (and never more than kSpanBatch) off the node's cores.
   task<Result<SpanBatch>> spans(std::uint32_t limit);
+  /// What this node's platform::Clock shows, nanoseconds: for the reader's correction of clocks. Asks no other core, so that the
+  /// answer's way is as long as the question's.
+  std::int64_t clock();
   /// The methods that any core of this node has carried out; all cores together.
   task<Result<std::vector<MethodRecord>>> methods();
   /// From now on this node starts a trace with so many of a million calls that leave a core and belong to none.
   task<Result<void>> sample(std::uint32_t per_million);
   static constexpr std::uint32_t kSpanBatch = 4096;
   using interface = ebb::interface<"ebb.Observer/1", method<"spans", &ObserverService::spans>,
-                                   method<"methods", &ObserverService::methods>, method<"sample", &ObserverService::sample>>;
+                                   method<"clock", &ObserverService::clock>, method<"methods", &ObserverService::methods>,
+                                   method<"sample", &ObserverService::sample>>;
 };
 
 inline constexpr auto kObserver = ref<ObserverService>::unchecked(ObjectId(7));

@@ -50,9 +50,11 @@ task<Spans> collect(std::vector<NodeId> nodes, TraceContext trace) {
       auto answer = co_await kObserver.on(node).call<&ObserverService::spans>(ObserverService::kSpanBatch);
       CHECK(answer.has_value());
       if (!answer) co_return spans;
+      const auto now = co_await kObserver.on(node).call<&ObserverService::clock>();
+      CHECK(now.has_value());
       for (const SpanRecord& each : answer->spans) {
         if (each.trace_high != trace.trace_high || each.trace_low != trace.trace_low) continue;
-        CHECK(each.start_ns + each.duration_ns <= answer->now_ns);
+        CHECK(each.start_ns + each.duration_ns <= now.value());
         spans[{each.kind, answer->names.at(each.name)}] = {each, node};
       }
       more = answer->more;
