@@ -19,14 +19,11 @@ namespace ebb::frontend::otlp {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using namespace std::chrono_literals;
 
 constexpr const char* kMethod = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 constexpr std::size_t kMostOfRequest = 2'000;
-constexpr auto kRequestLimit = 10s;
-constexpr auto kFirstPause = 500ms;
-constexpr auto kLongestPause = 30s;
-constexpr auto kFlushLimit = 2s;
+// Of what a collector says.
+constexpr std::size_t kMostOfMessage = 200;
 
 /// Those after which the specification has the client try again.
 bool may_help_later(grpc::StatusCode code) {
@@ -41,31 +38,43 @@ bool may_help_later(grpc::StatusCode code) {
   }
 }
 
+/// In one line, and without what a terminal obeys.
+std::string one_line(std::string message) {
+  if (message.size() > kMostOfMessage) message.resize(kMostOfMessage);
+  for (char& character : message) {
+    if (static_cast<unsigned char>(character) < ' ' || character == '\x7f') character = ' ';
+  }
+  return message;
+}
+
 }  // namespace
 
 class Exporter::Impl {
  public:
-  Impl(std::string endpoint, std::string service_name)
-      : endpoint_(std::move(endpoint)), service_name_(std::move(service_name)),
+  Impl(std::string endpoint, std::string service_name, const Limits& limits)
+      : endpoint_(std::move(endpoint)), service_name_(std::move(service_name)), limits_(limits),
         stub_(grpc::CreateChannel(endpoint_, grpc::InsecureChannelCredentials())), thread_([this] { run(); }) {}
 
   ~Impl() {
     {
-      const std::lock_guard guard(mutex_);
-      end_by_ = Clock::now() + kFlushLimit;
+      std::unique_lock guard(mutex_);
+      end_by_ = Clock::now() + limits_.flush;
       closing_ = true;
+      changed_.notify_all();
+      const bool in_time = changed_.wait_until(guard, end_by_, [this] { return ended_; });
+      // A request that began before may have longer than that; those that follow have not.
+      if (!in_time && under_way_ != nullptr) under_way_->TryCancel();
     }
-    changed_.notify_all();
     thread_.join();
-    if (dropped_ + queue_.size() != 0) {
-      std::fprintf(stderr, "ebb: %zu spans did not reach the collector %s\n", dropped_ + queue_.size(), endpoint_.c_str());
-    }
+    const std::size_t missing = dropped_ + queue_.size();
+    if (missing != 0) std::fprintf(stderr, "ebb: %zu spans did not reach the collector %s\n", missing, endpoint_.c_str());
+    if (rejected_ != 0) std::fprintf(stderr, "ebb: the collector %s rejected %zu spans\n", endpoint_.c_str(), rejected_);
   }
 
   void push(std::vector<service::SpanInfo> spans) noexcept {
     {
       const std::lock_guard guard(mutex_);
-      const std::size_t room = kMaxQueued - queue_.size();
+      const std::size_t room = kMaxQueued - queue_.size() - being_sent_;
       const std::size_t taken = std::min(room, spans.size());
       dropped_ += spans.size() - taken;
       queue_.insert(queue_.end(), std::make_move_iterator(spans.begin()),
@@ -76,28 +85,46 @@ class Exporter::Impl {
 
  private:
   void run() {
-    auto pause = std::chrono::milliseconds(kFirstPause);
-    for (;;) {
-      std::vector<service::SpanInfo> batch = next();
-      if (batch.empty()) return;
-      for (;;) {
-        const grpc::Status status = send(batch);
-        if (status.ok()) {
-          if (std::exchange(away_, false)) std::fprintf(stderr, "ebb: the collector %s takes spans again\n", endpoint_.c_str());
-          pause = kFirstPause;
-          break;
-        }
-        if (!std::exchange(away_, true)) {
-          std::fprintf(stderr, "ebb: the collector %s takes no spans: %s\n", endpoint_.c_str(), status.error_message().c_str());
-        }
-        if (!may_help_later(status.error_code()) || !wait(pause)) {
-          const std::lock_guard guard(mutex_);
-          dropped_ += batch.size();
-          break;
-        }
-        pause = std::min<std::chrono::milliseconds>(2 * pause, kLongestPause);
-      }
+    for (std::vector<service::SpanInfo> batch = next(); !batch.empty(); batch = next()) {
+      const bool taken = send_until_taken(batch);
+      const std::lock_guard guard(mutex_);
+      being_sent_ = 0;
+      if (!taken) dropped_ += batch.size();
     }
+    const std::lock_guard guard(mutex_);
+    ended_ = true;
+    changed_.notify_all();
+  }
+
+  /// False: another attempt would not help, or there is no time for it.
+  bool send_until_taken(const std::vector<service::SpanInfo>& batch) {
+    std::chrono::milliseconds pause = limits_.first_pause;
+    for (;;) {
+      multilibos::otlp::ExportTraceResponse response;
+      const grpc::Status status = send(batch, &response);
+      if (status.ok()) {
+        if (std::exchange(away_, false)) std::fprintf(stderr, "ebb: the collector %s takes spans again\n", endpoint_.c_str());
+        note_rejected(response, batch.size());
+        return true;
+      }
+      if (!std::exchange(away_, true)) {
+        std::fprintf(stderr, "ebb: the collector %s takes no spans: %s\n", endpoint_.c_str(), one_line(status.error_message()).c_str());
+      }
+      if (!may_help_later(status.error_code()) || !wait(pause)) return false;
+      pause = std::min(2 * pause, limits_.longest_pause);
+    }
+  }
+
+  /// A success in part: the specification has the client not send what was rejected again.
+  void note_rejected(const multilibos::otlp::ExportTraceResponse& response, std::size_t sent) {
+    const auto& partial = response.partial_success();
+    if (partial.rejected_spans() <= 0) return;
+    const std::size_t rejected = std::min(sent, static_cast<std::size_t>(partial.rejected_spans()));
+    if (rejected_ == 0) {
+      std::fprintf(stderr, "ebb: the collector %s rejects %zu of %zu spans: %s\n", endpoint_.c_str(), rejected, sent,
+                   one_line(partial.error_message()).c_str());
+    }
+    rejected_ += rejected;
   }
 
   /// Waits for spans; none: the end.
@@ -109,6 +136,7 @@ class Exporter::Impl {
     const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
     std::vector<service::SpanInfo> batch(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
     queue_.erase(queue_.begin(), end);
+    being_sent_ = batch.size();
     return batch;
   }
 
@@ -121,43 +149,50 @@ class Exporter::Impl {
     return !closing_ || Clock::now() < end_by_;
   }
 
-  grpc::Status send(const std::vector<service::SpanInfo>& spans) {
+  grpc::Status send(const std::vector<service::SpanInfo>& spans, multilibos::otlp::ExportTraceResponse* response) {
     const multilibos::otlp::ExportTraceRequest request = encode(spans, service_name_);
-    multilibos::otlp::ExportTraceResponse response;
     grpc::ClientContext context;
-    Clock::time_point limit = Clock::now() + kRequestLimit;
+    Clock::time_point limit = Clock::now() + limits_.request;
     {
       const std::lock_guard guard(mutex_);
       if (closing_) limit = std::min(limit, end_by_);
+      under_way_ = &context;
     }
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::nanoseconds>(limit - Clock::now()));
     grpc::CompletionQueue queue;
     grpc::Status status;
     const auto call = stub_.PrepareUnaryCall(&context, kMethod, request, &queue);
     call->StartCall();
-    call->Finish(&response, &status, this);
+    call->Finish(response, &status, this);
     void* tag = nullptr;
     bool ok = false;
     queue.Next(&tag, &ok);
     queue.Shutdown();
+    const std::lock_guard guard(mutex_);
+    under_way_ = nullptr;
     return status;
   }
 
   const std::string endpoint_;
   const std::string service_name_;
-  std::mutex mutex_;  // guards what follows up to stub_
+  const Limits limits_;
+  std::mutex mutex_;  // guards what follows up to away_
   std::condition_variable changed_;
   std::vector<service::SpanInfo> queue_;
+  std::size_t being_sent_ = 0;
   std::size_t dropped_ = 0;
   bool closing_ = false;
+  bool ended_ = false;
   Clock::time_point end_by_;
-  bool away_ = false;  // the thread's
+  grpc::ClientContext* under_way_ = nullptr;
+  bool away_ = false;          // the thread's, as what follows
+  std::size_t rejected_ = 0;
   grpc::TemplatedGenericStub<multilibos::otlp::ExportTraceRequest, multilibos::otlp::ExportTraceResponse> stub_;
   std::thread thread_;  // last: it uses all of the above
 };
 
-Exporter::Exporter(std::string endpoint, std::string service_name)
-    : impl_(std::make_unique<Impl>(std::move(endpoint), std::move(service_name))) {}
+Exporter::Exporter(std::string endpoint, std::string service_name, const Limits& limits)
+    : impl_(std::make_unique<Impl>(std::move(endpoint), std::move(service_name), limits)) {}
 Exporter::~Exporter() = default;
 
 void Exporter::push(std::vector<service::SpanInfo> spans) noexcept { impl_->push(std::move(spans)); }

@@ -1,4 +1,4 @@
-// Spans on their way to a collector: one that listens, one that refuses at first, one that is not there.
+// Spans on their way to a collector: one that listens, refuses at first, rejects some, never answers, or is not there.
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 #include <grpcpp/server_builder.h>
@@ -33,10 +33,17 @@ service::SpanInfo example() {
   return span;
 }
 
-/// Collects what comes for any method; answers the first `refusals` calls with UNAVAILABLE.
+struct Behaviour {
+  int refusals = 0;      ///< the first calls are answered with UNAVAILABLE; until accept()
+  bool hangs = false;    ///< no call is answered
+  std::int64_t rejects = 0;
+  std::string message = {};
+};
+
+/// Collects what comes for any method.
 class Collector final : public grpc::CallbackGenericService {
  public:
-  explicit Collector(int refusals) : refusals_(refusals) {
+  explicit Collector(const Behaviour& behaviour) : behaviour_(behaviour) {
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
     builder.RegisterCallbackGenericService(this);
@@ -48,6 +55,14 @@ class Collector final : public grpc::CallbackGenericService {
   bool wait_for_spans(int count) {
     std::unique_lock guard(mutex_);
     return changed_.wait_for(guard, 20s, [this, count] { return spans_ >= count; });
+  }
+  bool wait_for_attempts(int count) {
+    std::unique_lock guard(mutex_);
+    return changed_.wait_for(guard, 20s, [this, count] { return attempts_ >= count; });
+  }
+  void accept() {
+    const std::lock_guard guard(mutex_);
+    accepts_ = true;
   }
   std::string method() {
     const std::lock_guard guard(mutex_);
@@ -63,11 +78,19 @@ class Collector final : public grpc::CallbackGenericService {
    public:
     explicit Reactor(Collector& collector) : collector_(collector) { StartRead(&request_); }
     void OnReadDone(bool ok) override {
-      if (!ok || !collector_.take(request_)) return Finish({grpc::StatusCode::UNAVAILABLE, "not yet"});
+      const bool taken = ok && collector_.take(request_);
+      const Behaviour& behaviour = collector_.behaviour_;
+      if (ok && behaviour.hangs) return;
+      if (!taken) return Finish({grpc::StatusCode::UNAVAILABLE, "not yet"});
       proto::ExportTraceResponse response;
+      if (behaviour.rejects != 0) response.mutable_partial_success()->set_rejected_spans(behaviour.rejects);
+      if (!behaviour.message.empty()) response.mutable_partial_success()->set_error_message(behaviour.message);
       bool own = false;
       grpc::SerializationTraits<proto::ExportTraceResponse>::Serialize(response, &answer_, &own);
       StartWriteAndFinish(&answer_, grpc::WriteOptions(), grpc::Status::OK);
+    }
+    void OnCancel() override {
+      if (collector_.behaviour_.hangs) Finish(grpc::Status::CANCELLED);
     }
     void OnDone() override { delete this; }
 
@@ -87,21 +110,29 @@ class Collector final : public grpc::CallbackGenericService {
     const grpc::Status parsed = grpc::SerializationTraits<proto::ExportTraceRequest>::Deserialize(&bytes, &request);
     const std::lock_guard guard(mutex_);
     ++attempts_;
-    if (!parsed.ok() || refusals_-- > 0) return false;
-    for (const auto& resource : request.resource_spans()) spans_ += resource.scope_spans(0).spans_size();
     changed_.notify_all();
+    if (!parsed.ok() || (!accepts_ && attempts_ <= behaviour_.refusals)) return false;
+    for (const auto& resource : request.resource_spans()) spans_ += resource.scope_spans(0).spans_size();
     return true;
   }
 
+  const Behaviour behaviour_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  int refusals_;
+  bool accepts_ = false;
   int attempts_ = 0;
   int spans_ = 0;
   int port_ = 0;
   std::string method_;
   std::unique_ptr<grpc::Server> server_;
 };
+
+/// How often a line with this was printed.
+std::size_t lines_with(const std::string& said, const std::string& part) {
+  std::size_t count = 0;
+  for (std::size_t at = said.find(part); at != std::string::npos; at = said.find(part, at + part.size())) ++count;
+  return count;
+}
 
 TEST(OtlpEncoding, WritesIdsBigEndianAndOneResourceANode) {
   service::SpanInfo other = example();
@@ -150,7 +181,7 @@ TEST(OtlpEncoding, UsesTheFieldNumbersOfTheSpecification) {
 }
 
 TEST(OtlpExporter, CallsTheCollectorsMethod) {
-  Collector collector(0);
+  Collector collector({});
   Exporter exporter(collector.address(), "demo");
   exporter.push({example(), example()});
   EXPECT_TRUE(collector.wait_for_spans(2));
@@ -158,10 +189,10 @@ TEST(OtlpExporter, CallsTheCollectorsMethod) {
 }
 
 TEST(OtlpExporter, TriesAgainWhereTheSpecificationSaysSo) {
-  Collector collector(2);
+  Collector collector({.refusals = 2});
   testing::internal::CaptureStderr();
   {
-    Exporter exporter(collector.address(), "demo");
+    Exporter exporter(collector.address(), "demo", {.first_pause = 10ms});
     exporter.push({example()});
     EXPECT_TRUE(collector.wait_for_spans(1));
   }
@@ -171,11 +202,71 @@ TEST(OtlpExporter, TriesAgainWhereTheSpecificationSaysSo) {
   EXPECT_NE(said.find("takes spans again"), std::string::npos) << said;
 }
 
+TEST(OtlpExporter, TriesAgainWhatIsNotAnsweredInTimeAndKeepsWhatThereIsRoomFor) {
+  Collector collector({.hangs = true});
+  testing::internal::CaptureStderr();
+  {
+    Exporter exporter(collector.address(), "demo", {.request = 100ms, .first_pause = 10ms, .longest_pause = 10ms, .flush = 50ms});
+    exporter.push(std::vector<service::SpanInfo>(1000, example()));
+    EXPECT_TRUE(collector.wait_for_attempts(3)) << "the deadline of a request";
+    for (std::size_t i = 0; i < 2 * Exporter::kMaxQueued / 1000; ++i) exporter.push(std::vector<service::SpanInfo>(1000, example()));
+  }
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(lines_with(said, "takes no spans: Deadline Exceeded"), 1u) << said;
+  EXPECT_EQ(lines_with(said, "41000 spans did not reach the collector"), 1u) << said;
+  EXPECT_EQ(lines_with(said, "\n"), 2u) << said;
+}
+
+TEST(OtlpExporter, KeepsWhatThereIsRoomForUntilTheCollectorTakesIt) {
+  Collector collector({.refusals = 1'000'000});
+  testing::internal::CaptureStderr();
+  {
+    Exporter exporter(collector.address(), "demo", {.first_pause = 10ms, .longest_pause = 10ms, .flush = 20s});
+    exporter.push({example()});
+    EXPECT_TRUE(collector.wait_for_attempts(1));
+    // What is under way takes room too.
+    for (std::size_t i = 0; i < Exporter::kMaxQueued / 1000; ++i) exporter.push(std::vector<service::SpanInfo>(1000, example()));
+    collector.accept();
+    EXPECT_TRUE(collector.wait_for_spans(static_cast<int>(Exporter::kMaxQueued)));
+  }
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(lines_with(said, "ebb: 1 spans did not reach the collector"), 1u) << said;
+}
+
+TEST(OtlpExporter, EndsInTimeWhateverRequestIsUnderWay) {
+  Collector collector({.hangs = true});
+  testing::internal::CaptureStderr();
+  {
+    Exporter exporter(collector.address(), "demo", {.request = 1h, .flush = 50ms});
+    exporter.push({example()});
+    EXPECT_TRUE(collector.wait_for_attempts(1));
+  }  // an hour, if it waited
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(lines_with(said, "ebb: 1 spans did not reach the collector"), 1u) << said;
+}
+
+TEST(OtlpExporter, DoesNotSendAgainWhatTheCollectorRejects) {
+  Collector collector({.rejects = 2, .message = "too old\nby a day\x1b[2J"});
+  testing::internal::CaptureStderr();
+  {
+    Exporter exporter(collector.address(), "demo");
+    exporter.push({example(), example(), example()});
+    EXPECT_TRUE(collector.wait_for_spans(3));
+    exporter.push({example()});
+    EXPECT_TRUE(collector.wait_for_spans(4));
+  }
+  EXPECT_EQ(collector.attempts(), 2);
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(lines_with(said, "rejects 2 of 3 spans: too old by a day [2J\n"), 1u) << said;
+  EXPECT_EQ(lines_with(said, "rejected 3 spans\n"), 1u) << "of one span it cannot reject two: " << said;
+  EXPECT_EQ(lines_with(said, "\n"), 2u) << said;
+}
+
 TEST(OtlpExporter, NeitherWaitsNorGrowsWhereNobodyListens) {
   testing::internal::CaptureStderr();
   const auto begin = std::chrono::steady_clock::now();
   {
-    Exporter exporter("127.0.0.1:1", "demo");
+    Exporter exporter("127.0.0.1:1", "demo", {.flush = 200ms});
     for (std::size_t i = 0; i < 3 * Exporter::kMaxQueued / 1000; ++i) exporter.push(std::vector<service::SpanInfo>(1000, example()));
     EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
   }
