@@ -8,6 +8,7 @@
 #include "ebb/async/when_all.h"
 #include "ebb/object/node_link.h"
 #include "frontend/observe/method_merge.h"
+#include "frontend/service/printable.h"
 
 namespace ebb::frontend::observe {
 namespace {
@@ -103,10 +104,12 @@ void Collector::take(NodeId node, const detail::SpanBatch& batch) {
   if (batch.dropped > known) store_.note_dropped(batch.dropped - known);
   known = batch.dropped;
   const std::int64_t to_unix = clocks_.offset_ns(node) - time_of_day_.offset(clock_ns());
+  std::vector<std::string> names;
+  for (const std::string& name : batch.names) names.push_back(service::printable(name));
   std::vector<service::SpanInfo> spans;
   for (const detail::SpanRecord& record : batch.spans) {
     if (!sound(record, batch)) continue;
-    service::SpanInfo span{{record.trace_high, record.trace_low}, record.span, record.parent, batch.names[record.name],
+    service::SpanInfo span{{record.trace_high, record.trace_low}, record.span, record.parent, names[record.name],
                            kind_of(record.kind), node, record.core, record.object, record.peer, record.start_ns + to_unix,
                            record.duration_ns, record.status};
     if (sink_ != nullptr) spans.push_back(span);

@@ -3,13 +3,22 @@
 #include <algorithm>
 #include <cmath>
 
+#include "frontend/service/printable.h"
+#include "src/observe/method_table.h"
+
 namespace ebb::frontend::observe {
 
 using detail::HistogramBuckets;
 
+MethodMerge::Merged& MethodMerge::place_of(const detail::MethodRecord& record) {
+  const std::pair names(service::printable(record.interface_name), service::printable(record.method));
+  const bool room = methods_.size() < kMost || methods_.contains(names);
+  return methods_[room ? names : std::pair(std::string(detail::kOtherMethods.interface_name), std::string(detail::kOtherMethods.name))];
+}
+
 void MethodMerge::add(const std::vector<detail::MethodRecord>& records) {
   for (const detail::MethodRecord& record : records) {
-    Merged& merged = methods_[{record.interface_name, record.method}];
+    Merged& merged = place_of(record);
     merged.calls += record.calls;
     merged.errors += record.errors;
     merged.total_ns += record.total_ns;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -14,9 +15,12 @@
 
 namespace ebb::frontend::observe {
 
-/// Adds up what nodes tell. What they tell is believed no more than it must be: buckets that do not exist are left out. One core.
+/// Adds up what nodes tell. What they tell is believed no more than it must be: buckets that do not exist are left out, and of
+/// methods beyond kMost the calls are counted together. One core.
 class MethodMerge {
  public:
+  static constexpr std::size_t kMost = 4096;
+
   void add(const std::vector<detail::MethodRecord>& records);
   /// Ordered by interface and method.
   std::vector<service::MethodInfo> result() const;
@@ -31,6 +35,8 @@ class MethodMerge {
   };
   /// The upper end of the bucket that the call at `share` (of 1) falls into, in the order of durations; at most the maximum.
   static std::uint64_t quantile(const Merged& merged, double share);
+
+  Merged& place_of(const detail::MethodRecord& record);
 
   std::map<std::pair<std::string, std::string>, Merged> methods_;
 };

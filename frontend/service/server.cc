@@ -10,6 +10,7 @@
 #include <chrono>
 
 #include "frontend/service/observe_service.h"
+#include "frontend/service/printable.h"
 #include "frontend/service/status.h"
 #include "multilibos/v1/cluster.grpc.pb.h"
 
@@ -77,8 +78,8 @@ class ClusterService final : public proto::Cluster::Service {
       }
       auto& added = *response->add_objects();
       added.set_id(object.id.index());
-      added.set_interface(object.interface);
-      added.set_name(object.name);
+      added.set_interface(printable(object.interface));
+      added.set_name(printable(object.name));
       added.set_home(to_number(object.home));
     }
     return grpc::Status::OK;
@@ -115,7 +116,7 @@ class ClusterService final : public proto::Cluster::Service {
     proto::MembershipEvent event;
     event.set_kind(change.joined ? proto::MembershipEvent::KIND_JOINED : proto::MembershipEvent::KIND_GONE);
     fill(change.node, *event.mutable_node());
-    event.set_reason(change.reason);
+    event.set_reason(printable(change.reason));
     event.set_epoch(change.epoch);
     return writer.Write(event);
   }

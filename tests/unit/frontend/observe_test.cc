@@ -3,6 +3,7 @@
 
 #include "frontend/observe/method_merge.h"
 #include "frontend/observe/trace_store.h"
+#include "src/observe/method_table.h"
 
 namespace ebb::frontend::observe {
 namespace {
@@ -81,6 +82,23 @@ TEST(MethodMerge, AddsUpNodesAndReadsQuantilesOffTheirHistograms) {
   EXPECT_GE(m.p99_ns, 90'000u);
   EXPECT_EQ(m.p999_ns, 90'050u) << "more than the longest call";
   EXPECT_EQ(m.maximum_ns, 90'050u);
+}
+
+TEST(MethodMerge, CountsWhatItHasNoRoomForTogether) {
+  MethodMerge merge;
+  for (std::size_t number = 0; number < MethodMerge::kMost + 3; ++number) {
+    merge.add({{"test.A/1", "m" + std::to_string(number) + "\n", 2, 0, 0, 0, {}}});
+  }
+  merge.add({{"test.A/1", "m0\n", 5, 0, 0, 0, {}}});
+  const auto methods = merge.result();
+  ASSERT_EQ(methods.size(), MethodMerge::kMost + 1);
+  std::uint64_t calls = 0;
+  for (const service::MethodInfo& info : methods) {
+    calls += info.calls;
+    if (info.method == "m0?") { EXPECT_EQ(info.calls, 7u); }
+    if (info.method == detail::kOtherMethods.name) { EXPECT_EQ(info.calls, 6u); }
+  }
+  EXPECT_EQ(calls, 2 * (MethodMerge::kMost + 3) + 5);
 }
 
 }  // namespace
