@@ -1,7 +1,9 @@
 // The command `ebb`: runs applications, looks at running front ends and cleans up after dead ones.
-// Exit status: 0 done, 1 it did not work (one line on stderr says why), above 1 wrong usage (CLI11's numbers); of `ebb run`
-// that of the program, once it runs.
+// Exit status: 0 done, 1 it did not work, 2 wrong usage, each with one line on stderr that says why; of `ebb run` that of the
+// program, once it runs.
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
 #include <cstdint>
 #include <cstdio>
 #include <optional>
@@ -36,6 +38,18 @@ Result<void> show_traces(const std::string& wanted, const std::string& id, std::
   if (!address) return std::move(address).error();
   if (sampling) return frontend::cli::set_sampling(*address, *sampling);
   return id.empty() ? frontend::cli::print_traces(*address, json) : frontend::cli::print_trace(*address, id, json);
+}
+
+/// What a trace's id may begin with; the front end looks no others up, and what is no text cannot be asked for.
+std::string check_digits(const std::string& id) {
+  const bool digits = std::all_of(id.begin(), id.end(), [](unsigned char digit) { return std::isxdigit(digit) != 0; });
+  return digits && id.size() <= 32 ? std::string() : "give the first of its hexadecimal digits, as `ebb trace` lists them";
+}
+
+int wrong_usage(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == 0) return app.exit(error);  // --help
+  std::fprintf(stderr, "ebb: %s; see `ebb --help`\n", error.what());
+  return 2;
 }
 
 }  // namespace
@@ -83,12 +97,17 @@ int main(int argc, char** argv) {
   auto* trace = asking("trace", "list the calls that were traced, or show one as a tree");
   std::string trace_id;
   std::optional<std::uint32_t> sampling;
-  trace->add_option("id", trace_id, "the first digits of a trace's id");
-  trace->add_option("--sample", sampling, "from now on trace so many of a million calls (0: none)")->check(CLI::Range(0, 1'000'000));
+  auto* id = trace->add_option("id", trace_id, "the first digits of a trace's id")->check(check_digits);
+  trace->add_option("--sample", sampling, "from now on trace so many of a million calls (0: none)")
+      ->check(CLI::Range(0, 1'000'000))->excludes(id);
   auto* methods = asking("methods", "show how long each method takes, over all nodes");
   auto* clean = app.add_subcommand("host-clean", "remove what dead front ends left on this host");
   clean->add_option("--uri", uri, "libvirt's address")->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return wrong_usage(app, error);
+  }
 
   Result<void> done;
   if (running->parsed()) {

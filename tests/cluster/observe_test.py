@@ -5,10 +5,13 @@
 """
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 import unittest
+
+import front_end
 
 PROGRAM, EBB = sys.argv[1:3]
 LIMIT = 30
@@ -18,10 +21,12 @@ class Observe(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
-        cls.environment = dict(os.environ, XDG_RUNTIME_DIR=cls.folder.name)
+        # Where the sockets of an ordinary user's programs are; the superuser's are in one place for all of them.
+        os.environ["XDG_RUNTIME_DIR"] = cls.folder.name
         cls.program = subprocess.Popen([PROGRAM, "--ebb-backends=2", "--ebb-cores=2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                       stderr=subprocess.DEVNULL, text=True, env=cls.environment)
+                                       stderr=subprocess.DEVNULL, text=True)
         cls.ready = cls.program.stdout.readline()
+        cls.address = f"unix:{front_end.socket_folder() / str(cls.program.pid)}.sock"
 
     @classmethod
     def tearDownClass(cls):
@@ -31,10 +36,14 @@ class Observe(unittest.TestCase):
         cls.folder.cleanup()
         assert status == 0, status
 
-    def ebb(self, *arguments, status=0):
-        done = subprocess.run([EBB, *arguments], capture_output=True, text=True, timeout=LIMIT, env=self.environment)
+    def ebb(self, command, *arguments, status=0, address=None):
+        """What the command prints; where it fails, its one line on stderr."""
+        done = subprocess.run([EBB, command, "--frontend", address or self.address, *arguments], capture_output=True, timeout=LIMIT)
         self.assertEqual(done.returncode, status, done.stderr)
-        return done.stdout if status == 0 else done.stderr
+        if status == 0:
+            return done.stdout.decode()
+        self.assertEqual(done.stderr.count(b"\n"), 1, done.stderr)
+        return done.stderr.decode(errors="replace")
 
     def trace_of(self, name):
         traces = json.loads(self.ebb("trace", "--json"))["traces"]
@@ -85,13 +94,41 @@ class Observe(unittest.TestCase):
     def test_sampling_is_set_and_bounded(self):
         self.ebb("trace", "--sample", "1000")
         self.ebb("trace", "--sample", "0")
-        self.assertIn("--sample", self.ebb("trace", "--sample", "2000000", status=105))
+        for wrong in ("2000000", "-1", "often", ""):
+            self.assertIn("--sample", self.ebb("trace", "--sample", wrong, status=2))
+        self.assertIn("excludes", self.ebb("trace", "12", "--sample", "5", status=2))
 
-    def test_what_is_not_there_is_said_in_one_line(self):
-        unknown = self.ebb("trace", "ffffffffffffffffffffffffffffffff", status=1)
-        self.assertIn("no trace", unknown)
-        self.assertEqual(unknown.count("\n"), 1)
-        self.assertIn("no id of a trace", self.ebb("trace", "xyz", status=1))
+    def test_a_trace_that_is_not_there_is_said_in_one_line(self):
+        self.assertIn("no trace ffff", self.ebb("trace", "f" * 32, status=1))
+
+    def test_digits_that_several_traces_begin_with_are_too_few(self):
+        first = [trace["id"][0] for trace in json.loads(self.ebb("trace", "--json"))["traces"]]
+        several = next(digit for digit in first if first.count(digit) > 1)
+        self.assertIn(f"several traces begin with {several}; give more digits", self.ebb("trace", several, status=1))
+
+    def test_what_is_no_id_of_a_trace_is_wrong_usage(self):
+        for wrong in ("xyz", "12 34", "0" * 33, b"\xff\xfe"):
+            self.assertIn("hexadecimal digits", self.ebb("trace", wrong, status=2))
+        self.assertIn("not expected", self.ebb("trace", "12", "34", status=2))
+        self.assertIn("not expected", self.ebb("methods", "test.Chain/1", status=2))
+
+    def test_a_front_end_that_does_not_run_is_said_in_one_line(self):
+        for address in (f"unix:{self.folder.name}/nobody.sock", "127.0.0.1:1", "no address"):
+            for command in (["trace"], ["trace", "12"], ["trace", "--sample", "1"], ["methods"]):
+                self.assertIn(f"the front end at {address} does not answer", self.ebb(*command, status=1, address=address))
+
+
+class HangingCollector(unittest.TestCase):
+    def test_does_not_hold_up_the_end(self):
+        with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as listener:
+            collector = f"127.0.0.1:{listener.getsockname()[1]}"
+            done = subprocess.run([PROGRAM, "--ebb-backends=2", f"--ebb-otlp={collector}"], stdin=subprocess.DEVNULL, capture_output=True,
+                                  text=True, timeout=LIMIT, env=dict(os.environ, XDG_RUNTIME_DIR=folder))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        lines = [line for line in done.stderr.splitlines() if collector in line]
+        # 4 + 2 + 2 * 17: all that the program recorded.
+        self.assertEqual([line for line in lines if "did not reach" in line], [f"ebb: 40 spans did not reach the collector {collector}"])
+        self.assertLessEqual(len([line for line in lines if "takes no spans" in line]), 1, done.stderr)
 
 
 if __name__ == "__main__":
