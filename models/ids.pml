@@ -4,7 +4,8 @@
  * One id, three backends that take leases of it, make objects and refer to them; the front end has the directory.
  * Objects are told apart by a generation, which the protocol does not know. That each call and lookup under way ends, and
  * each reference is dropped, within the grace period is the protocol's contract with its users, and assumed.
- * Bugs: NO_GRACE, NO_ACKNOWLEDGEMENT, GONE_IS_SURE, NO_TOMBSTONE, LEASE_BACK_AT_ONCE, LATE_REGISTRATION. */
+ * Bugs: NO_GRACE, NO_ACKNOWLEDGEMENT, GONE_IS_SURE, NO_TOMBSTONE, LEASE_BACK_AT_ONCE, LATE_REGISTRATION,
+ * DESCRIBED_IS_NOT_ENTERED. */
 
 #define NODES       4     /* with the front end, 0, whose part as a user is no other than theirs */
 #define GENERATIONS 3     /* objects made with the id */
@@ -120,8 +121,16 @@ proctype directory() {
             fi
        :: lookup[n] == describing ->                     /* the leaseholder is asked, or its connection ends */
             if
+#ifdef DESCRIBED_IS_NOT_ENTERED
             :: acts(holder) -> found[n] = entry[holder]
+#else
+            :: acts(holder) && state == leased && member[holder] && entry[holder] != 0 -> state = live; recorded = entry[holder]
+#endif
             :: true
+            fi;
+            if
+            :: state == live -> found[n] = recorded
+            :: else
             fi;
             lookup[n] = answered
        :: reference[n] != 0 && reference[n] > destroyed && member[n] && (state == live || state == leased) ->
@@ -129,11 +138,11 @@ proctype directory() {
        :: else
        fi;
        n = 0 }
-  :: atomic { state == leased && sure[holder] ->         /* what it made and did not register may be known to others */
+  :: atomic { state == leased && sure[holder] ->         /* what it made and did not register nobody could look up */
 #ifdef LEASE_BACK_AT_ONCE
        state = free
 #else
-       begin_end()
+       state = quarantine; removed = newest; destroyed = newest
 #endif
      }
   :: atomic { state == ending && has_ended(1) && has_ended(2) && has_ended(3) -> state = quarantine; destroyed = newest }

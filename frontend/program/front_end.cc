@@ -261,7 +261,7 @@ int run_front_end(const Options& options) {
   if (!image) return fail(image.error());
   auto directory = directory::open_sqlite_directory(options.directory);
   if (!directory) return fail(directory.error());
-  NodeTable::instance().set_directory(*std::move(directory));
+  NodeTable::instance().set_directory(make_front_end_directory(*std::move(directory)));
   auto folder = service::make_runtime_folder();
   if (!folder) return fail(folder.error());
   static_cast<void>(service::running_front_ends());  // removes the sockets of dead ones

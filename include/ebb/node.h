@@ -11,6 +11,7 @@
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "ebb/messenger/messenger.h"
+#include "ebb/object/directory.h"
 #include "ebb/object/lease.h"
 #include "ebb/platform/stream.h"
 
@@ -46,6 +47,10 @@ class MembershipAuthority {
   /// The connection to a member was lost; it has been forgotten, and the other members have been told.
   virtual void on_lost(NodeId member, const Error& reason) = 0;
 };
+
+/// The directory as the front end's node uses it, around the one that keeps the records: what nodes have made under ids of
+/// their leases is found before they have entered it, and this node, too, makes objects without waiting for `store`.
+std::unique_ptr<Directory> make_front_end_directory(std::unique_ptr<Directory> store);
 
 struct NodeOptions {
   NodeId self = kNoNode;

@@ -14,7 +14,7 @@
 #include "ebb/object/node_table.h"
 #include "ebb/platform/platform.h"
 #include "ebb/platform/stream.h"
-#include "src/node/remote_directory.h"
+#include "src/node/following_directory.h"
 
 namespace ebb {
 namespace {
@@ -139,7 +139,7 @@ int run_backend(int argc, char** argv) {
   const auto key = cluster_key();
   if (!key) return fail("node " + std::to_string(to_number(options->node)), key.error());
   const std::size_t cores = options->cores != 0 ? options->cores : platform::available_cores();
-  NodeTable::instance().set_directory(make_remote_directory());
+  NodeTable::instance().set_directory(make_backend_directory());
   return run_cores(cores, [&options, &key] { return run(*options, *key); });
 }
 

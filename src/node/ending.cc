@@ -139,7 +139,9 @@ task<void> end_in_reverse(std::vector<NodeId> nodes, platform::Duration limit) {
 }
 
 task<Ids> NodeService::held(ObjectId after) {
-  const NodeTable& table = NodeTable::instance();
+  NodeTable& table = NodeTable::instance();
+  // Whoever asks looks into the directory next.
+  co_await table.directory().flush();
   Ids ids;
   for (std::uint16_t core = 0; core < Core::count(); ++core) {
     auto ask = [&table] { return table.objects_with_calls(); };

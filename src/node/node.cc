@@ -18,6 +18,7 @@
 #include "ebb/platform/platform.h"
 #include "ebb/platform/translation_table.h"
 #include "src/node/ending.h"
+#include "src/node/following_directory.h"
 #include "src/object/collective_service.h"
 #include "src/object/home_service.h"
 #include "src/object/parcel.h"
@@ -89,6 +90,7 @@ task<Result<void>> ClusterNode::open() {
 
 task<void> ClusterNode::close() {
   closing_ = true;
+  co_await NodeTable::instance().directory().close();
   Core::current().cancel(pulse_);
   Core::current().cancel(lease_end_);
   homes_.close();
@@ -483,6 +485,8 @@ task<Result<void>> NodeService::end_object(ObjectId id, std::uint64_t interface_
   co_return ended;
 }
 
+Result<NewObject> NodeService::describe(ObjectId id) const { return describe_here(id); }
+
 task<Result<std::uint32_t>> NodeService::swap_object(ObjectId id, std::uint64_t interface_id, std::uint64_t implementation) {
   const TypeDescriptor* type = TypeRegistration::find(interface_id);
   const Implementation* chosen = ImplementationRegistration::find(implementation);
@@ -521,6 +525,7 @@ task<Result<void>> NodeService::touch(ObjectId id, CoreIndex core) { return touc
 
 task<Result<void>> NodeService::drain() {
   const platform::Instant give_up = platform::Clock::now() + kDrainLimit;
+  co_await NodeTable::instance().directory().flush();
   while (co_await partitions_here() != 0) {
     if (platform::Clock::now() > give_up) {
       co_return Error(Errc::deadline_exceeded, named(this_node()) + " still has partitions of objects after 30 s; they are lost with it");

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "ebb/object/lease.h"
 #include "src/node/system_objects.h"
 
 namespace ebb {
@@ -38,6 +39,15 @@ class RemoteDirectory final : public Directory {
   task<Result<void>> implement(ObjectId id, std::uint64_t implementation) override {
     return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::implement>(id, implementation);
   }
+  task<Result<IdLease>> lease(NodeId, std::uint32_t wanted) override {
+    return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::lease>(wanted);
+  }
+  task<Result<void>> enter(NodeId, std::vector<LeasedObject> objects) override {
+    return detail::kDirectory.on(kFrontEndNode).within(kSuspect).call<&detail::DirectoryService::enter>(std::move(objects));
+  }
+  // The front end's business.
+  NodeId leaseholder(ObjectId) override { return kNoNode; }
+  task<Result<void>> end_leases(NodeId) override { co_return Result<void>(); }
 };
 
 }  // namespace
@@ -71,6 +81,12 @@ task<Result<ObjectRecord>> DirectoryService::re_home(ObjectId id, std::uint32_t 
 }
 task<Result<void>> DirectoryService::implement(ObjectId id, std::uint64_t implementation) {
   return NodeTable::instance().directory().implement(id, implementation);
+}
+task<Result<IdLease>> DirectoryService::lease(const call_context& context, std::uint32_t wanted) {
+  return NodeTable::instance().directory().lease(context.caller, wanted);
+}
+task<Result<void>> DirectoryService::enter(const call_context& context, std::vector<LeasedObject> objects) {
+  return NodeTable::instance().directory().enter(context.caller, std::move(objects));
 }
 
 }  // namespace detail

@@ -30,12 +30,16 @@ struct DirectoryService {
   task<Result<std::vector<ObjectRecord>>> list_at(NodeId home, ObjectId after, std::uint32_t limit);
   task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core);
   task<Result<void>> implement(ObjectId id, std::uint64_t implementation);
+  /// For the caller.
+  task<Result<IdLease>> lease(const call_context& context, std::uint32_t wanted);
+  task<Result<void>> enter(const call_context& context, std::vector<LeasedObject> objects);
   using interface =
       ebb::interface<"ebb.Directory/1", method<"create", &DirectoryService::create>, method<"lookup", &DirectoryService::lookup>,
                      method<"find", &DirectoryService::find>, method<"remove", &DirectoryService::remove>, method<"retire", &DirectoryService::retire>,
                      method<"list", &DirectoryService::list>,
                      method<"list_at", &DirectoryService::list_at>, method<"re_home", &DirectoryService::re_home>,
-                     method<"implement", &DirectoryService::implement>>;
+                     method<"implement", &DirectoryService::implement>, method<"lease", &DirectoryService::lease>,
+                     method<"enter", &DirectoryService::enter>>;
 };
 
 /// Joining and staying, as the front end answers for it.
@@ -56,6 +60,8 @@ struct NodeService {
   static constexpr platform::Duration kDrainLimit = std::chrono::seconds(30);
   task<Result<void>> set_members(MemberList list);
   task<Result<void>> end_object(ObjectId id, std::uint64_t interface_id);
+  /// What this node made under `id`, of a lease of its own; no_such_object.
+  Result<NewObject> describe(ObjectId id) const;
   /// Most objects that one answer of held(), or one question of end_objects(), names.
   static constexpr std::size_t kMostNamed = 4096;
   /// The objects with ids above `after` whose end on this node somebody may notice, or which have calls under way; by id.
@@ -72,7 +78,7 @@ struct NodeService {
   task<Result<void>> drain();
   task<Result<void>> stop();
   using interface = ebb::interface<"ebb.Node/1", method<"set_members", &NodeService::set_members>,
-                                   method<"end_object", &NodeService::end_object>,
+                                   method<"end_object", &NodeService::end_object>, method<"describe", &NodeService::describe>,
                                    method<"held", &NodeService::held>, method<"end_objects", &NodeService::end_objects>,
                                    method<"swap_object", &NodeService::swap_object>,
                                    method<"make_home", &NodeService::make_home>, method<"touch", &NodeService::touch>,

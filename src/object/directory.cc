@@ -1,6 +1,8 @@
 // What all directories have in common: which names they take, and what they say of ids and names they do not know.
 #include "ebb/object/directory.h"
 
+#include <algorithm>
+
 namespace ebb {
 
 Result<void> Directory::check(const NewObject& wanted) {
@@ -12,6 +14,27 @@ Result<void> Directory::check(const NewObject& wanted) {
   if (wanted.policy.size() > kMaxNameBytes) return refuse("a policy's");
   if (wanted.name.size() > kMaxNameBytes) return refuse("an object's");
   return {};
+}
+
+Result<void> Directory::check(const std::vector<LeasedObject>& objects) {
+  if (objects.size() > kMaxListed) {
+    return Error(Errc::invalid_argument, "at most " + std::to_string(kMaxListed) + " objects are entered at a time");
+  }
+  for (const LeasedObject& each : objects) {
+    if (!each.object.name.empty()) return Error(Errc::invalid_argument, "an object under a leased id has no name");
+    if (Result<void> sound = check(each.object); !sound) return sound;
+  }
+  return {};
+}
+
+std::uint32_t Directory::leasable(std::uint32_t wanted, std::uint32_t left) noexcept {
+  // Leases that are not used up must not keep others from making objects, however many nodes and cores take one.
+  constexpr std::uint32_t kPart = 64;
+  return std::min({wanted, kIdLease, left / kPart});
+}
+
+Error Directory::none_to_lease() {
+  return Error(Errc::resource_exhausted, "too few object ids are left to lease any; destroy objects, or wait");
 }
 
 Error Directory::missing(ObjectId id) {

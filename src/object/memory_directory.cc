@@ -6,6 +6,7 @@
 
 #include "ebb/object/directory.h"
 #include "ebb/object/id_quarantine.h"
+#include "ebb/object/leased_ids.h"
 
 namespace ebb {
 namespace {
@@ -23,10 +24,7 @@ class MemoryDirectory final : public Directory {
       co_return Error(Errc::resource_exhausted, "all " + std::to_string(limit_ - kFirstDynamicObject.index()) +
                                                     " object ids are in use, or were until lately; destroy objects, or wait");
     }
-    ObjectRecord record{again.value_or(ObjectId(next_)), wanted.interface_id, std::move(wanted.interface_name), wanted.home,
-                        std::move(wanted.policy), wanted.home_core, 1, std::move(wanted.name), 0, ++created_};
-    records_.emplace(record.id, record);
-    if (!record.name.empty()) names_.emplace(record.name, record.id);
+    ObjectRecord record = add(again.value_or(ObjectId(next_)), std::move(wanted));
     if (again) {
       quarantine_.take();
     } else {
@@ -93,7 +91,48 @@ class MemoryDirectory final : public Directory {
     co_return Result<void>();
   }
 
+  task<Result<IdLease>> lease(NodeId holder, std::uint32_t wanted) override {
+    const std::lock_guard guard(mutex_);
+    const IdLease lease{ObjectId(next_), leasable(wanted, limit_ - next_)};
+    if (lease.count == 0) co_return none_to_lease();
+    next_ += lease.count;
+    leased_.grant(lease, holder);
+    co_return lease;
+  }
+
+  task<Result<void>> enter(NodeId holder, std::vector<LeasedObject> objects) override {
+    if (Result<void> sound = check(objects); !sound) co_return sound;
+    const std::lock_guard guard(mutex_);
+    for (LeasedObject& each : objects) {
+      if (leased_.use(each.id, holder)) add(each.id, std::move(each.object));
+    }
+    co_return Result<void>();
+  }
+
+  NodeId leaseholder(ObjectId id) override {
+    const std::lock_guard guard(mutex_);
+    return leased_.holder_of(id);
+  }
+
+  task<Result<void>> end_leases(NodeId holder) override {
+    const std::lock_guard guard(mutex_);
+    for (const ObjectId id : leased_.end(holder)) {
+      quarantine_.removed(id);
+      quarantine_.retire(id);
+    }
+    co_return Result<void>();
+  }
+
  private:
+  /// The lock is held, and `id` names nothing.
+  ObjectRecord add(ObjectId id, NewObject wanted) {
+    ObjectRecord record{id, wanted.interface_id, std::move(wanted.interface_name), wanted.home,
+                        std::move(wanted.policy), wanted.home_core, 1, std::move(wanted.name), 0, ++created_};
+    records_.emplace(id, record);
+    if (!record.name.empty()) names_.emplace(record.name, id);
+    return record;
+  }
+
   template <class Wanted>
   std::vector<ObjectRecord> select(ObjectId after, std::uint32_t limit, Wanted wanted) {
     std::vector<ObjectRecord> records;
@@ -111,6 +150,7 @@ class MemoryDirectory final : public Directory {
   std::uint64_t created_ = 0;  // of the newest object
   std::map<ObjectId, ObjectRecord> records_;
   IdQuarantine quarantine_;
+  LeasedIds leased_;
   std::unordered_map<std::string, ObjectId> names_;  // of the records that have one
 };
 

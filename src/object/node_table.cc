@@ -258,6 +258,11 @@ const detail::TypeDescriptor* NodeTable::type_of(ObjectId id) const noexcept {
   return entry == nullptr ? nullptr : entry->type;
 }
 
+const detail::TypeDescriptor* NodeTable::living_type_of(ObjectId id) const noexcept {
+  const Entry* entry = find(id);
+  return entry == nullptr || entry->state.load(std::memory_order_acquire) >= State::destroyed ? nullptr : entry->type;
+}
+
 void NodeTable::need_root(ObjectId id, Entry& entry) {
   const CoreIndex here = Core::current().index();
   Shard& shard = shard_of(id);

@@ -3,7 +3,7 @@
 #include "ebb/async/sleep.h"
 #include "ebb/object/directory.h"
 #include "ebb/object/node_table.h"
-#include "src/node/remote_directory.h"
+#include "src/node/following_directory.h"
 
 namespace ebb::sim {
 namespace {
@@ -33,11 +33,11 @@ void Cluster::on_lost(NodeId member, const Error& reason) {
 
 task<int> Cluster::run_front_end(Cluster* self) {
   if (self->ids) {
-    NodeTable::instance().set_directory(
-        make_memory_directory(kFirstDynamicObject.index() + self->ids->count, {.grace = self->ids->grace}));
+    auto store = make_memory_directory(kFirstDynamicObject.index() + self->ids->count, {.grace = self->ids->grace});
+    NodeTable::instance().set_directory(make_front_end_directory(std::move(store)));
     NodeTable::instance().set_forget_after(self->ids->forget);
   } else {
-    NodeTable::instance().set_directory(make_memory_directory());
+    NodeTable::instance().set_directory(make_front_end_directory(make_memory_directory()));
   }
   const NodeOptions options{kFrontEndNode, self->key_, {address_of(kFrontEndNumber), kPort}, self};
   auto started = co_await Node::start(options);
@@ -51,7 +51,7 @@ task<int> Cluster::run_front_end(Cluster* self) {
 }
 
 task<int> Cluster::run_backend(Cluster* self, std::uint32_t number) {
-  NodeTable::instance().set_directory(make_remote_directory());
+  NodeTable::instance().set_directory(make_backend_directory());
   if (self->ids) NodeTable::instance().set_forget_after(self->ids->forget);
   while (!self->front_end_up) co_await sleep_for(kLook);
   const NodeOptions options{id_of(number), self->key_, {address_of(number), 0}, nullptr};

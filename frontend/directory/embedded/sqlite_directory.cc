@@ -10,20 +10,24 @@
 #include <utility>
 
 #include "ebb/object/id_quarantine.h"
+#include "ebb/object/leased_ids.h"
 
 namespace ebb::frontend::directory {
 namespace {
 
 // Written into the file's header, by which a file of something else is told apart.
 constexpr int kApplicationId = 0x4d4c4f53;  // "MLOS"
-constexpr int kVersion = 6;
+constexpr int kVersion = 7;
 
 constexpr const char* kSchema =
     "CREATE TABLE objects(id INTEGER PRIMARY KEY, interface_id INTEGER NOT NULL, interface_name TEXT NOT NULL,"
     " home INTEGER NOT NULL, policy TEXT NOT NULL, home_core INTEGER NOT NULL, epoch INTEGER NOT NULL,"
-    " name TEXT UNIQUE, implementation INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL UNIQUE) STRICT;"
+    " name TEXT, implementation INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL) STRICT;"
+    // Most objects have none, and then cost nothing here.
+    "CREATE UNIQUE INDEX objects_by_name ON objects(name) WHERE name IS NOT NULL;"
     "CREATE INDEX objects_by_home ON objects(home);"
     "CREATE TABLE removed(id INTEGER PRIMARY KEY) STRICT;"
+    "CREATE TABLE leases(first INTEGER PRIMARY KEY, count INTEGER NOT NULL, holder INTEGER NOT NULL) STRICT;"
     "CREATE TABLE next_id(only INTEGER PRIMARY KEY CHECK(only = 1), value INTEGER NOT NULL) STRICT;";
 
 struct Close {
@@ -108,8 +112,7 @@ class SqliteDirectory final : public Directory {
       co_return Error(Errc::resource_exhausted, "all " + std::to_string(limit_ - kFirstDynamicObject.index()) +
                                                     " object ids are in use, or were until lately; destroy objects, or wait");
     }
-    ObjectRecord record{again.value_or(ObjectId(next_)), wanted.interface_id, std::move(wanted.interface_name), wanted.home,
-                        std::move(wanted.policy), wanted.home_core, 1, std::move(wanted.name), 0, created_ + 1};
+    const ObjectRecord record = record_from(again.value_or(ObjectId(next_)), std::move(wanted), created_ + 1);
     if (Result<void> stored = store(record); !stored) {
       undo();
       co_return std::move(stored).error();
@@ -197,7 +200,72 @@ class SqliteDirectory final : public Directory {
     co_return Result<void>();
   }
 
+  task<Result<IdLease>> lease(NodeId holder, std::uint32_t wanted) override {
+    const std::lock_guard guard(mutex_);
+    const IdLease lease{ObjectId(next_), leasable(wanted, limit_ - next_)};
+    if (lease.count == 0) co_return none_to_lease();
+    int code = Use(begin_).step();
+    if (code == SQLITE_DONE) code = Use(lease_).bind(lease.first.index()).bind(lease.count).bind(to_number(holder)).step();
+    if (code == SQLITE_DONE) code = Use(count_).bind(std::int64_t{next_} + lease.count).step();
+    if (code == SQLITE_DONE) code = Use(commit_).step();
+    if (code != SQLITE_DONE) {
+      undo();
+      co_return failure(code);
+    }
+    next_ += lease.count;
+    leased_.grant(lease, holder);
+    co_return lease;
+  }
+
+  task<Result<void>> enter(NodeId holder, std::vector<LeasedObject> objects) override {
+    if (Result<void> sound = check(objects); !sound) co_return sound;
+    const std::lock_guard guard(mutex_);
+    std::erase_if(objects, [&](const LeasedObject& each) { return leased_.holder_of(each.id) != holder; });
+    std::uint64_t created = created_;
+    int code = Use(begin_).step();
+    for (LeasedObject& each : objects) {
+      if (code == SQLITE_DONE) code = insert(record_from(each.id, std::move(each.object), ++created));
+    }
+    if (code == SQLITE_DONE) code = Use(commit_).step();
+    if (code != SQLITE_DONE) {
+      undo();
+      co_return failure(code);
+    }
+    created_ = created;
+    for (const LeasedObject& each : objects) leased_.use(each.id, holder);
+    co_return Result<void>();
+  }
+
+  NodeId leaseholder(ObjectId id) override {
+    const std::lock_guard guard(mutex_);
+    return leased_.holder_of(id);
+  }
+
+  task<Result<void>> end_leases(NodeId holder) override {
+    const std::lock_guard guard(mutex_);
+    const std::vector<ObjectId> free = leased_.end(holder);
+    int code = Use(begin_).step();
+    for (const ObjectId id : free) {
+      if (code == SQLITE_DONE) code = Use(note_removed_).bind(id.index()).step();
+    }
+    if (code == SQLITE_DONE) code = Use(end_leases_).bind(to_number(holder)).step();
+    if (code == SQLITE_DONE) code = Use(commit_).step();
+    if (code != SQLITE_DONE) undo();
+    // Even so they come back: at the latest when the file is opened again.
+    for (const ObjectId id : free) {
+      quarantine_.removed(id);
+      quarantine_.retire(id);
+    }
+    if (code != SQLITE_DONE) co_return failure(code);
+    co_return Result<void>();
+  }
+
  private:
+  static ObjectRecord record_from(ObjectId id, NewObject wanted, std::uint64_t created) {
+    return {id, wanted.interface_id, std::move(wanted.interface_name), wanted.home, std::move(wanted.policy), wanted.home_core,
+            1,  std::move(wanted.name), 0, created};
+  }
+
   Result<std::vector<ObjectRecord>> records_of(Use& row) {
     std::vector<ObjectRecord> records;
     int code = row.step();
@@ -264,11 +332,25 @@ class SqliteDirectory final : public Directory {
     if (!next) return std::move(next).error();
     if (*next < kFirstDynamicObject.index() || *next > kMaxObjects) return wrong_file();
     next_ = static_cast<std::uint32_t>(*next);
+    if (auto freed = free_leases(); !freed) return freed;
     auto created = number("SELECT coalesce(max(created), 0) FROM objects");
     if (!created) return std::move(created).error();
     if (*created < 0) return wrong_file();
     created_ = static_cast<std::uint64_t>(*created);
     return {};
+  }
+
+  /// Inside a transaction: the leases of an earlier life of the file have ended with its nodes; what they did not enter is as good
+  /// as removed.
+  Result<void> free_leases() {
+    auto wrong = number(("SELECT count(*) FROM leases WHERE count < 1 OR count > " + std::to_string(kIdLease) + " OR first < " +
+                         std::to_string(kFirstDynamicObject.index()) + " OR first + count > " + std::to_string(next_)).c_str());
+    if (!wrong) return std::move(wrong).error();
+    if (*wrong != 0) return wrong_file();
+    return run("WITH RECURSIVE leased(id, behind) AS ("
+               "SELECT first, first + count FROM leases UNION ALL SELECT id + 1, behind FROM leased WHERE id + 1 < behind)"
+               "INSERT OR IGNORE INTO removed SELECT id FROM leased WHERE id NOT IN (SELECT id FROM objects);"
+               "DELETE FROM leases;");
   }
 
   Result<void> prepare() {
@@ -288,6 +370,8 @@ class SqliteDirectory final : public Directory {
         {&list_at_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation, created FROM objects WHERE home = ? AND id > ? ORDER BY id LIMIT ?"},
         {&re_home_, "UPDATE objects SET home = ?, home_core = ?, epoch = epoch + 1 WHERE id = ? AND epoch = ?"
                     " RETURNING id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation, created"},
+        {&lease_, "INSERT INTO leases(first, count, holder) VALUES(?, ?, ?)"},
+        {&end_leases_, "DELETE FROM leases WHERE holder = ?"},
         {&implement_, "UPDATE objects SET implementation = ? WHERE id = ?"},
     };
     for (const auto& [place, text] : statements) {
@@ -299,22 +383,24 @@ class SqliteDirectory final : public Directory {
     return {};
   }
 
+  int insert(const ObjectRecord& record) {
+    return Use(insert_)
+        .bind(record.id.index())
+        .bind(std::bit_cast<std::int64_t>(record.interface_id))
+        .bind(record.interface_name)
+        .bind(to_number(record.home))
+        .bind(record.policy)
+        .bind(to_number(record.home_core))
+        .bind(record.epoch)
+        .bind_name(record.name)
+        .bind(std::bit_cast<std::int64_t>(record.created))
+        .step();
+  }
+
   /// The record and the counter behind it, or neither.
   Result<void> store(const ObjectRecord& record) {
     int code = Use(begin_).step();
-    if (code == SQLITE_DONE) {
-      code = Use(insert_)
-                 .bind(record.id.index())
-                 .bind(std::bit_cast<std::int64_t>(record.interface_id))
-                 .bind(record.interface_name)
-                 .bind(to_number(record.home))
-                 .bind(record.policy)
-                 .bind(to_number(record.home_core))
-                 .bind(record.epoch)
-                 .bind_name(record.name)
-                 .bind(std::bit_cast<std::int64_t>(record.created))
-                 .step();
-    }
+    if (code == SQLITE_DONE) code = insert(record);
     if (code == SQLITE_DONE && record.id.index() == next_) code = Use(count_).bind(std::int64_t{next_} + 1).step();
     if (code == SQLITE_DONE && record.id.index() < next_) code = Use(forget_removed_).bind(record.id.index()).step();
     if (code == SQLITE_DONE) code = Use(commit_).step();
@@ -349,9 +435,10 @@ class SqliteDirectory final : public Directory {
   std::uint32_t next_ = kFirstDynamicObject.index();
   std::uint64_t created_ = 0;  // of the newest object
   IdQuarantine quarantine_;
+  LeasedIds leased_;
   Database database_;  // before its statements: they end first
   Prepared begin_, commit_, insert_, count_, lookup_, find_, remove_, note_removed_, forget_removed_, read_removed_, list_, list_at_, re_home_,
-      implement_;
+      lease_, end_leases_, implement_;
 };
 
 }  // namespace

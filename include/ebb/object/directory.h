@@ -39,6 +39,18 @@ struct ObjectRecord {
   std::uint64_t created = 0;  ///< higher than of all objects that there were at its creation, which ids are not: they come back
 };
 
+/// Ids that one node may give to objects that it makes, without asking first: `count` of them from `first` on.
+struct IdLease {
+  ObjectId first;
+  std::uint32_t count = 0;
+};
+
+/// An object that was made under an id of a lease.
+struct LeasedObject {
+  ObjectId id;
+  NewObject object;
+};
+
 /// Where an object's one instance lives. A higher epoch is newer: it advances each time the home is made anew elsewhere.
 struct Home {
   NodeId node = kNoNode;
@@ -79,6 +91,23 @@ class Directory {
   /// Which implementation carries out the object's calls on nodes that come to know it from now on. no_such_object.
   virtual task<Result<void>> implement(ObjectId id, std::uint64_t implementation) = 0;
 
+  /// Ids for `holder` alone to make objects under, which it enters afterwards: at most `wanted`, kIdLease, and a small part of
+  /// those that are left; none of them has a name. resource_exhausted: none can be spared; create() may still find one.
+  virtual task<Result<IdLease>> lease(NodeId holder, std::uint32_t wanted) = 0;
+  /// Enters objects that `holder` made under ids of its leases, in their order; at most kMaxListed. One that was entered before,
+  /// or whose lease has ended, is passed over. Errors: invalid_argument (see check(); then none is entered).
+  virtual task<Result<void>> enter(NodeId holder, std::vector<LeasedObject> objects) = 0;
+  /// The node that alone knows what `id` names: it holds the id's lease, and has not entered an object. kNoNode: there is none.
+  virtual NodeId leaseholder(ObjectId id) = 0;
+  /// `holder` has surely ended: ids of its leases that it has not entered name nothing, and come back after kIdGrace.
+  virtual task<Result<void>> end_leases(NodeId holder) = 0;
+  /// Waits until all that was created on this node stands in the directory of the cluster.
+  virtual task<void> flush() { co_return; }
+  /// The node closes: nothing is created on it any more. What was is entered, or given up if that fails.
+  virtual task<void> close() { co_return; }
+
+  /// Most ids of one lease.
+  static constexpr std::uint32_t kIdLease = 256;
   static constexpr std::uint32_t kMaxListed = 1024;
   /// How long the id of an object that has ended everywhere names nothing before it may name another one.
   static constexpr platform::Duration kIdGrace = std::chrono::minutes(10);
@@ -89,6 +118,11 @@ class Directory {
   static Result<void> check(const NewObject& wanted);
 
  protected:
+  /// How many ids are leased at a time of those that are left.
+  static std::uint32_t leasable(std::uint32_t wanted, std::uint32_t left) noexcept;
+  static Error none_to_lease();
+  /// check() of each.
+  static Result<void> check(const std::vector<LeasedObject>& objects);
   /// What every directory says of an id it has no object for, of a name that none has, and of one that is taken.
   static Error missing(ObjectId id);
   static Error not_ending(ObjectId id);

@@ -103,6 +103,9 @@ class NodeTable {
   /// The type of an object this node knows, nullptr for others.
   const detail::TypeDescriptor* type_of(ObjectId id) const noexcept;
 
+  /// The same of one that has not been destroyed, as far as this node knows.
+  const detail::TypeDescriptor* living_type_of(ObjectId id) const noexcept;
+
   /// What the cores of this node share of an object; nullptr as long as none has needed it. Good until the object ends.
   void* root_of(ObjectId id) const noexcept;
 

@@ -177,6 +177,88 @@ TEST_P(DirectoryConformance, TellsWhichImplementationAnObjectWasSwappedTo) {
   EXPECT_EQ(now(directory->implement(ObjectId{9999}, 7)).code(), Errc::no_such_object);
 }
 
+std::vector<LeasedObject> made_under(std::vector<ObjectId> ids) {
+  std::vector<LeasedObject> objects;
+  for (const ObjectId id : ids) objects.push_back({id, wanted("leased", id.index(), NodeId{7})});
+  return objects;
+}
+
+TEST_P(DirectoryConformance, LeasesIdsThatNobodyElseGets) {
+  const auto directory = make();
+  const auto lease = now(directory->lease(NodeId{7}, 100)).value();
+  const auto other = now(directory->lease(NodeId{8}, 1'000'000)).value();
+  EXPECT_EQ(lease.count, 100u);
+  EXPECT_EQ(other.count, Directory::kIdLease);
+  EXPECT_GE(other.first.index(), lease.first.index() + lease.count);
+  const auto made = now(directory->create(wanted("a", 1, NodeId{0}))).value();
+  EXPECT_GE(made.id.index(), other.first.index() + other.count);
+  EXPECT_EQ(now(directory->lookup(lease.first)).code(), Errc::no_such_object);
+  EXPECT_EQ(directory->leaseholder(lease.first), NodeId{7});
+  EXPECT_EQ(directory->leaseholder(ObjectId(other.first.index() + other.count - 1)), NodeId{8});
+  EXPECT_EQ(directory->leaseholder(made.id), kNoNode);
+  EXPECT_EQ(directory->leaseholder(kFirstApplicationObject), kNoNode);
+}
+
+TEST_P(DirectoryConformance, EntersWhatTheLeaseholderMadeOnce) {
+  const auto directory = make();
+  const auto lease = now(directory->lease(NodeId{7}, 10)).value();
+  const ObjectId second(lease.first.index() + 1);
+  ASSERT_TRUE(now(directory->enter(NodeId{8}, made_under({lease.first}))));
+  EXPECT_EQ(now(directory->lookup(lease.first)).code(), Errc::no_such_object) << "entered by who holds no lease";
+  ASSERT_TRUE(now(directory->enter(NodeId{7}, made_under({second, lease.first}))));
+  const auto found = now(directory->lookup(second)).value();
+  EXPECT_EQ(found.interface_name, "leased");
+  EXPECT_EQ(found.interface_id, second.index());
+  EXPECT_EQ(home_of(found), (Home{NodeId{7}, CoreIndex{0}, 1}));
+  EXPECT_LT(found.created, now(directory->lookup(lease.first)).value().created);
+  EXPECT_EQ(directory->leaseholder(second), kNoNode);
+  EXPECT_TRUE(now(directory->enter(NodeId{7}, made_under({lease.first, second})))) << "an attempt is repeated";
+  EXPECT_EQ(now(directory->lookup(second)).value().created, found.created);
+  ASSERT_TRUE(now(directory->remove(second)));
+  ASSERT_TRUE(now(directory->enter(NodeId{7}, made_under({second}))));
+  EXPECT_EQ(now(directory->lookup(second)).code(), Errc::no_such_object) << "came back from the dead";
+  EXPECT_EQ(now(directory->list(ObjectId{}, 10)).value().size(), 1u);
+}
+
+TEST_P(DirectoryConformance, RefusesToEnterWhatHasANameOrIsTooMuch) {
+  const auto directory = make();
+  const auto lease = now(directory->lease(NodeId{7}, 2)).value();
+  auto objects = made_under({lease.first, ObjectId(lease.first.index() + 1)});
+  objects.back().object.name = "name";
+  EXPECT_EQ(now(directory->enter(NodeId{7}, objects)).code(), Errc::invalid_argument);
+  EXPECT_EQ(now(directory->lookup(lease.first)).code(), Errc::no_such_object) << "a part of what was refused";
+  objects.back().object.name.clear();
+  objects.back().object.policy = std::string(Directory::kMaxNameBytes + 1, 'a');
+  EXPECT_EQ(now(directory->enter(NodeId{7}, objects)).code(), Errc::invalid_argument);
+  const std::vector<ObjectId> many(Directory::kMaxListed + 1, lease.first);
+  EXPECT_EQ(now(directory->enter(NodeId{7}, made_under(many))).code(), Errc::invalid_argument);
+}
+
+TEST_P(DirectoryConformance, GivesIdsOfEndedLeasesOutAgainAfterTheirGrace) {
+  const IdReuse reuse{std::chrono::seconds(60), [] { return pretended; }};
+  const auto directory = make(kFirstDynamicObject.index() + 128, reuse);
+  const auto lease = now(directory->lease(NodeId{7}, 100)).value();
+  EXPECT_EQ(lease.count, 2u) << "one lease is to leave most for others";
+  const ObjectId second(lease.first.index() + 1);
+  ASSERT_TRUE(now(directory->enter(NodeId{7}, made_under({lease.first}))));
+  std::size_t made = 0;
+  while (now(directory->create(wanted("a", 1, NodeId{0})))) ++made;
+  EXPECT_EQ(made, 126u);
+  EXPECT_EQ(now(directory->lease(NodeId{8}, 1)).code(), Errc::resource_exhausted);
+  ASSERT_TRUE(now(directory->end_leases(NodeId{8})));
+  EXPECT_EQ(directory->leaseholder(second), NodeId{7});
+  ASSERT_TRUE(now(directory->end_leases(NodeId{7})));
+  EXPECT_EQ(directory->leaseholder(second), kNoNode);
+  ASSERT_TRUE(now(directory->enter(NodeId{7}, made_under({second}))));
+  EXPECT_EQ(now(directory->lookup(second)).code(), Errc::no_such_object) << "entered after its lease";
+  EXPECT_TRUE(now(directory->lookup(lease.first))) << "an object that was entered outlives the lease";
+  pretended += std::chrono::seconds(59);
+  EXPECT_EQ(now(directory->create(wanted("b", 1, NodeId{0}))).code(), Errc::resource_exhausted) << "came back too early";
+  pretended += std::chrono::seconds(2);
+  EXPECT_EQ(now(directory->create(wanted("b", 1, NodeId{0}))).value().id, second);
+  EXPECT_EQ(now(directory->create(wanted("b", 1, NodeId{0}))).code(), Errc::resource_exhausted);
+}
+
 TEST_P(DirectoryConformance, IsUsedByThreadsAtOnce) {
   const auto directory = make();
   int named = 0;

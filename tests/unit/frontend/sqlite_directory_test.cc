@@ -64,6 +64,24 @@ TEST_F(SqliteDirectory, GivesIdsOutAgainThatWereRemovedBeforeARestart) {
   EXPECT_NE(now(directory->create(wanted("d", 1, NodeId{0}))).value().id, removed) << "given out while it names an object";
 }
 
+TEST_F(SqliteDirectory, GivesIdsOutAgainThatWereLeasedBeforeARestart) {
+  IdLease lease;
+  ObjectId last;
+  {
+    const auto directory = open_sqlite_directory(file_).value();
+    lease = now(directory->lease(NodeId{7}, 2)).value();
+    last = now(directory->create(wanted("a", 1, NodeId{0}))).value().id;
+    std::vector<LeasedObject> made;
+    made.push_back({ObjectId(lease.first.index() + 1), wanted("leased", 1, NodeId{7})});
+    ASSERT_TRUE(now(directory->enter(NodeId{7}, std::move(made))));
+  }
+  const auto directory = open_sqlite_directory(file_, kMaxObjects, {platform::Duration::zero()}).value();
+  EXPECT_EQ(now(directory->lookup(ObjectId(lease.first.index() + 1))).value().interface_name, "leased");
+  EXPECT_EQ(directory->leaseholder(lease.first), kNoNode);
+  EXPECT_EQ(now(directory->create(wanted("b", 1, NodeId{0}))).value().id, lease.first);
+  EXPECT_GT(now(directory->create(wanted("c", 1, NodeId{0}))).value().id, last);
+}
+
 TEST_F(SqliteDirectory, RefusesAFileThatAnotherDirectoryHasOpen) {
   const auto first = open_sqlite_directory(file_).value();
   EXPECT_EQ(open_sqlite_directory(file_).code(), Errc::address_in_use);
