@@ -8,7 +8,7 @@
 #include "ebb/async/when_all.h"
 #include "ebb/object/node_link.h"
 #include "frontend/observe/method_merge.h"
-#include "frontend/service/printable.h"
+#include "frontend/observe/read_spans.h"
 
 namespace ebb::frontend::observe {
 namespace {
@@ -31,20 +31,6 @@ std::vector<NodeId> members() {
   std::vector<NodeId> nodes;
   for (const detail::ClusterView::Node& node : detail::cluster_view().nodes) nodes.push_back(node.id);
   return nodes;
-}
-
-service::SpanInfo::Kind kind_of(detail::SpanKind kind) {
-  switch (kind) {
-    case detail::SpanKind::client: return service::SpanInfo::Kind::client;
-    case detail::SpanKind::server: return service::SpanInfo::Kind::server;
-    default: return service::SpanInfo::Kind::inside;
-  }
-}
-
-/// Whether a node that is not broken tells this.
-bool sound(const detail::SpanRecord& record, const detail::SpanBatch& batch) {
-  const auto is_time = [](std::int64_t ns) { return ns >= 0 && ns <= NodeClocks::kMostNs; };
-  return record.name < batch.names.size() && is_time(record.start_ns) && is_time(record.duration_ns);
 }
 
 }  // namespace
@@ -104,17 +90,8 @@ void Collector::take(NodeId node, const detail::SpanBatch& batch) {
   if (batch.dropped > known) store_.note_dropped(batch.dropped - known);
   known = batch.dropped;
   const std::int64_t to_unix = clocks_.offset_ns(node) - time_of_day_.offset(clock_ns());
-  std::vector<std::string> names;
-  for (const std::string& name : batch.names) names.push_back(service::printable(name));
-  std::vector<service::SpanInfo> spans;
-  for (const detail::SpanRecord& record : batch.spans) {
-    if (!sound(record, batch)) continue;
-    service::SpanInfo span{{record.trace_high, record.trace_low}, record.span, record.parent, names[record.name],
-                           kind_of(record.kind), node, record.core, record.object, record.peer, record.start_ns + to_unix,
-                           record.duration_ns, record.status};
-    if (sink_ != nullptr) spans.push_back(span);
-    store_.add(std::move(span));
-  }
+  std::vector<service::SpanInfo> spans = read_spans(node, batch, to_unix);
+  for (const service::SpanInfo& span : spans) store_.add(span);
   if (sink_ != nullptr && !spans.empty()) sink_->take(std::move(spans));
 }
 

@@ -1,7 +1,11 @@
-// What the front end keeps of spans, and what it reads off histograms.
+// What the front end reads and keeps of spans, and what it reads off histograms.
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "frontend/observe/method_merge.h"
+#include "frontend/observe/node_clocks.h"
+#include "frontend/observe/read_spans.h"
 #include "frontend/observe/trace_store.h"
 #include "src/observe/method_table.h"
 
@@ -62,6 +66,46 @@ TEST(TraceStore, DropsTheOldestTracesAndCountsThem) {
   EXPECT_EQ(store.list(1000).dropped_spans, 2 * kOfEach);
   for (std::uint64_t id = 1; id <= TraceStore::kMaxSpansOfTrace + 5; ++id) store.add(span(999, id, 0, 1, 1));
   EXPECT_EQ(store.list(1).traces[0].spans, TraceStore::kMaxSpansOfTrace);
+}
+
+TEST(ReadSpans, TakesOverWhatANodeTells) {
+  detail::SpanBatch batch;
+  batch.names = {"test.A/1.m", "work\n"};
+  batch.spans = {{1, 2, 3, 4, 50, 60, ObjectId(7), 0, CoreIndex{1}, NodeId{9}, detail::SpanKind::server, Errc::not_found},
+                 {1, 2, 5, 3, 55, 1, ObjectId(), 1, CoreIndex{0}, kNoNode, detail::SpanKind::inside, Errc::ok},
+                 {1, 2, 6, 3, 56, 1, ObjectId(7), 0, CoreIndex{0}, NodeId{8}, detail::SpanKind::client, Errc::ok}};
+  const auto spans = read_spans(NodeId{3}, batch, 1'000);
+  ASSERT_EQ(spans.size(), 3u);
+  EXPECT_EQ(spans[0].trace, (service::TraceId{1, 2}));
+  EXPECT_EQ(spans[0].span, 3u);
+  EXPECT_EQ(spans[0].parent, 4u);
+  EXPECT_EQ(spans[0].name, "test.A/1.m");
+  EXPECT_EQ(spans[0].kind, service::SpanInfo::Kind::server);
+  EXPECT_EQ(spans[0].node, NodeId{3});
+  EXPECT_EQ(spans[0].core, CoreIndex{1});
+  EXPECT_EQ(spans[0].object, ObjectId(7));
+  EXPECT_EQ(spans[0].peer, NodeId{9});
+  EXPECT_EQ(spans[0].start_unix_ns, 1'050);
+  EXPECT_EQ(spans[0].duration_ns, 60);
+  EXPECT_EQ(spans[0].status, Errc::not_found);
+  EXPECT_EQ(spans[1].name, "work?");
+  EXPECT_EQ(spans[1].kind, service::SpanInfo::Kind::inside);
+  EXPECT_EQ(spans[2].kind, service::SpanInfo::Kind::client);
+}
+
+TEST(ReadSpans, LeavesOutWhatCannotBe) {
+  detail::SpanBatch batch;
+  batch.names = {"m"};
+  detail::SpanRecord sound;
+  sound.start_ns = NodeClocks::kMostNs;
+  sound.duration_ns = NodeClocks::kMostNs;
+  batch.spans.assign(6, sound);
+  batch.spans[0].name = 1;
+  batch.spans[1].start_ns = -1;
+  batch.spans[2].start_ns = NodeClocks::kMostNs + 1;
+  batch.spans[3].duration_ns = -1;
+  batch.spans[4].duration_ns = std::numeric_limits<std::int64_t>::max();
+  EXPECT_EQ(read_spans(NodeId{3}, batch, 0).size(), 1u);
 }
 
 TEST(MethodMerge, AddsUpNodesAndReadsQuantilesOffTheirHistograms) {
