@@ -1,9 +1,8 @@
-// Bytes from a peer, read as the arguments of a method that takes one of everything. What decodes must encode again to
-// the same bytes, as far as they have one form; nothing may take memory out of proportion to the input.
+// Bytes from a peer, read as the arguments of a method that takes one of everything. See round_trip.h; nothing may take memory
+// out of proportion to the input.
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <map>
 #include <optional>
 #include <set>
@@ -16,6 +15,7 @@
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "ebb/wire/codec.h"
+#include "tests/fuzz/wire/round_trip.h"
 
 namespace {
 
@@ -42,32 +42,23 @@ using Arguments = std::tuple<bool, std::uint8_t, std::int64_t, double, Colour, e
                              std::vector<std::uint16_t>, std::vector<std::vector<std::string>>, std::set<std::uint32_t>,
                              std::map<std::string, Place>, std::array<Place, 2>, std::optional<std::vector<Place>>>;
 
-template <class T>
-void check(std::span<const std::byte> bytes) {
-  const auto decoded = ebb::wire::decode<T>(bytes);
-  if (!decoded) return;
-  const auto encoded = ebb::wire::encode(*decoded);
-  // Sets and maps come back sorted, in whatever order they came; the length stays.
-  if (encoded.size() != bytes.size()) std::abort();
-  if (ebb::wire::encode(*ebb::wire::decode<T>(encoded)) != encoded) std::abort();
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using ebb::wire::fuzz::check_round_trip;
   if (size == 0) return 0;
   const auto bytes = std::as_bytes(std::span(data, size)).subspan(1);
   // The first byte chooses: all of it at once seldom decodes, its parts do.
   switch (data[0] % 9) {
-    case 0: check<Arguments>(bytes); break;
-    case 1: check<std::vector<std::vector<std::string>>>(bytes); break;
-    case 2: check<std::map<std::string, Place>>(bytes); break;
-    case 3: check<std::set<std::uint32_t>>(bytes); break;
-    case 4: check<std::optional<std::vector<Place>>>(bytes); break;
-    case 5: check<std::vector<Choice>>(bytes); break;
-    case 6: check<std::vector<ebb::Result<Account>>>(bytes); break;
-    case 7: check<Views>(bytes); break;
-    default: check<std::array<Place, 2>>(bytes); break;
+    case 0: check_round_trip<Arguments>(bytes); break;
+    case 1: check_round_trip<std::vector<std::vector<std::string>>>(bytes); break;
+    case 2: check_round_trip<std::map<std::string, Place>>(bytes); break;
+    case 3: check_round_trip<std::set<std::uint32_t>>(bytes); break;
+    case 4: check_round_trip<std::optional<std::vector<Place>>>(bytes); break;
+    case 5: check_round_trip<std::vector<Choice>>(bytes); break;
+    case 6: check_round_trip<std::vector<ebb::Result<Account>>>(bytes); break;
+    case 7: check_round_trip<Views>(bytes); break;
+    default: check_round_trip<std::array<Place, 2>>(bytes); break;
   }
   return 0;
 }
