@@ -85,6 +85,7 @@ class Observe(unittest.TestCase):
                    if method["interface"] == "test.Chain/1"}
         self.assertEqual(methods["count"]["calls"], 1000)
         self.assertEqual(methods["fail"]["errors"], 1)
+        self.assertEqual(methods["count"]["errors"], 0)
         count = methods["count"]
         self.assertLessEqual(count["p50_nanos"], count["p99_nanos"])
         self.assertLessEqual(count["p99_nanos"], count["maximum_nanos"])

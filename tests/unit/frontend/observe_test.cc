@@ -112,7 +112,7 @@ TEST(MethodMerge, AddsUpNodesAndReadsQuantilesOffTheirHistograms) {
   const auto at = [](std::uint64_t ns) { return static_cast<std::uint16_t>(detail::HistogramBuckets::index(ns)); };
   MethodMerge merge;
   merge.add({{"test.A/1", "m", 90, 1, 90'000, 1'100, {{at(1'000), 90}}}});
-  merge.add({{"test.A/1", "m", 10, 2, 900'000, 90'050, {{at(90'000), 10}, {60'000, 7}}}, {"test.A/1", "l", 0, 0, 0, 0, {}}});
+  merge.add({{"test.A/1", "m", 10, 2, 900'000, 90'050, {{at(90'000), 10}, {detail::HistogramBuckets::kCount, 7}, {60'000, 7}}}, {"test.A/1", "l", 0, 0, 0, 0, {}}});
   const auto methods = merge.result();
   ASSERT_EQ(methods.size(), 2u);
   EXPECT_EQ(methods[0].method, "l");

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <condition_variable>
+#include <map>
 #include <mutex>
 
 #include "frontend/otlp/encode.h"
@@ -134,11 +135,22 @@ std::size_t lines_with(const std::string& said, const std::string& part) {
   return count;
 }
 
+std::map<std::string, std::string> attributes(const proto::Span& span) {
+  std::map<std::string, std::string> found;
+  for (const auto& each : span.attributes()) {
+    const proto::AnyValue& value = each.value();
+    found[each.key()] = value.has_int_value() ? std::to_string(value.int_value()) : value.string_value();
+  }
+  return found;
+}
+
 TEST(OtlpEncoding, WritesIdsBigEndianAndOneResourceANode) {
   service::SpanInfo other = example();
   other.node = NodeId{4};
   other.parent = 0;
   other.status = Errc::ok;
+  other.object = ObjectId();
+  other.peer = kNoNode;
   const auto request = encode({example(), other, example()}, "demo");
   ASSERT_EQ(request.resource_spans_size(), 2);
   const auto& resource = request.resource_spans(0);
@@ -155,9 +167,13 @@ TEST(OtlpEncoding, WritesIdsBigEndianAndOneResourceANode) {
   EXPECT_EQ(span.end_time_unix_nano(), 1'000'000'001'500u);
   EXPECT_EQ(span.status().code(), proto::Status::CODE_ERROR);
   EXPECT_EQ(span.status().message(), "application_error");
+  EXPECT_EQ(attributes(span), (std::map<std::string, std::string>{{"ebb.core", "1"}, {"ebb.object", "1030"}, {"ebb.peer", "0"},
+                                                                  {"rpc.system", "ebb"}, {"rpc.service", "demo.Counter/1"},
+                                                                  {"rpc.method", "add"}}));
   const proto::Span& root = request.resource_spans(1).scope_spans(0).spans(0);
   EXPECT_TRUE(root.parent_span_id().empty());
   EXPECT_EQ(root.status().code(), proto::Status::CODE_UNSET);
+  EXPECT_EQ(attributes(root), (std::map<std::string, std::string>{{"ebb.core", "1"}}));
 }
 
 // The numbers are the specification's: opentelemetry-proto 1.x, trace/v1/trace.proto. Field by field, since that is what travels.

@@ -122,13 +122,15 @@ TEST(Trace, BeginsByChanceWithCallsThatLeaveTheirCore) {
     (co_await relay.on(CoreIndex{0}).call<&Relay::touch>()).value();
     EXPECT_TRUE((co_await collect()).batch.spans.empty()) << "nor do the calls of the runtime's own objects";
     for (int i = 0; i < 10; ++i) (co_await relay.on(CoreIndex{1}).call<&Relay::touch>()).value();
-    observe::sample(0);
+    detail::ObserverService service;
+    EXPECT_TRUE(co_await service.sample(0));
     (co_await relay.on(CoreIndex{1}).call<&Relay::touch>()).value();
     const Tree tree = co_await collect();
     EXPECT_EQ(tree.batch.spans.size(), 20u);
     std::set<std::uint64_t> traces;
     for (const SpanRecord& each : tree.batch.spans) traces.insert(each.trace_low);
     EXPECT_EQ(traces.size(), 10u);
+    EXPECT_EQ(tree.batch.names.size(), 1u) << "each name once";
     co_return 0;
   });
 }
@@ -145,6 +147,11 @@ TEST(Trace, IsHandedOutInPartsAndTellsWhatWasOverwritten) {
     EXPECT_EQ(first.dropped - dropped, 10u);
     EXPECT_EQ((co_await service.spans(~0u)).value().spans.size(), detail::ObserverService::kSpanBatch);
     while ((co_await collect()).batch.more) continue;
+    // The limit is for all cores together: core 0 has a span of its own, and the other half of each call.
+    const auto relay = (co_await create<Relay>()).value();
+    for (int i = 0; i < 4; ++i) (co_await relay.on(CoreIndex{1}).traced().call<&Relay::touch>()).value();
+    EXPECT_EQ((co_await service.spans(5)).value().spans.size(), 5u);
+    EXPECT_EQ((co_await service.spans(5)).value().spans.size(), 3u);
     co_return 0;
   });
 }
