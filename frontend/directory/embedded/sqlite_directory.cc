@@ -94,7 +94,7 @@ class SqliteDirectory final : public Directory {
     database_.reset(opened);
     if (code != SQLITE_OK) return failure(code);
     // Exclusive: the counter below is this process's alone.
-    if (auto set = run("PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"); !set) return set;
+    if (auto set = run("PRAGMA trusted_schema=OFF; PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"); !set) return set;
     if (auto set = run("BEGIN EXCLUSIVE"); !set) return set;
     Result<void> ready = check_schema();
     if (ready) ready = run("COMMIT");
@@ -332,11 +332,24 @@ class SqliteDirectory final : public Directory {
     if (!next) return std::move(next).error();
     if (*next < kFirstDynamicObject.index() || *next > kMaxObjects) return wrong_file();
     next_ = static_cast<std::uint32_t>(*next);
+    if (auto sound = check_records(); !sound) return sound;
     if (auto freed = free_leases(); !freed) return freed;
     auto created = number("SELECT coalesce(max(created), 0) FROM objects");
     if (!created) return std::move(created).error();
-    if (*created < 0) return wrong_file();
     created_ = static_cast<std::uint64_t>(*created);
+    return {};
+  }
+
+  /// Nodes index their tables by what records say: one that no directory writes makes the file somebody else's. Nobody writes to
+  /// it from now on but this process.
+  Result<void> check_records() {
+    const std::string longest = std::to_string(kMaxNameBytes);
+    auto wrong = number(("SELECT count(*) FROM objects WHERE id < " + std::to_string(kFirstDynamicObject.index()) +
+                         " OR home NOT BETWEEN 0 AND 0xffffffff OR home_core NOT BETWEEN 0 AND " + std::to_string(kMaxCores - 1) +
+                         " OR epoch NOT BETWEEN 1 AND 0xffffffff OR created < 0 OR length(CAST(interface_name AS BLOB)) > " + longest +
+                         " OR length(CAST(policy AS BLOB)) > " + longest + " OR length(CAST(name AS BLOB)) > " + longest).c_str());
+    if (!wrong) return std::move(wrong).error();
+    if (*wrong != 0) return wrong_file();
     return {};
   }
 

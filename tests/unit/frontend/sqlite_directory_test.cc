@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -90,6 +91,23 @@ TEST_F(SqliteDirectory, RefusesAFileThatAnotherDirectoryHasOpen) {
 TEST_F(SqliteDirectory, RefusesAFileOfSomethingElse) {
   std::ofstream(file_) << std::string(4096, 'x');
   EXPECT_EQ(open_sqlite_directory(file_).code(), Errc::malformed);
+}
+
+TEST_F(SqliteDirectory, RefusesRecordsThatNoDirectoryWrites) {
+  const std::string longest(Directory::kMaxNameBytes + 1, 'x');
+  for (const std::string& change : std::initializer_list<std::string>{
+           "id = -5", "id = 7", "id = " + std::to_string(kMaxObjects), "id = 9223372036854775807", "home = -1", "home = 4294967296",
+           "home_core = -1", "home_core = 64", "epoch = 0", "epoch = 4294967296", "created = -1", "name = '" + longest + "'",
+           "interface_name = '" + longest + "'", "policy = '" + longest + "'"}) {
+    TearDown();
+    now(open_sqlite_directory(file_).value()->create(wanted("a", 1, NodeId{0}, "a name"))).value();
+    EXPECT_TRUE(open_sqlite_directory(file_)) << "before " << change;
+    sqlite3* database = nullptr;
+    ASSERT_EQ(sqlite3_open(file_.c_str(), &database), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(database, ("UPDATE objects SET " + change).c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << change;
+    sqlite3_close(database);
+    EXPECT_EQ(open_sqlite_directory(file_).code(), Errc::malformed) << change;
+  }
 }
 
 TEST_F(SqliteDirectory, SaysWhenItsFileCannotBeMade) {
