@@ -1,34 +1,46 @@
 // simulate: runs scenarios over ranges of seeds, each in a process of its own, and says which seed broke what.
 //
 //   simulate --seeds 1..200 [--scenario kinds] [--nodes 5] [--cores 2] [--jobs 2] [--verbose] [--twice] [--expect-broken]
+//   simulate --nightly [--jobs J]
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "tests/sim/nightly.h"
 #include "tests/sim/scenario.h"
 
 namespace {
 
 using namespace ebb::sim;
 
+/// A run that takes longer, in seconds of real time, is ended and counts as broken.
+constexpr unsigned kRunLimitS = 600;
+/// Runs between two lines that say how far a night is.
+constexpr std::size_t kProgress = 500;
+
 struct Options {
   Settings settings;
   std::uint64_t first = 1;
   std::uint64_t last = 1;
-  std::size_t jobs = 2;
+  std::size_t jobs = 0;         // 0: two, and at night one a CPU
+  bool nightly = false;         // every scenario, until the first broken promise; prints only that and how far it is
   bool twice = false;           // each seed must give the same run again
   bool expect_broken = false;   // succeed when a promise is broken, and stop there: the program has a bug on purpose
 };
 
 [[noreturn]] void usage() {
-  std::fprintf(stderr, "usage: simulate --seeds A..B [--scenario NAME] [--nodes N] [--cores M] [--jobs J] [--twice] [--expect-broken] [--verbose]\n");
+  std::fprintf(stderr, "usage: simulate --seeds A..B [--scenario NAME] [--nodes N] [--cores M] [--jobs J] [--twice] [--expect-broken] [--verbose]\n"
+                       "       simulate --nightly [--jobs J]\n");
   std::exit(2);
 }
 
@@ -47,6 +59,8 @@ Options parse(int argc, char** argv) {
       options.twice = true;
     } else if (name == "--expect-broken") {
       options.expect_broken = true;
+    } else if (name == "--nightly") {
+      options.nightly = true;
     } else if (name == "--verbose") {
       options.settings.verbose = true;
     } else if (at + 1 == argc) {
@@ -62,10 +76,14 @@ Options parse(int argc, char** argv) {
     } else if (name == "--cores") {
       options.settings.cores = number(value);
     } else if (name == "--jobs") {
-      options.jobs = std::max<std::size_t>(1, number(value));
+      options.jobs = number(value);
     } else {
       usage();
     }
+  }
+  if (options.jobs == 0) {
+    const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    options.jobs = options.nightly && cpus > 0 ? static_cast<std::size_t>(cpus) : 2;
   }
   return options;
 }
@@ -79,20 +97,24 @@ const Scenario* find_scenario(std::string_view name) {
 
 Outcome run_scenario(const Settings& settings) { return find_scenario(settings.scenario)->run(settings); }
 
-/// In a child: one seed. Its line, and its status: 0, 1 (a promise was broken); others by a crash.
-int run(Settings settings) {
+void print_how_to_repeat(const Settings& settings) {
+  std::printf("  repeat it: ./dev simulate --scenario %.*s --seeds %llu --nodes %zu --cores %zu --verbose\n",
+              static_cast<int>(settings.scenario.size()), settings.scenario.data(),
+              static_cast<unsigned long long>(settings.seed), settings.nodes, settings.cores);
+}
+
+/// In a child: one seed. Its line (`quiet`: only that of a broken promise), and its status: 0, 1 (a promise was broken); others
+/// by a crash.
+int run(Settings settings, bool quiet) {
   const Outcome outcome = run_scenario(settings);
+  if (quiet && outcome.violations.empty()) return 0;
   std::printf("seed %llu: %zu operations, %zu answered, %llu steps, trace %016llx%s\n",
               static_cast<unsigned long long>(settings.seed), outcome.operations, outcome.successes,
               static_cast<unsigned long long>(outcome.steps), static_cast<unsigned long long>(outcome.trace),
               outcome.violations.empty() ? "" : ": BROKEN");
   if (!outcome.report.empty()) std::printf("  %s\n", outcome.report.c_str());
   for (const std::string& each : outcome.violations) std::printf("  %s\n", each.c_str());
-  if (!outcome.violations.empty()) {
-    std::printf("  repeat it: simulate --scenario %.*s --seeds %llu --nodes %zu --cores %zu --verbose\n",
-                static_cast<int>(settings.scenario.size()), settings.scenario.data(),
-                static_cast<unsigned long long>(settings.seed), settings.nodes, settings.cores);
-  }
+  if (!outcome.violations.empty()) print_how_to_repeat(settings);
   std::fflush(stdout);
   return outcome.violations.empty() ? 0 : 1;
 }
@@ -129,15 +151,66 @@ int run_twice(const Options& options) {
 }
 
 /// Starts a child for a seed; what it prints comes through.
-pid_t start(Settings settings) {
+pid_t start(Settings settings, bool quiet) {
   const pid_t child = fork();
   if (child < 0) {
     std::perror("simulate: fork");
     std::exit(2);
   }
   // A world ends with its process: what its nodes hold is nobody's to free.
-  if (child == 0) _exit(run(settings));
+  if (child == 0) {
+    alarm(kRunLimitS);
+    _exit(run(settings, quiet));
+  }
   return child;
+}
+
+std::vector<Settings> runs_of(const Options& options) {
+  if (options.nightly) return nightly();
+  std::vector<Settings> runs;
+  for (std::uint64_t seed = options.first; seed <= options.last; ++seed) {
+    runs.push_back(options.settings);
+    runs.back().seed = seed;
+  }
+  return runs;
+}
+
+int run_all(const Options& options) {
+  const std::vector<Settings> runs = runs_of(options);
+  const auto begin = std::chrono::steady_clock::now();
+  const auto seconds = [begin] {
+    return static_cast<long long>(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begin).count());
+  };
+  std::map<pid_t, const Settings*> running;
+  std::size_t broken = 0;
+  std::size_t done = 0;
+  auto next = runs.begin();
+  while (next != runs.end() || !running.empty()) {
+    const bool enough = (options.expect_broken || options.nightly) && broken != 0;
+    if (enough && running.empty()) break;
+    if (!enough && next != runs.end() && running.size() < options.jobs) {
+      std::fflush(stdout);
+      running[start(*next, options.nightly)] = &*next;
+      ++next;
+      continue;
+    }
+    int status = 0;
+    const pid_t ended = wait(&status);
+    if (ended < 0) break;
+    ++done;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) > 1) {
+      const Settings& settings = *running[ended];
+      const bool endless = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
+      std::printf("seed %llu: the run itself ended with status %d%s\n", static_cast<unsigned long long>(settings.seed), status,
+                  endless ? " (it took too long)" : "");
+      print_how_to_repeat(settings);
+    }
+    if (status != 0) ++broken;
+    running.erase(ended);
+    if (options.nightly && done % kProgress == 0) std::printf("%zu of %zu seeds after %lld s\n", done, runs.size(), seconds());
+  }
+  std::printf("%zu seeds, %zu broken, %lld s\n", done, broken, seconds());
+  return (broken != 0) == options.expect_broken ? 0 : 1;
 }
 
 }  // namespace
@@ -150,31 +223,5 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "\n");
     return 2;
   }
-  if (options.twice) return run_twice(options);
-  std::map<pid_t, std::uint64_t> running;
-  std::size_t broken = 0;
-  std::size_t done = 0;
-  std::uint64_t next = options.first;
-  while (next <= options.last || !running.empty()) {
-    const bool enough = options.expect_broken && broken != 0;
-    if (enough && running.empty()) break;
-    if (!enough && next <= options.last && running.size() < options.jobs) {
-      Settings settings = options.settings;
-      settings.seed = next++;
-      std::fflush(stdout);
-      running[start(settings)] = settings.seed;
-      continue;
-    }
-    int status = 0;
-    const pid_t ended = wait(&status);
-    if (ended < 0) break;
-    ++done;
-    if (!WIFEXITED(status) || WEXITSTATUS(status) > 1) {
-      std::printf("seed %llu: the run itself ended with status %d\n", static_cast<unsigned long long>(running[ended]), status);
-    }
-    if (status != 0) ++broken;
-    running.erase(ended);
-  }
-  std::printf("%zu seeds, %zu broken\n", done, broken);
-  return (broken != 0) == options.expect_broken ? 0 : 1;
+  return options.twice ? run_twice(options) : run_all(options);
 }
