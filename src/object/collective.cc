@@ -168,17 +168,17 @@ const FoldOperation* FoldRegistration::find(std::uint64_t id) noexcept {
   return nullptr;
 }
 
-task<Result<CollectiveAnswer>> run_collective(Collective collective, CallOptions options, platform::Duration timeout) {
+task<Result<CollectiveAnswer>> run_collective(Collective collective, CallOptions options) {
   if (Result<void> wanted = still_wanted(options); !wanted) co_return std::move(wanted).error();
-  options.not_after = std::min(options.not_after, platform::Clock::now() + timeout);
+  options.not_after = options.deadline(platform::Clock::now());
   const JoinedToken joined(options);
   const auto request = std::make_shared<const CollectiveRequest>(begin(std::move(collective), false));
   co_return co_await until(ask_everybody(request, options), options.not_after, joined.token());
 }
 
-task<Result<void>> send_collective(Collective collective, CallOptions options, platform::Duration timeout) {
+task<Result<void>> send_collective(Collective collective, CallOptions options) {
   if (Result<void> wanted = still_wanted(options); !wanted) co_return wanted;
-  options.not_after = std::min(options.not_after, platform::Clock::now() + timeout);
+  options.not_after = options.deadline(platform::Clock::now());
   if (Result<void> room = begin_own_send(); !room) co_return room;
   CollectiveRequest request = begin(std::move(collective), true);
   run_own_send(own_part_here(request.collective, options.not_after, options.trace));

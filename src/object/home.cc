@@ -5,6 +5,7 @@
 
 #include "ebb/async/context.h"
 #include "ebb/async/core.h"
+#include "ebb/object/local_call.h"
 #include "ebb/object/node_table.h"
 
 namespace ebb::detail {
@@ -57,15 +58,22 @@ Result<void> may_wait_for_home(ObjectId id, const Home& home, const TypeDescript
                                     "; nothing ran. The kind remade_home would have been made anew");
 }
 
+/// On a home of this node. What the method hears of its caller stays until it has ended.
+static task<Result<Bytes>> call_here(Home home, ObjectId id, std::uint64_t method, Bytes arguments, platform::Instant deadline,
+                                     TraceContext trace, cancel_token token) {
+  cancel_source cancellation;
+  const cancel_callback given_up(token, [&cancellation] { cancellation.cancel(); });
+  const CallOrigin origin{this_node(), deadline, trace, token.can_be_cancelled() ? &cancellation : nullptr};
+  co_return co_await serve_call(id, home.core, method, std::move(arguments), origin);
+}
+
 /// One attempt, at a home.
-static task<Result<Bytes>> call_at(Home home, ObjectId id, const TypeDescriptor* type, std::uint64_t method, platform::Duration timeout,
-                            Bytes arguments, TraceContext trace) {
-  OpenSpan span(trace);
-  RemoteCall call{home.node, home.core, id, method, timeout, {}, span.trace()};
-  CallOrigin origin;
-  origin.caller = this_node();
-  origin.trace = span.trace();
-  task<Result<Bytes>> work = home.node == this_node() ? serve_call(id, home.core, method, std::move(arguments), origin)
+static task<Result<Bytes>> call_at(Home home, ObjectId id, const TypeDescriptor* type, std::uint64_t method,
+                                   CallOptions options, cancel_token token, platform::Duration left, Bytes arguments) {
+  OpenSpan span(options.trace);
+  RemoteCall call{home.node, home.core, id, method, left, token, span.trace()};
+  task<Result<Bytes>> work = home.node == this_node() ? call_here(home, id, method, std::move(arguments), options.not_after,
+                                                                  span.trace(), std::move(token))
                                                       : call_elsewhere(std::move(call), std::move(arguments));
   Result<Bytes> answer = co_await std::move(work);
   const RemoteMethod* found = type->find(method);
@@ -73,9 +81,12 @@ static task<Result<Bytes>> call_at(Home home, ObjectId id, const TypeDescriptor*
   co_return answer;
 }
 
-task<Result<Bytes>> call_home(ObjectId id, const TypeDescriptor* type, std::uint64_t method, platform::Duration timeout,
-                              Bytes arguments, TraceContext trace) {
-  const platform::Instant deadline = platform::Clock::now() + timeout;
+task<Result<Bytes>> call_home(ObjectId id, const TypeDescriptor* type, std::uint64_t method, CallOptions options,
+                              Bytes arguments) {
+  if (Result<void> wanted = still_wanted(options); !wanted) co_return std::move(wanted).error();
+  const platform::Instant deadline = options.deadline(platform::Clock::now());
+  options.not_after = options.own_deadline(platform::Clock::now());
+  const JoinedToken joined(options);
   std::uint32_t stale = 0;
   for (int attempt = 0;; ++attempt) {
     const Result<Home> home = co_await find_home(id, type, stale);
@@ -84,7 +95,7 @@ task<Result<Bytes>> call_home(ObjectId id, const TypeDescriptor* type, std::uint
     if (is_member(home->node)) {
       const platform::Duration left = deadline - platform::Clock::now();
       if (left <= platform::Duration::zero()) break;
-      Result<Bytes> answer = co_await call_at(*home, id, type, method, left, arguments, trace);
+      Result<Bytes> answer = co_await call_at(*home, id, type, method, options, joined.token(), left, arguments);
       if (answer.code() != Errc::moved) co_return answer;
     } else if (const Result<void> wait = may_wait_for_home(id, *home, *type); !wait) {
       co_return wait.error();
@@ -93,6 +104,7 @@ task<Result<Bytes>> call_home(ObjectId id, const TypeDescriptor* type, std::uint
     // A home that was news is worth an attempt at once; one that is known to fail is not.
     if (attempt == 0 && known) continue;
     if (!co_await pause_before_retry(attempt, deadline)) break;
+    if (options.cancelled()) co_return Error(Errc::cancelled, "the caller cancelled the call; nothing ran");
   }
   co_return Error(Errc::deadline_exceeded, "no home of " + describe(id) + " could be reached in time; nothing ran");
 }

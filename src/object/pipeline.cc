@@ -9,23 +9,20 @@
 namespace ebb::detail {
 namespace {
 
-// What is left until then; a call without a deadline gets the default.
-platform::Duration left_until(platform::Instant deadline) {
-  return deadline == kNoDeadline ? kDefaultTimeout : deadline - platform::Clock::now();
-}
-
 /// One step, wherever its object is; tried again while nothing ran.
 task<Result<Bytes>> run_step(const call_context* context, ObjectId object, const PipelineStep* step, bool first) {
   cancel_source cancellation;
   const cancel_callback given_up(context->cancellation, [&cancellation] { cancellation.cancel(); });
   const CallOrigin origin{context->caller, context->deadline, context->trace, &cancellation};
-  const platform::Instant deadline = platform::Clock::now() + left_until(context->deadline);
+  CallOptions options;
+  options.inherit(*context);
+  const platform::Instant deadline = options.deadline(platform::Clock::now());
+  options.not_after = deadline;
   for (int attempt = 0;; ++attempt) {
     const TypeDescriptor* type = NodeTable::instance().type_of(object);
     const bool has_home = type != nullptr && type->exclusive;
     task<Result<Bytes>> work =
-        has_home ? call_home(object, type, step->method, deadline - platform::Clock::now(), step->arguments,
-                             context->trace)
+        has_home ? call_home(object, type, step->method, options, step->arguments)
                  : serve_call(object, kAnyCore, step->method, step->arguments, origin);
     Result<Bytes> answer = co_await std::move(work);
     const bool nothing_ran = answer.code() == Errc::overloaded || answer.code() == Errc::moved;

@@ -1,8 +1,6 @@
 // What a call carries besides its arguments: until when, on whose behalf, who may end it early.
 #pragma once
 
-#include <algorithm>
-#include <chrono>
 #include <memory>
 #include <optional>
 
@@ -10,7 +8,6 @@
 #include "ebb/async/core.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/trace_context.h"
-#include "ebb/observe/call_meter.h"
 #include "ebb/platform/platform.h"
 
 namespace ebb {
@@ -35,52 +32,6 @@ namespace detail {
 
 /// Of a call without a deadline, which nobody cancels.
 inline constexpr call_context kNoContext{};
-
-/// What a call is made with, beyond its own timeout.
-struct CallOptions {
-  platform::Instant not_after = kNoDeadline;
-  cancel_token inherited;  // of the call that this one is made under
-  cancel_token own;
-  TraceContext trace;
-  bool traced = false;  // begins a trace if it belongs to none
-
-  void inherit(const call_context& context) {
-    not_after = std::min(not_after, context.deadline);
-    inherited = context.cancellation;
-    trace = context.trace;
-  }
-  void inherit(const TraceContext& parent) { trace = parent; }
-  /// Nothing out of the ordinary.
-  bool plain() const noexcept {
-    return not_after == kNoDeadline && !trace.present() && !traced && !can_be_cancelled() && !cancelled();
-  }
-  /// Begins a trace for a call that belongs to none, where that was asked for, or where `chance` says so.
-  void begin_trace_if(bool chance) noexcept {
-    if (!trace.present() && (traced || chance)) trace = begin_trace();
-  }
-  bool cancelled() const noexcept { return inherited.is_cancelled() || own.is_cancelled(); }
-  bool can_be_cancelled() const noexcept { return inherited.can_be_cancelled() || own.can_be_cancelled(); }
-};
-
-/// One token for the two of a call. Lives as long as the call is waited for.
-class JoinedToken {
- public:
-  explicit JoinedToken(const CallOptions& options) : token_(options.own.can_be_cancelled() ? options.own : options.inherited) {
-    if (!options.own.can_be_cancelled() || !options.inherited.can_be_cancelled()) return;
-    token_ = source_.token();
-    first_.emplace(options.own, [this] { source_.cancel(); });
-    second_.emplace(options.inherited, [this] { source_.cancel(); });
-  }
-  JoinedToken(const JoinedToken&) = delete;
-  JoinedToken& operator=(const JoinedToken&) = delete;
-  const cancel_token& token() const noexcept { return token_; }
-
- private:
-  cancel_source source_;
-  cancel_token token_;
-  std::optional<cancel_callback> first_;
-  std::optional<cancel_callback> second_;
-};
 
 /// Brings a cancellation from the core of its token to another core. Made on the first; `token()` is the other's.
 class CancelRelay {

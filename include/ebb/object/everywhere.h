@@ -2,7 +2,6 @@
 // their cores.
 #pragma once
 
-#include <chrono>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -12,6 +11,7 @@
 #include "ebb/async/task.h"
 #include "ebb/base/hash.h"
 #include "ebb/base/result.h"
+#include "ebb/object/call_options.h"
 #include "ebb/object/collective.h"
 #include "ebb/object/operations.h"
 #include "ebb/object/ref.h"
@@ -78,7 +78,7 @@ struct Fold {
 /// the call reaches it, at most once; they run at the same time. Lost nodes end nothing: those that a lost one would have asked
 /// are asked by another, and `participation` names it. Made by ref::everywhere(). One core; stays valid as long as one likes.
 template <class T>
-class everywhere_target {
+class everywhere_target : public adjustable_target<everywhere_target<T>> {
  public:
   explicit everywhere_target(ObjectId id) noexcept : id_(id) {
     static_assert(!detail::is_exclusive<policy_of<T>>(),
@@ -87,21 +87,10 @@ class everywhere_target {
 
   /// Also the cores that have no representative yet: it is made there.
   everywhere_target every_core() const {
-    return with([](auto& target) { target.every_core_ = true; });
+    everywhere_target result = *this;
+    result.every_core_ = true;
+    return result;
   }
-  /// For callers that wait no longer than `timeout` (instead of kDefaultTimeout).
-  everywhere_target within(platform::Duration timeout) const {
-    return with([timeout](auto& target) { target.timeout_ = timeout; });
-  }
-  /// As part of another call: its deadline, its cancellation and its trace hold for this one too.
-  everywhere_target under(const call_context& context) const {
-    return with([&context](auto& target) { target.options_.inherit(context); });
-  }
-  /// Ended early (cancelled) when `token` fires; what has been reached goes on.
-  everywhere_target cancelled_by(cancel_token token) const {
-    return with([&token](auto& target) { target.options_.own = std::move(token); });
-  }
-
   /// Runs a method on each and waits for all; results are dropped. An error anywhere is the call's, once all have answered.
   /// Errors besides: deadline_exceeded, cancelled, overloaded, interface_mismatch (nodes of different builds).
   template <auto Member, class... Arguments>
@@ -113,8 +102,7 @@ class everywhere_target {
   /// those that it would have told.
   template <auto Member, class... Arguments>
   task<Result<void>> send(Arguments&&... arguments) const {
-    return detail::send_collective(collective<Member>(detail::CollectiveWork::call, std::forward<Arguments>(arguments)...), options_,
-                                   timeout_);
+    return detail::send_collective(collective<Member>(detail::CollectiveWork::call, std::forward<Arguments>(arguments)...), options_);
   }
 
   /// Every result, ordered by node and core.
@@ -150,12 +138,7 @@ class everywhere_target {
   }
 
  private:
-  template <class Change>
-  everywhere_target with(Change change) const {
-    everywhere_target result = *this;
-    change(result);
-    return result;
-  }
+  using adjustable_target<everywhere_target<T>>::options_;
 
   template <auto Member, class... Arguments>
   detail::Collective collective(detail::CollectiveWork work, Arguments&&... arguments) const {
@@ -169,14 +152,14 @@ class everywhere_target {
   }
 
   static task<Result<participation>> participants(everywhere_target self, detail::Collective wanted) {
-    auto answer = co_await detail::run_collective(std::move(wanted), self.options_, self.timeout_);
+    auto answer = co_await detail::run_collective(std::move(wanted), self.options_);
     if (!answer) co_return std::move(answer).error();
     co_return std::move(answer->who);
   }
 
   template <auto Member, class R = detail::MethodResult<Member>>
   static task<Result<everywhere_result<std::vector<result_from<R>>>>> gathered(everywhere_target self, detail::Collective wanted) {
-    auto answer = co_await detail::run_collective(std::move(wanted), self.options_, self.timeout_);
+    auto answer = co_await detail::run_collective(std::move(wanted), self.options_);
     if (!answer) co_return std::move(answer).error();
     everywhere_result<std::vector<result_from<R>>> all{{}, std::move(answer->who)};
     for (const detail::Gathered& each : answer->gathered) {
@@ -198,7 +181,7 @@ class everywhere_target {
 
   template <class Combine, class Value>
   static task<Result<everywhere_result<Value>>> folded(everywhere_target self, Value value, detail::Collective wanted) {
-    auto answer = co_await detail::run_collective(std::move(wanted), self.options_, self.timeout_);
+    auto answer = co_await detail::run_collective(std::move(wanted), self.options_);
     if (!answer) co_return std::move(answer).error();
     if (!answer->folded.empty()) {
       auto others = wire::decode<Value>(answer->folded);
@@ -210,8 +193,6 @@ class everywhere_target {
 
   ObjectId id_;
   bool every_core_ = false;
-  platform::Duration timeout_ = kDefaultTimeout;
-  detail::CallOptions options_;
 };
 
 template <class T>

@@ -1,7 +1,6 @@
 // Objects that live in one place: a single instance on its home, one core of one node, and calls that find it there.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -15,10 +14,12 @@
 #include "ebb/base/bytes.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
+#include "ebb/object/call_options.h"
 #include "ebb/object/directory.h"
+#include "ebb/object/local_call.h"
 #include "ebb/object/node_link.h"
+#include "ebb/object/node_target.h"
 #include "ebb/object/signature.h"
-#include "ebb/object/target.h"
 #include "ebb/object/type.h"
 
 namespace ebb {
@@ -43,10 +44,9 @@ bool is_given_away(ObjectId id);
 
 task<Result<void>> migrate(ObjectId id, const TypeDescriptor* type, NodeId node, CoreIndex core);
 
-/// Runs a method on the home of `id`, by its encoded arguments, wherever that is; home_target::call says the rest. `trace`:
-/// that of the call it is a part of.
-task<Result<Bytes>> call_home(ObjectId id, const TypeDescriptor* type, std::uint64_t method, platform::Duration timeout,
-                              Bytes arguments, TraceContext trace = {});
+/// Runs a method on the home of `id`, by its encoded arguments, wherever that is; home_target::call says the rest.
+task<Result<Bytes>> call_home(ObjectId id, const TypeDescriptor* type, std::uint64_t method, CallOptions options,
+                              Bytes arguments);
 
 /// What a call may do whose home is a node that is gone: wait for another home (value), or give up (node_gone).
 Result<void> may_wait_for_home(ObjectId id, const Home& home, const TypeDescriptor& type);
@@ -62,40 +62,9 @@ struct home_lost {
 /// The one instance of an object, wherever it lives. A call that finds that it has moved asks where to, and goes there:
 /// nothing had run. Made by ref::call and ref::on_home.
 template <class T>
-class home_target {
+class home_target : public adjustable_target<home_target<T>> {
  public:
-  home_target(ObjectId id, platform::Duration timeout) noexcept : id_(id), timeout_(timeout) {}
-
-  /// The same, for callers that wait no longer than `timeout` in all.
-  home_target within(platform::Duration timeout) const {
-    home_target result = *this;
-    result.timeout_ = timeout;
-    return result;
-  }
-  /// The same as part of another call: its deadline, its cancellation and its trace hold for this one too.
-  home_target under(const call_context& context) const {
-    home_target result = *this;
-    result.options_.inherit(context);
-    return result;
-  }
-  /// The same as part of a trace: a child of the span that `parent` names, such as an ebb::span.
-  home_target under(const TraceContext& parent) const {
-    home_target result = *this;
-    result.options_.inherit(parent);
-    return result;
-  }
-  /// The same; a call that belongs to no trace begins one, which is recorded.
-  home_target traced() const {
-    home_target result = *this;
-    result.options_.traced = true;
-    return result;
-  }
-  /// The same, ended early (cancelled) when `token` fires.
-  home_target cancelled_by(cancel_token token) const {
-    home_target result = *this;
-    result.options_.own = std::move(token);
-    return result;
-  }
+  explicit home_target(ObjectId id) noexcept : id_(id) {}
 
   /// Runs a method of the object's interface on its home and brings its result back. Errors: those of
   /// node_target::call; node_gone when the home is gone and its kind is not made anew, or was lost while the call was under way
@@ -105,14 +74,26 @@ class home_target {
     using Shape = detail::SignatureOf<Member>;
     static_assert(Shape::must_travel());
     static_cast<void>(&detail::Registered<T>::entry);
-    return run<Member>(*this, typename Shape::stored(std::forward<Arguments>(arguments)...));
+    auto work = run<Member>(*this, typename Shape::stored(std::forward<Arguments>(arguments)...));
+    if (!options_.may_end_early()) return work;
+    return detail::within_options(std::move(work), options_);
+  }
+
+  /// The same, but nobody waits for the answer: the value says that the call has been started. It finds its home like any
+  /// other, and so is answered on the way; it runs at most once. Errors: overloaded, when too many of this core are under way.
+  template <auto Member, class... Arguments>
+  task<Result<void>> send(Arguments&&... arguments) const {
+    return detail::send_unanswered(call<Member>(std::forward<Arguments>(arguments)...));
   }
 
  private:
+  using adjustable_target<home_target<T>>::options_;
+
   template <auto Member, class Stored>
   static task<Result<detail::MethodResult<Member>>> run(home_target self, Stored arguments) {
     using R = detail::MethodResult<Member>;
-    const platform::Instant deadline = std::min(self.options_.not_after, platform::Clock::now() + self.timeout_);
+    if (Result<void> wanted = detail::still_wanted(self.options_); !wanted) co_return std::move(wanted).error();
+    const platform::Instant deadline = self.options_.deadline(platform::Clock::now());
     const detail::TypeDescriptor* type = &detail::kTypeDescriptor<T>;
     self.options_.begin_trace_if(false);  // once for all attempts
     std::uint32_t stale = 0;
@@ -121,9 +102,9 @@ class home_target {
       if (!home) co_return home.error();
       const bool known = home->epoch > stale;
       if (is_member(home->node)) {
-        const platform::Duration left = deadline - platform::Clock::now();
-        if (left <= platform::Duration::zero()) break;
-        const auto target = node_target<T>(self.id_, home->node, home->core, left).with_options(self.options_);
+        self.options_.timeout = deadline - platform::Clock::now();
+        if (self.options_.timeout <= platform::Duration::zero()) break;
+        const auto target = node_target<T>(self.id_, home->node, home->core).with_options(self.options_);
         Stored copy = arguments;
         Result<R> answer = co_await std::apply(
             [&target](auto&... each) { return target.template call<Member>(std::move(each)...); }, copy);
@@ -142,8 +123,6 @@ class home_target {
   }
 
   ObjectId id_;
-  platform::Duration timeout_;
-  detail::CallOptions options_;
 };
 
 /// One instance in the whole cluster, on the core that created the object (or the one named to create_at). Calls are
@@ -163,7 +142,7 @@ struct single_home {
   static constexpr bool kHasRoot = false;
   template <class T>
   static home_target<T> route(ObjectId id) noexcept {
-    return {id, kDefaultTimeout};
+    return home_target<T>(id);
   }
   template <class T>
   static T* on_miss(ObjectId id, void*) {

@@ -11,6 +11,7 @@
 #include "ebb/async/task.h"
 #include "ebb/base/result.h"
 #include "ebb/object/call_context.h"
+#include "ebb/object/call_options.h"
 #include "ebb/object/node_link.h"
 #include "ebb/object/node_table.h"
 #include "ebb/object/signature.h"
@@ -81,6 +82,14 @@ inline Result<void> still_wanted(const CallOptions& options) {
   return {};
 }
 
+/// `work`, all attempts of a call that has `options`, until they end it. It goes on without its caller then.
+template <class R>
+task<Result<R>> within_options(task<Result<R>> work, CallOptions options) {
+  const platform::Instant deadline = options.own_deadline(platform::Clock::now());
+  const JoinedToken joined(options);
+  co_return co_await until(std::move(work), deadline, joined.token());
+}
+
 /// One-way calls within the node: counted, and `overloaded` beyond kMaxOwnSends of a core.
 inline constexpr std::uint32_t kMaxOwnSends = 4096;
 Result<void> begin_own_send();
@@ -92,6 +101,14 @@ Detached run_own_send(task<Result<R>> work) {
   const Result<R> dropped = co_await std::move(running);
   static_cast<void>(dropped);
   end_own_send();
+}
+
+/// Starts a call whose answer nobody waits for. overloaded: too many are under way, and this one is not made.
+template <class R>
+task<Result<void>> send_unanswered(task<Result<R>> work) {
+  if (Result<void> room = begin_own_send(); !room) co_return room;
+  run_own_send(std::move(work));
+  co_return Result<void>();
 }
 
 }  // namespace ebb::detail

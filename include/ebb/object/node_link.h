@@ -1,7 +1,6 @@
 // How the object model reaches other nodes: implemented by Node (node.h), absent in a program that is no cluster.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <vector>
 
@@ -12,12 +11,10 @@
 #include "ebb/base/result.h"
 #include "ebb/base/trace_context.h"
 #include "ebb/object/call_context.h"
+#include "ebb/object/call_options.h"
 #include "ebb/platform/platform.h"
 
 namespace ebb {
-
-/// How long a call waits for its answer unless its caller says otherwise.
-inline constexpr platform::Duration kDefaultTimeout = std::chrono::seconds(30);
 
 /// Whether `node` belongs to the cluster, as this node knows it now. Every core.
 bool is_member(NodeId node);

@@ -10,9 +10,9 @@
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "ebb/object/call_context.h"
+#include "ebb/object/node_target.h"
 #include "ebb/object/ref.h"
 #include "ebb/object/signature.h"
-#include "ebb/object/target.h"
 #include "ebb/wire/codec.h"
 
 namespace ebb {
@@ -108,9 +108,7 @@ PipelineStep pipeline_step(Arguments&&... arguments) {
 template <class T>
 template <auto Member, class... Arguments>
 auto node_target<T>::pipeline(Arguments&&... arguments) const {
-  node_target<detail::PipelineService> where(detail::kPipelineService.id(), node_, core_, timeout_);
-  where = where.with_options(options_);
-  if (limited_) where = where.within(timeout_);
+  auto where = node_target<detail::PipelineService>(detail::kPipelineService.id(), node_, core_).with_options(options_);
   return ebb::pipeline<detail::MethodResult<Member>>(std::move(where), id_,
                                                      detail::pipeline_step<T, Member>(std::forward<Arguments>(arguments)...));
 }

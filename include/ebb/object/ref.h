@@ -9,7 +9,7 @@
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "ebb/object/home.h"
-#include "ebb/object/node_link.h"
+#include "ebb/object/node_target.h"
 #include "ebb/object/partitioned.h"
 #include "ebb/object/policy.h"
 #include "ebb/object/target.h"
@@ -55,19 +55,19 @@ class ref {
   }
 
   /// The object's home: its one instance, or of kinds that have none the core that created it.
-  home_target<T> on_home() const noexcept { return {id_, kDefaultTimeout}; }
+  home_target<T> on_home() const noexcept { return home_target<T>(id_); }
 
   /// The instance that has `key`, of a kind that is spread by keys (partitioned).
   template <class Key>
   partition_target<T> on_key(const Key& key) const {
-    return {id_, policy_of<T>::template partition_of<T>(key), kDefaultTimeout};
+    return {id_, policy_of<T>::template partition_of<T>(key)};
   }
 
   /// The representative of another core of this node.
   target<T> on(CoreIndex core) const noexcept { return target<T>(id_, core); }
 
   /// The representatives of a node: that of the core the call reaches, or a given one's.
-  node_target<T> on(NodeId node, CoreIndex core = kAnyCore) const noexcept { return {id_, node, core, kDefaultTimeout}; }
+  node_target<T> on(NodeId node, CoreIndex core = kAnyCore) const noexcept { return {id_, node, core}; }
 
   /// The representatives of all nodes: broadcasts, reductions, gathering and a barrier, along a tree (everywhere.h).
   everywhere_target<T> everywhere() const noexcept;

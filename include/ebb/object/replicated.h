@@ -1,7 +1,6 @@
 // Objects that are read everywhere and written in one place.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -13,7 +12,9 @@
 #include "ebb/base/bytes.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
+#include "ebb/object/call_options.h"
 #include "ebb/object/home.h"
+#include "ebb/object/local_call.h"
 #include "ebb/object/signature.h"
 #include "ebb/object/target.h"
 #include "ebb/object/type.h"
@@ -39,36 +40,12 @@ struct Replication {
 
 /// Where a call of a replicated object goes: const methods to this core's replica, the others to the home.
 template <class T>
-class replicated_target {
+class replicated_target : public adjustable_target<replicated_target<T>> {
  public:
-  replicated_target(ObjectId id, platform::Duration timeout) noexcept : id_(id), timeout_(timeout) {}
+  explicit replicated_target(ObjectId id) noexcept : id_(id) {}
 
-  /// The same, for callers that wait no longer than `timeout` in all.
-  replicated_target within(platform::Duration timeout) const noexcept {
-    replicated_target result = *this;
-    result.timeout_ = timeout;
-    return result;
-  }
-  /// The same as part of another call: its deadline and its trace hold for this one too, its cancellation for reads.
-  replicated_target under(const call_context& context) const {
-    replicated_target result = *this;
-    result.options_.inherit(context);
-    return result;
-  }
-  /// The same as part of a trace: a child of the span that `parent` names, such as an ebb::span.
-  replicated_target under(const TraceContext& parent) const {
-    replicated_target result = *this;
-    result.options_.inherit(parent);
-    return result;
-  }
-  /// The same; a call that belongs to no trace begins one, which is recorded.
-  replicated_target traced() const {
-    replicated_target result = *this;
-    result.options_.traced = true;
-    return result;
-  }
-
-  /// Errors: those of home_target::call; overloaded (too many writes wait for replicas).
+  /// Errors: those of home_target::call; overloaded (too many writes wait for replicas). A write that ends early may have
+  /// been carried out; if so, every replica carries it out.
   template <auto Member, class... Arguments>
   task<Result<detail::MethodResult<Member>>> call(Arguments&&... arguments) const {
     using Shape = detail::SignatureOf<Member>;
@@ -80,23 +57,30 @@ class replicated_target {
       return target<T>(id_, kAnyCore).with_options(options_).template call<Member>(std::forward<Arguments>(arguments)...);
     } else {
       static_cast<void>(&detail::Registered<T>::entry);
-      return write<Member>(*this, T::interface::template method_id<Member>(),
-                           typename Shape::stored(std::forward<Arguments>(arguments)...));
+      auto work = write<Member>(*this, T::interface::template method_id<Member>(),
+                                typename Shape::stored(std::forward<Arguments>(arguments)...));
+      if (!options_.may_end_early()) return work;
+      return detail::within_options(std::move(work), options_);
     }
   }
 
+  /// The same, but nobody waits for the answer: home_target::send.
+  template <auto Member, class... Arguments>
+  task<Result<void>> send(Arguments&&... arguments) const {
+    return detail::send_unanswered(call<Member>(std::forward<Arguments>(arguments)...));
+  }
+
  private:
+  using adjustable_target<replicated_target<T>>::options_;
+
   template <auto Member, class Stored>
   static task<Result<detail::MethodResult<Member>>> write(replicated_target self, std::uint64_t method, Stored arguments) {
     using R = detail::MethodResult<Member>;
     Bytes encoded;
     if constexpr (std::tuple_size_v<Stored> != 0) encoded = wire::encode(arguments);
-    if (Result<void> wanted = detail::still_wanted(self.options_); !wanted) co_return std::move(wanted).error();
     self.options_.begin_trace_if(false);
-    const platform::Instant now = platform::Clock::now();
-    const platform::Duration timeout = std::min(self.options_.not_after, now + self.timeout_) - now;
-    auto answer = co_await detail::call_home(self.id_, &detail::kTypeDescriptor<T>, method, timeout, std::move(encoded),
-                                             self.options_.trace);
+    auto answer = co_await detail::call_home(self.id_, &detail::kTypeDescriptor<T>, method, std::move(self.options_),
+                                             std::move(encoded));
     if (!answer) co_return std::move(answer).error();
     if constexpr (std::is_void_v<R>) {
       if (answer->empty()) co_return Result<void>();
@@ -108,8 +92,6 @@ class replicated_target {
   }
 
   ObjectId id_;
-  platform::Duration timeout_;
-  detail::CallOptions options_;
 };
 
 /// A replica on each core that touches the object. `->` gives constant access to it, in one load. All other methods are
@@ -135,7 +117,7 @@ struct replicated {
   using pointer = const T*;
   template <class T>
   static replicated_target<T> route(ObjectId id) noexcept {
-    return {id, kDefaultTimeout};
+    return replicated_target<T>(id);
   }
   template <class T>
   static constexpr bool kHasRoot = true;
