@@ -1,11 +1,15 @@
 // The original of a replicated object: carries out writes and sends each replica what it has not seen.
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "ebb/async/core.h"
 #include "ebb/async/sleep.h"
 #include "ebb/object/lease.h"
+#include "ebb/observe/call_meter.h"
 #include "src/object/replica.h"
 
 namespace ebb::detail {
@@ -14,6 +18,25 @@ namespace {
 // How long a replica may take for one batch, and the pause before it is sent again.
 constexpr platform::Duration kApplyTimeout = std::chrono::seconds(2);
 constexpr platform::Duration kSendAgain = std::chrono::milliseconds(10);
+
+/// What sending one write of a batch looks like in its trace.
+struct SentWrite {
+  OpenSpan span;
+  MethodLabel label;
+};
+
+/// Begins a span for each write of a sampled trace, which carries it on to the replica.
+std::vector<SentWrite> begin_spans(std::vector<Write>& batch, const TypeDescriptor& type) {
+  std::vector<SentWrite> spans;
+  for (Write& write : batch) {
+    if (!write.trace || !write.trace->sampled) continue;
+    const RemoteMethod* method = type.find(write.method);
+    const std::string_view name = method == nullptr ? std::string_view() : method->name;
+    const SentWrite& sent = spans.emplace_back(SentWrite{OpenSpan(*write.trace), {write.method, type.interface_name, name}});
+    write.trace = sent.span.trace();
+  }
+  return spans;
+}
 
 }  // namespace
 
@@ -26,7 +49,7 @@ Result<Snapshot> Original::subscribe(NodeId node, CoreIndex core) {
   return Snapshot{epoch_, writes_, *std::move(state)};
 }
 
-task<Result<Bytes>> Original::write(const RemoteMethod& method, Bytes arguments) {
+task<Result<Bytes>> Original::write(const RemoteMethod& method, Bytes arguments, ServedCaller caller) {
   if (ended_) co_return Error(Errc::moved, "this is not the object's home any more");
   if (log_.size() >= kMaxUnsent || log_bytes_ >= kMaxUnsentBytes) {
     co_return Error(Errc::overloaded, "too many writes of object " + std::to_string(id_.index()) +
@@ -34,10 +57,11 @@ task<Result<Bytes>> Original::write(const RemoteMethod& method, Bytes arguments)
   }
   const auto self = shared_from_this();
   log_bytes_ += arguments.size();
-  log_.push_back({method.id, arguments});
+  log_.push_back({method.id, caller.node, arguments, std::nullopt});
+  if (caller.trace.present()) log_.back().trace = caller.trace;
   const std::uint64_t mine = ++writes_;
   // Plain functions only (replicated.h): this does not wait, so no other write comes between.
-  Result<Bytes> answer = co_await method.invoke(value_, std::move(arguments));
+  Result<Bytes> answer = co_await method.invoke(value_, std::move(arguments), caller.context);
   if (subscribers_.empty()) {
     settle();
     co_return answer;
@@ -78,8 +102,11 @@ Detached Original::send_all(std::shared_ptr<Original> self, NodeId node, CoreInd
     const std::uint64_t first = subscriber->acknowledged + 1;
     std::vector<Write> batch = self->batch_from(first);
     const std::uint64_t last = first + batch.size() - 1;
+    std::vector<SentWrite> spans = begin_spans(batch, self->type_);
     const auto applied = co_await kReplicaService.on(node, core).within(kApplyTimeout).call<&ReplicaService::apply>(
         self->id_, self->epoch_, first, std::move(batch));
+    const Errc code = !applied ? applied.code() : *applied ? Errc::ok : Errc::moved;
+    for (SentWrite& sent : spans) sent.span.end(SpanKind::client, sent.label, self->id_, node, code);
     if (applied && *applied) {
       if (Subscriber* still = self->find(node, core, generation)) still->acknowledged = last;
       self->settle();

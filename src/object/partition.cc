@@ -79,7 +79,8 @@ Partitioning::Use::~Use() {
 
 void* Partitioning::Use::instance() const noexcept { return static_cast<CountedUse*>(held_)->partition->instance; }
 
-task<Result<Bytes>> Partitioning::serve(ObjectId id, void*, const RemoteMethod& method, Bytes arguments) {
+task<Result<Bytes>> Partitioning::serve(ObjectId id, void*, const RemoteMethod& method, Bytes arguments,
+                                        ServedCaller caller) {
   wire::Reader reader(arguments);
   const auto partition = reader.number<std::uint32_t>();
   if (reader.failed()) {
@@ -89,7 +90,7 @@ task<Result<Bytes>> Partitioning::serve(ObjectId id, void*, const RemoteMethod& 
   const TypeDescriptor* type = NodeTable::instance().type_of(id);
   if (type == nullptr) co_return Error(Errc::no_such_object, describe(id) + " was destroyed meanwhile");
   const Use use(id, *type, partition);
-  co_return co_await method.invoke(use.instance(), std::move(arguments));
+  co_return co_await method.invoke(use.instance(), std::move(arguments), caller.context);
 }
 
 // --- who has it ---

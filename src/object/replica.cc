@@ -2,6 +2,7 @@
 #include "src/object/replica.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -12,6 +13,7 @@
 #include "ebb/async/when_all.h"
 #include "ebb/object/lease.h"
 #include "ebb/object/node_table.h"
+#include "ebb/observe/call_meter.h"
 #include "ebb/platform/translation_table.h"
 
 namespace ebb::detail {
@@ -35,18 +37,25 @@ Replica& replica_here(ReplicaRoot& root) noexcept { return root.replicas[to_numb
 bool is_here(const Home& home) noexcept { return home.node == this_node() && home.core == this_core(); }
 
 /// Carries out what has not been carried out yet; false if something is missing before it, or an unknown method is in it.
-bool follow(Replica& replica, const TypeDescriptor& type, std::uint64_t first, std::vector<Write>& writes) {
+bool follow(ObjectId id, Replica& replica, const TypeDescriptor& type, std::uint64_t first, std::vector<Write>& writes) {
   if (first > replica.writes + 1) return false;
   for (std::size_t at = static_cast<std::size_t>(replica.writes + 1 - first); at < writes.size(); ++at) {
     const RemoteMethod* method = type.find(writes[at].method);
     if (method == nullptr) return false;
+    Write& write = writes[at];
+    CallMeter meter(false, write.trace.value_or(TraceContext()));  // a span only: it is the home's call that is counted
+    // Of its caller's deadline and cancellation a replica hears nothing: it must do what the others do.
+    call_context context;
+    context.trace = meter.trace();
+    context.caller = write.caller;
     // Plain functions (replicated.h): the task ends where it starts. Its answer, or error, is that of the original.
-    bool done = false;
-    [](task<Result<Bytes>> work, bool* ended) -> Detached {
-      static_cast<void>(co_await std::move(work));
-      *ended = true;
-    }(method->invoke(replica.value, std::move(writes[at].arguments)), &done);
+    std::optional<Errc> done;
+    [](task<Result<Bytes>> work, std::optional<Errc>* ended) -> Detached {
+      const Result<Bytes> answer = co_await std::move(work);
+      *ended = answer.code();
+    }(method->invoke(replica.value, std::move(write.arguments), &context), &done);
     if (!done) return false;
+    meter.end({method->id, type.interface_name, method->name}, id, NodeTable::instance().home_of(id).node, *done);
     ++replica.writes;
   }
   return true;
@@ -179,7 +188,7 @@ void Replication::join(ObjectId id, void* shared, void* value, const TypeDescrip
         mine.epoch = snapshot->epoch;
         mine.writes = snapshot->writes;
         bool whole = true;
-        for (Replica::Early& batch : std::exchange(mine.early, {})) whole = whole && follow(mine, type, batch.first, batch.writes);
+        for (Replica::Early& batch : std::exchange(mine.early, {})) whole = whole && follow(id, mine, type, batch.first, batch.writes);
         if (whole) return;
       }
       forget(mine);
@@ -192,8 +201,9 @@ void Replication::join(ObjectId id, void* shared, void* value, const TypeDescrip
   }
 }
 
-task<Result<Bytes>> Replication::serve(ObjectId id, void* representative, const RemoteMethod& method, Bytes arguments) {
-  if (method.reads) co_return co_await method.invoke(representative, std::move(arguments));
+task<Result<Bytes>> Replication::serve(ObjectId id, void* representative, const RemoteMethod& method, Bytes arguments,
+                                       ServedCaller caller) {
+  if (method.reads) co_return co_await method.invoke(representative, std::move(arguments), caller.context);
   const Home known = NodeTable::instance().home_of(id);
   ReplicaRoot* root = root_of(id);
   const bool is_original = root != nullptr && is_here(known) && root->original && root->original->epoch() == known.epoch;
@@ -203,7 +213,7 @@ task<Result<Bytes>> Replication::serve(ObjectId id, void* representative, const 
     if (root == nullptr || !root->original) co_return Error(Errc::moved, describe(id) + " ended here meanwhile");
   }
   const std::shared_ptr<Original> original = root->original;
-  co_return co_await original->write(method, std::move(arguments));
+  co_return co_await original->write(method, std::move(arguments), std::move(caller));
 }
 
 void Replication::become_home(ObjectId id) { block_on(need_original(id)).value(); }
@@ -246,7 +256,7 @@ Result<bool> ReplicaService::apply(ObjectId id, std::uint32_t epoch, std::uint64
     return true;
   }
   if (epoch != mine.epoch || mine.value == nullptr) return false;
-  if (follow(mine, *type, first, writes)) return true;
+  if (follow(id, mine, *type, first, writes)) return true;
   NodeTable::instance().drop_here(id);  // whatever went wrong, the next access begins with the whole state
   return false;
 }

@@ -52,7 +52,7 @@ class Original : public std::enable_shared_from_this<Original> {
 
   Result<Snapshot> subscribe(NodeId node, CoreIndex core);
   /// Carries out a write and waits until all replicas have.
-  task<Result<Bytes>> write(const RemoteMethod& method, Bytes arguments);
+  task<Result<Bytes>> write(const RemoteMethod& method, Bytes arguments, ServedCaller caller);
   /// No more is sent; writes that wait end with cancelled.
   void end();
 

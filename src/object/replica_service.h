@@ -3,11 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "ebb/async/task.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
+#include "ebb/base/trace_context.h"
 #include "ebb/object/object.h"
 #include "src/object/parcel.h"
 
@@ -16,7 +18,9 @@ namespace ebb::detail {
 /// One write, as the home carried it out and every replica does.
 struct Write {
   std::uint64_t method = 0;
+  NodeId caller = kNoNode;
   std::vector<std::byte> arguments;
+  std::optional<TraceContext> trace;  ///< of the home's span, if the call belongs to a trace
 };
 
 /// How far a replica is. Compared by epoch, then by the number of writes.

@@ -65,7 +65,8 @@ task<Result<Bytes>> serve_here(ObjectId id, std::uint64_t method, Bytes argument
     }
     if (type.exclusive) require_lease();
     // Two statements: gcc 12 mishandles conditional operands of co_await.
-    task<Result<Bytes>> work = type.serve != nullptr ? type.serve(id, representative, *found, std::move(arguments))
+    task<Result<Bytes>> work = type.serve != nullptr ? type.serve(id, representative, *found, std::move(arguments),
+                                                                {origin.caller, origin.trace, context})
                                                      : found->invoke(representative, std::move(arguments), context);
     Result<Bytes> answer = co_await std::move(work);
     if (type.exclusive) require_lease_still();

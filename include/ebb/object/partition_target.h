@@ -49,7 +49,8 @@ struct Partitioning {
   /// What stands in the slot: the partitions of this core.
   static void* join(void* root);
   static void leave(void* root);
-  static task<Result<Bytes>> serve(ObjectId id, void* representative, const RemoteMethod& method, Bytes arguments);
+  static task<Result<Bytes>> serve(ObjectId id, void* representative, const RemoteMethod& method, Bytes arguments,
+                                   ServedCaller caller);
   static void become_home(ObjectId id);
 
   /// Who has the partition, as this core knows it; asks the object's home if that is no newer than `stale`.

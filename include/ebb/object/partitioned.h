@@ -76,8 +76,9 @@ struct partitioned {
   static void end_representative(void*, void* root) {
     detail::Partitioning::leave(root);
   }
-  static task<Result<Bytes>> serve(ObjectId id, void* representative, const detail::RemoteMethod& method, Bytes arguments) {
-    return detail::Partitioning::serve(id, representative, method, std::move(arguments));
+  static task<Result<Bytes>> serve(ObjectId id, void* representative, const detail::RemoteMethod& method, Bytes arguments,
+                                   detail::ServedCaller caller) {
+    return detail::Partitioning::serve(id, representative, method, std::move(arguments), std::move(caller));
   }
   static void become_home(ObjectId id) { detail::Partitioning::become_home(id); }
 

@@ -14,13 +14,24 @@
 
 #include "ebb/async/task.h"
 #include "ebb/base/bytes.h"
+#include "ebb/base/ids.h"
 #include "ebb/base/result.h"
+#include "ebb/base/trace_context.h"
+#include "ebb/object/call_context.h"
 #include "ebb/object/signature.h"
 
 namespace ebb::detail {
 
 /// What a method's exception becomes for a caller who may be elsewhere.
 Error to_error(std::exception_ptr exception);
+
+/// Whose call it is that a kind carries out in its own way (TypeDescriptor::serve).
+struct ServedCaller {
+  NodeId node = kNoNode;
+  TraceContext trace;
+  /// If the method takes one; stays until it has ended.
+  const call_context* context = nullptr;
+};
 
 /// One method that other nodes may call, with its type erased.
 struct RemoteMethod {

@@ -32,7 +32,8 @@ struct Replication {
   /// makes it the original. Blocks the event.
   static void join(ObjectId id, void* root, void* value, const TypeDescriptor& type);
   static void leave(void* root);
-  static task<Result<Bytes>> serve(ObjectId id, void* representative, const RemoteMethod& method, Bytes arguments);
+  static task<Result<Bytes>> serve(ObjectId id, void* representative, const RemoteMethod& method, Bytes arguments,
+                                   ServedCaller caller);
   static void become_home(ObjectId id);
 };
 
@@ -143,8 +144,9 @@ struct replicated {
     detail::Replication::leave(root);
     delete representative;
   }
-  static task<Result<Bytes>> serve(ObjectId id, void* representative, const detail::RemoteMethod& method, Bytes arguments) {
-    return detail::Replication::serve(id, representative, method, std::move(arguments));
+  static task<Result<Bytes>> serve(ObjectId id, void* representative, const detail::RemoteMethod& method, Bytes arguments,
+                                   detail::ServedCaller caller) {
+    return detail::Replication::serve(id, representative, method, std::move(arguments), std::move(caller));
   }
   static void become_home(ObjectId id) { detail::Replication::become_home(id); }
 };

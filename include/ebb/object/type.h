@@ -59,7 +59,8 @@ struct TypeDescriptor {
   std::span<const RemoteMethod> methods;  ///< those that other nodes may call
   StateCodec state;                       ///< empty if the type has none
   /// How a call that arrived is carried out, if not by the method alone.
-  task<Result<Bytes>> (*serve)(ObjectId id, void* representative, const RemoteMethod& method, Bytes arguments);
+  task<Result<Bytes>> (*serve)(ObjectId id, void* representative, const RemoteMethod& method, Bytes arguments,
+                               ServedCaller caller);
   /// What the core does that has just been made the home; in an event that may block. nullptr: nothing.
   void (*become_home)(ObjectId id);
   /// Nobody can tell whether its parts were ended: neither the type nor its root has a destructor that does anything.

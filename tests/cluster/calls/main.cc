@@ -153,6 +153,108 @@ task<void> check_overload(ref<Worker> object, NodeId node, node_target<Opener> o
   CHECK(counts && counts->most_at_once == detail::kMaxCallsPerObject);
 }
 
+/// What an object does that one calls without knowing where it is.
+struct Placed {
+  Counts counts;
+
+  Counts get() const { return counts; }
+  NodeId where() const { return this_node(); }
+  task<void> wait(const call_context& context) {
+    ++counts.begun;
+    const bool fired = co_await context.cancellation.cancelled();
+    if (fired) ++counts.cancelled;
+  }
+  bool knows_caller(const call_context& context, NodeId node, std::int64_t at_most_ms) {
+    const auto left = context.deadline - platform::Clock::now();
+    return context.caller == node && left > 0ms && left <= std::chrono::milliseconds(at_most_ms);
+  }
+  void note() { ++counts.notes; }
+  Counts save() const { return counts; }
+  void restore(Counts state) { counts = state; }
+};
+struct AtHome : Placed {
+  using policy = single_home;
+  using interface =
+      ebb::interface<"test.AtHome/1", method<"get", &AtHome::get>, method<"where", &AtHome::where>, method<"wait", &AtHome::wait>,
+                     method<"knows_caller", &AtHome::knows_caller>, method<"note", &AtHome::note>>;
+};
+/// On another node.
+struct Sender {
+  task<Result<void>> note(ref<AtHome> home) { return home.on_home().send<&AtHome::note>(); }
+  using interface = ebb::interface<"test.Sender/1", method<"note", &Sender::note>>;
+};
+struct ByKey : Placed {
+  using policy = partitioned;
+  static constexpr std::uint32_t kPartitions = 32;
+  using interface =
+      ebb::interface<"test.ByKey/1", method<"get", &ByKey::get>, method<"where", &ByKey::where>, method<"wait", &ByKey::wait>,
+                     method<"knows_caller", &ByKey::knows_caller>, method<"note", &ByKey::note>>;
+};
+
+template <class T, class Target>
+task<void> reach_placed(Target where, std::uint32_t Counts::*what, std::uint32_t value, int line) {
+  bool reached = false;
+  for (int i = 0; i < 500 && !reached; ++i) {
+    const auto counts = co_await where.template call<&T::get>();
+    reached = counts && (*counts).*what == value;
+    if (!reached) co_await sleep_for(5ms);
+  }
+  test::check(reached, "a count that was expected", line);
+}
+
+template <class T, class Target>
+task<void> expect_cancelled(Target where) {
+  const auto answer = co_await where.template call<&T::wait>();
+  CHECK(answer.code() == Errc::cancelled);
+}
+
+/// A call that finds its object by itself ends early on both sides, tells the method who calls, and need not be answered.
+template <class T, class Target>
+task<void> check_placed(Target where) {
+  const auto knows = co_await where.within(5s).template call<&T::knows_caller>(this_node(), 5000);
+  CHECK(knows && *knows);
+  cancel_source source;
+  Scope scope;
+  scope.spawn(expect_cancelled<T>(where.cancelled_by(source.token())));
+  co_await reach_placed<T>(where, &Counts::begun, 1, __LINE__);
+  source.cancel();
+  co_await scope.join();
+  co_await reach_placed<T>(where, &Counts::cancelled, 1, __LINE__);
+  const auto late = co_await where.within(100ms).template call<&T::wait>();
+  CHECK(late.has_value() || late.code() == Errc::deadline_exceeded);  // a core that was away may find the answer first
+  co_await reach_placed<T>(where, &Counts::cancelled, 2, __LINE__);
+  for (int i = 0; i < 20; ++i) {
+    const auto sent = co_await where.template send<&T::note>();
+    CHECK(sent.has_value());
+  }
+  co_await reach_placed<T>(where, &Counts::notes, 20, __LINE__);
+}
+
+task<void> check_places(std::vector<NodeStatus> nodes) {
+  const auto home = (co_await create_at<AtHome>(nodes.front().id)).value();
+  co_await check_placed<AtHome>(home.on_home());
+  // What is sent from where the old home is known finds the new one.
+  const auto sender = (co_await create<Sender>()).value();
+  CHECK((co_await sender.on(nodes.back().id).call<&Sender::note>(home)).has_value());
+  co_await reach_placed<AtHome>(home.on_home(), &Counts::notes, 21, __LINE__);
+  CHECK((co_await migrate(home, this_node())).has_value());
+  CHECK((co_await home.call<&AtHome::where>()).value() == this_node());
+  CHECK((co_await sender.on(nodes.back().id).call<&Sender::note>(home)).has_value());
+  co_await reach_placed<AtHome>(home.on_home(), &Counts::notes, 22, __LINE__);
+  CHECK((co_await destroy(home)).has_value());
+  const auto store = (co_await create<ByKey>()).value();
+  std::vector<NodeId> checked;
+  for (std::uint32_t key = 0; key < 100 && checked.size() < nodes.size(); ++key) {
+    const auto owner = co_await store.on_key(key).call<&ByKey::where>();
+    CHECK(owner.has_value());
+    if (!owner || std::find(checked.begin(), checked.end(), *owner) != checked.end()) continue;
+    checked.push_back(*owner);
+    co_await check_placed<ByKey>(store.on_key(key));
+  }
+  CHECK(!checked.empty());
+  CHECK((co_await destroy(store)).has_value());
+}
+
 }  // namespace
 
 task<int> ebb_main(application& app) {
@@ -165,6 +267,7 @@ task<int> ebb_main(application& app) {
   co_await check_nested(worker, nodes.front().id, nodes.back().id);
   co_await check_one_way(worker.on(nodes.front().id, CoreIndex{1}));
   co_await check_one_way(worker.on(this_node(), CoreIndex{0}));
+  co_await check_places(nodes);
   const auto opener = (co_await create<Opener>()).value();
   co_await check_overload(worker, nodes.back().id, opener.on(nodes.back().id));
   co_return ebb::test::conclude();

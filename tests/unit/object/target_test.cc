@@ -45,10 +45,17 @@ struct KeyListener : Listener {
 struct Board {
   using policy = replicated;
   std::int64_t value = 0;
+  call_context last;  // as this replica heard it; no part of its state
   void add(std::int64_t amount) { value += amount; }
+  void hear(const call_context& context) {
+    last = context;
+    last.cancellation = {};
+  }
+  bool read_is_limited(const call_context& context) const { return context.deadline != kNoDeadline; }
   std::int64_t save() const { return value; }
   void restore(std::int64_t state) { value = state; }
-  using interface = ebb::interface<"test.Board/1", method<"add", &Board::add>>;
+  using interface = ebb::interface<"test.Board/1", method<"add", &Board::add>, method<"hear", &Board::hear>,
+                                   method<"read_is_limited", &Board::read_is_limited>>;
 };
 
 constexpr std::uint32_t kKeys = 12;  // their owners are on all cores
@@ -122,6 +129,31 @@ TEST(PartitionTarget, TellsTheMethodOfItsCall) {
       EXPECT_EQ((co_await store.on_key(key).under(trace).call<&KeyListener::trace>()).value(), 2u) << key;
     }
     (co_await destroy(store)).value();
+    co_return 0;
+  }), 0);
+}
+
+TEST(ReplicatedTarget, TellsTheHomeOfTheCallAndReplicasWhoseItIs) {
+  EXPECT_EQ(run([]() -> task<int> {
+    const auto board = (co_await create_at<Board>(kFrontEndNode, CoreIndex{1})).value();
+    EXPECT_EQ(board->value, 0);  // a replica on core 0
+    const TraceContext trace{1, 2, 3, false};
+    const auto where = policy_of<Board>::route<Board>(board.id());
+    EXPECT_TRUE(co_await where.within(10s).under(trace).call<&Board::hear>());
+    auto look = [board] { return board->last; };
+    const call_context at_home = co_await on_core(CoreIndex{1}, look);
+    EXPECT_NE(at_home.deadline, kNoDeadline);
+    EXPECT_EQ(board->last.deadline, kNoDeadline);
+    EXPECT_EQ(at_home.trace.trace_low, 2u);
+    EXPECT_EQ(board->last.trace.trace_low, 2u);
+    EXPECT_EQ(at_home.caller, this_node());
+    EXPECT_EQ(board->last.caller, this_node());
+    EXPECT_TRUE((co_await where.within(10s).call<&Board::read_is_limited>()).value());
+    cancel_source source;
+    source.cancel();
+    EXPECT_EQ((co_await where.cancelled_by(source.token()).call<&Board::add>(1)).code(), Errc::cancelled);
+    EXPECT_EQ(board->value, 0);
+    (co_await destroy(board)).value();
     co_return 0;
   }), 0);
 }
