@@ -140,6 +140,14 @@ CollectiveRequest begin(Collective collective, bool one_way) {
   return {this_node(), collective_service_here().next_number(), one_way, other_members(), std::move(collective)};
 }
 
+/// Of a call that is made now; what it asks others is within it.
+OpenSpan begin_span(ObjectId object, CallOptions& options) {
+  options.begin_trace_if(sampled_by_chance(object));
+  const OpenSpan span(options.trace);
+  options.trace = span.trace();
+  return span;
+}
+
 }  // namespace
 
 Result<Bytes> fold(std::uint64_t operation, std::vector<Bytes> parts) {
@@ -168,22 +176,28 @@ const FoldOperation* FoldRegistration::find(std::uint64_t id) noexcept {
   return nullptr;
 }
 
-task<Result<CollectiveAnswer>> run_collective(Collective collective, CallOptions options) {
+task<Result<CollectiveAnswer>> run_collective(Collective collective, MethodLabel label, CallOptions options) {
   if (Result<void> wanted = still_wanted(options); !wanted) co_return std::move(wanted).error();
   options.not_after = options.deadline(platform::Clock::now());
   const JoinedToken joined(options);
+  OpenSpan span = begin_span(collective.object, options);
   const auto request = std::make_shared<const CollectiveRequest>(begin(std::move(collective), false));
-  co_return co_await until(ask_everybody(request, options), options.not_after, joined.token());
+  Answer answer = co_await until(ask_everybody(request, options), options.not_after, joined.token());
+  span.end(SpanKind::client, label, request->collective.object, kNoNode, answer.code());
+  co_return answer;
 }
 
-task<Result<void>> send_collective(Collective collective, CallOptions options) {
+task<Result<void>> send_collective(Collective collective, MethodLabel label, CallOptions options) {
   if (Result<void> wanted = still_wanted(options); !wanted) co_return wanted;
   options.not_after = options.deadline(platform::Clock::now());
   if (Result<void> room = begin_own_send(); !room) co_return room;
+  OpenSpan span = begin_span(collective.object, options);
   CollectiveRequest request = begin(std::move(collective), true);
   run_own_send(own_part_here(request.collective, options.not_after, options.trace));
   std::vector<Stop> stops = std::exchange(request.below, {});
+  const ObjectId object = request.collective.object;
   send_on(std::move(request), std::move(stops), options);
+  span.end(SpanKind::client, label, object, kNoNode, Errc::ok);
   co_return Result<void>();
 }
 

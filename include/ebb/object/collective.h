@@ -11,6 +11,7 @@
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "ebb/object/call_options.h"
+#include "ebb/observe/call_meter.h"
 
 namespace ebb {
 
@@ -87,12 +88,12 @@ struct CollectiveAnswer {
   std::vector<std::byte> folded;    ///< CollectiveWork::fold: empty if nobody took part
 };
 
-/// Has every representative do it, at most once each, and waits for all answers until `options`' deadline. The error of a representative (the first by node and core) is the whole call's. Other errors: interface_mismatch,
-/// deadline_exceeded, cancelled, too_large (more than a parcel carries), overloaded.
-task<Result<CollectiveAnswer>> run_collective(Collective collective, CallOptions options);
+/// Has every representative do it, at most once each, and waits for all answers until `options`' deadline. The error of a representative (the first by node and core) is the whole call's. `label`: of the caller's span. Other errors:
+/// interface_mismatch, deadline_exceeded, cancelled, too_large (more than a parcel carries), overloaded.
+task<Result<CollectiveAnswer>> run_collective(Collective collective, MethodLabel label, CallOptions options);
 
 /// The same without an answer: the value says that the request is on its way to the first nodes of the tree.
-task<Result<void>> send_collective(Collective collective, CallOptions options);
+task<Result<void>> send_collective(Collective collective, MethodLabel label, CallOptions options);
 
 }  // namespace detail
 }  // namespace ebb

@@ -13,6 +13,7 @@
 #include "ebb/base/result.h"
 #include "ebb/object/call_options.h"
 #include "ebb/object/collective.h"
+#include "ebb/object/measured.h"
 #include "ebb/object/operations.h"
 #include "ebb/object/ref.h"
 #include "ebb/object/target.h"
@@ -95,14 +96,15 @@ class everywhere_target : public adjustable_target<everywhere_target<T>> {
   /// Errors besides: deadline_exceeded, cancelled, overloaded, interface_mismatch (nodes of different builds).
   template <auto Member, class... Arguments>
   task<Result<participation>> call(Arguments&&... arguments) const {
-    return participants(*this, collective<Member>(detail::CollectiveWork::call, std::forward<Arguments>(arguments)...));
+    return participants(*this, detail::kMethodLabel<T, Member>, collective<Member>(detail::CollectiveWork::call, std::forward<Arguments>(arguments)...));
   }
 
   /// The same without an answer: the value says that the call is on its way. Nobody notices a node that is lost meanwhile, nor
   /// those that it would have told.
   template <auto Member, class... Arguments>
   task<Result<void>> send(Arguments&&... arguments) const {
-    return detail::send_collective(collective<Member>(detail::CollectiveWork::call, std::forward<Arguments>(arguments)...), options_);
+    return detail::send_collective(collective<Member>(detail::CollectiveWork::call, std::forward<Arguments>(arguments)...),
+                                   detail::kMethodLabel<T, Member>, options_);
   }
 
   /// Every result, ordered by node and core.
@@ -120,7 +122,7 @@ class everywhere_target : public adjustable_target<everywhere_target<T>> {
       static_cast<void>(&detail::Fold<T, Member, Combine>::entry);
       detail::Collective wanted = collective<Member>(detail::CollectiveWork::fold, std::forward<Arguments>(arguments)...);
       wanted.operation = detail::Fold<T, Member, Combine>::operation.id;
-      return folded<Combine>(*this, std::move(initial), std::move(wanted));
+      return folded<Member, Combine>(*this, std::move(initial), std::move(wanted));
     } else {
       return combined<Member>(*this, std::move(initial), std::move(combine),
                               collective<Member>(detail::CollectiveWork::gather, std::forward<Arguments>(arguments)...));
@@ -134,11 +136,14 @@ class everywhere_target : public adjustable_target<everywhere_target<T>> {
     wanted.object = id_;
     wanted.interface_id = T::interface::id;
     wanted.work = detail::CollectiveWork::barrier;
-    return participants(*this, std::move(wanted));
+    return participants(*this, kBarrier, std::move(wanted));
   }
 
  private:
   using adjustable_target<everywhere_target<T>>::options_;
+
+  /// As spans name it.
+  static constexpr detail::MethodLabel kBarrier{fnv1a("barrier", T::interface::id), T::interface::name, "barrier"};
 
   template <auto Member, class... Arguments>
   detail::Collective collective(detail::CollectiveWork work, Arguments&&... arguments) const {
@@ -151,15 +156,16 @@ class everywhere_target : public adjustable_target<everywhere_target<T>> {
     return {id_, T::interface::id, T::interface::template method_id<Member>(), 0, work, every_core_, std::move(encoded)};
   }
 
-  static task<Result<participation>> participants(everywhere_target self, detail::Collective wanted) {
-    auto answer = co_await detail::run_collective(std::move(wanted), self.options_);
+  static task<Result<participation>> participants(everywhere_target self, detail::MethodLabel label,
+                                                 detail::Collective wanted) {
+    auto answer = co_await detail::run_collective(std::move(wanted), label, self.options_);
     if (!answer) co_return std::move(answer).error();
     co_return std::move(answer->who);
   }
 
   template <auto Member, class R = detail::MethodResult<Member>>
   static task<Result<everywhere_result<std::vector<result_from<R>>>>> gathered(everywhere_target self, detail::Collective wanted) {
-    auto answer = co_await detail::run_collective(std::move(wanted), self.options_);
+    auto answer = co_await detail::run_collective(std::move(wanted), detail::kMethodLabel<T, Member>, self.options_);
     if (!answer) co_return std::move(answer).error();
     everywhere_result<std::vector<result_from<R>>> all{{}, std::move(answer->who)};
     for (const detail::Gathered& each : answer->gathered) {
@@ -179,9 +185,9 @@ class everywhere_target : public adjustable_target<everywhere_target<T>> {
     co_return everywhere_result<Value>{std::move(value), std::move(all->who)};
   }
 
-  template <class Combine, class Value>
+  template <auto Member, class Combine, class Value>
   static task<Result<everywhere_result<Value>>> folded(everywhere_target self, Value value, detail::Collective wanted) {
-    auto answer = co_await detail::run_collective(std::move(wanted), self.options_);
+    auto answer = co_await detail::run_collective(std::move(wanted), detail::kMethodLabel<T, Member>, self.options_);
     if (!answer) co_return std::move(answer).error();
     if (!answer->folded.empty()) {
       auto others = wire::decode<Value>(answer->folded);
