@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <limits>
 #include <span>
+#include <stdexcept>
+#include <string>
 #include <string_view>
 #include <type_traits>
 
@@ -33,8 +35,10 @@ struct Codec<T> {
   static constexpr std::uint64_t name(std::uint64_t hash) noexcept {
     return fnv1a(">", fnv1a(message_name<T>, fnv1a("protobuf<", hash)));
   }
+  /// Throws std::length_error from 2 GiB on, which no frame could carry.
   static void write(Writer& writer, const T& message) {
-    const std::string bytes = message.SerializePartialAsString();
+    std::string bytes;
+    if (!message.SerializePartialToString(&bytes)) throw std::length_error("a protobuf message of 2 GiB or more does not travel");
     writer.count(bytes.size());
     writer.raw(bytes.data(), bytes.size());
   }
