@@ -48,7 +48,7 @@ PartitionOwner choose_owner(ObjectId id, std::uint32_t partition, const ClusterV
 }
 
 Coordinator::Coordinator(ObjectId id, std::uint32_t partitions, std::uint32_t epoch)
-    : id_(id), epoch_(epoch), collected_(epoch == 1), fresh_(partitions, epoch == 1) {
+    : id_(id), epoch_(epoch), round_(std::uint64_t{epoch} << 32), collected_(epoch == 1), fresh_(partitions, epoch == 1) {
   auto first = std::make_shared<PartitionMap>();
   first->version = std::uint64_t{epoch} << 32;
   first->owners.resize(partitions);
@@ -74,7 +74,9 @@ Detached Coordinator::follow(std::shared_ptr<Coordinator> self) {
     if (!self->collected_) self->collected_ = co_await self->collect(&view);
     if (self->collected_ && self->arranged_view_ != view.version && !self->ended_) {
       const bool done = co_await self->arrange(&view);
-      if (done) {
+      if (!self->collected_) {
+        ++self->round_;
+      } else if (done) {
         self->arranged_view_ = view.version;
         self->ready_ = true;
         co_await wait_for_view_change(view.version, kQuiet);
@@ -88,11 +90,14 @@ Detached Coordinator::follow(std::shared_ptr<Coordinator> self) {
 task<bool> Coordinator::collect(const ClusterView* view) {
   std::vector<task<Result<std::vector<Held>>>> works;
   for (const ClusterView::Node& node : view->nodes) {
-    works.push_back(kPartitionService.on(node.id).within(kHoldingsTimeout).call<&PartitionService::holdings>(id_, epoch_));
+    works.push_back(kPartitionService.on(node.id).within(kHoldingsTimeout).call<&PartitionService::holdings>(id_, round_));
   }
   const auto answers = co_await when_all(std::move(works));
   auto found = std::make_shared<PartitionMap>(*map_);
   found->owners.assign(found->owners.size(), PartitionOwner{});
+  // Whoever was lost in an earlier round may have carried out what was decided in it.
+  lost_since_.clear();
+  std::set<std::uint32_t> unsettled;
   for (const Hold wanted : {Hold::frozen, Hold::live}) {  // who answers counts more than who keeps a copy
     for (std::size_t at = 0; at < answers.size(); ++at) {
       if (!answers[at]) {
@@ -101,14 +106,16 @@ task<bool> Coordinator::collect(const ClusterView* view) {
       }
       for (const Held& held : *answers[at]) {
         if (held.hold == Hold::adopting) co_return false;
-        if (held.hold == wanted && held.partition < found->owners.size()) {
-          found->owners[held.partition] = {view->nodes[at].id, held.core};
-        }
+        if (held.hold != wanted || held.partition >= found->owners.size()) continue;
+        found->owners[held.partition] = {view->nodes[at].id, held.core};
+        if (wanted == Hold::frozen) unsettled.insert(held.partition);
+        if (wanted == Hold::live) unsettled.erase(held.partition);
       }
     }
   }
   ++found->version;
   map_ = std::move(found);
+  unsettled_ = std::move(unsettled);
   arranged_view_ = 0;
   co_return true;
 }
@@ -157,12 +164,16 @@ task<bool> Coordinator::arrange(const ClusterView* view) {
 }
 
 task<bool> Coordinator::hand_over(PartitionOwner target, std::vector<Adoption> adoptions) {
-  for (const Adoption& adoption : adoptions) unsettled_.insert(adoption.partition);
   const auto codes = co_await kPartitionService.on(target.node, target.core)
                          .within(kAdoptTimeout)
-                         .call<&PartitionService::adopt>(id_, epoch_, adoptions);
+                         .call<&PartitionService::adopt>(id_, round_, adoptions);
   if (codes.code() == Errc::moved) ended_ = true;  // there is a newer home
-  if (!codes || codes->size() != adoptions.size()) co_return false;
+  if (!codes || codes->size() != adoptions.size()) {
+    // It may have been carried out, or be carried out later.
+    for (const Adoption& adoption : adoptions) fresh_[adoption.partition] = false;
+    collected_ = false;
+    co_return false;
+  }
   std::vector<std::uint32_t> adopted;
   for (std::size_t at = 0; at < adoptions.size(); ++at) {
     const Errc code = (*codes)[at];
@@ -170,12 +181,11 @@ task<bool> Coordinator::hand_over(PartitionOwner target, std::vector<Adoption> a
     if (code == Errc::moved) ended_ = true;
     if (code == Errc::too_large) {
       too_large_.insert(adoptions[at].partition);
-      unsettled_.erase(adoptions[at].partition);
       platform::write_log("ebb: partition " + std::to_string(adoptions[at].partition) + " of object " +
                           std::to_string(id_.index()) + " is too large to move and stays where it is; use more partitions");
     }
-    // The old owner has it no more: an earlier attempt went further than was heard. Who has it, if anybody?
-    if (code == Errc::not_found) collected_ = false;
+    // How far it went is not known, nor whether what it has asked of the old owner is still on its way.
+    if (code != Errc::ok && code != Errc::too_large) collected_ = false;
   }
   set_owner(adopted, target);
   co_return adopted.size() == adoptions.size();

@@ -34,11 +34,14 @@ struct Partition {
 struct CorePartitions {
   std::unordered_map<std::uint32_t, std::shared_ptr<Partition>> held;  // bounded by the object's partitions
   std::set<std::uint32_t> adopting;
-  std::uint32_t sealed = 0;                 // homes of earlier epochs are not obeyed any more
+  std::uint64_t sealed = 0;                 // what was decided in earlier rounds is not obeyed any more
   std::shared_ptr<const PartitionMap> map;  // as the home has last told this core
 };
 
 /// Decides who has what, on the home's core: one for each epoch of the home. Kept alive by its own loop.
+///
+/// Decisions belong to a round. Whenever one may or may not have been carried out, or still may be, a new round begins: all
+/// members say what they have, and from then on refuse what was decided before (models/partition.pml).
 class Coordinator : public std::enable_shared_from_this<Coordinator> {
  public:
   Coordinator(ObjectId id, std::uint32_t partitions, std::uint32_t epoch);
@@ -63,14 +66,15 @@ class Coordinator : public std::enable_shared_from_this<Coordinator> {
 
   const ObjectId id_;
   const std::uint32_t epoch_;
+  std::uint64_t round_;                              // the epoch and, in the lower half, how many rounds it has seen
   bool ended_ = false;
   bool ready_ = false;
-  bool collected_;                                   // what members have is known
+  bool collected_;                                   // what members have is known, in this round
   std::uint64_t arranged_view_ = 0;                  // nothing is left to do for it
   std::uint64_t tried_view_ = 0;
   std::shared_ptr<const PartitionMap> map_;
   std::vector<bool> fresh_;                          // has never had an owner
-  std::set<std::uint32_t> unsettled_;                // handing over failed: nobody may answer for it
+  std::set<std::uint32_t> unsettled_;                // its owner may not answer for it until it adopts it again
   std::set<std::uint32_t> too_large_;                // stay where they are until the membership changes
   std::map<std::uint32_t, platform::Instant> lost_since_;
 };

@@ -26,19 +26,28 @@ constexpr platform::Duration kForgetAgain = std::chrono::milliseconds(10);
 std::string describe(ObjectId id) { return "object " + std::to_string(id.index()); }
 CoreIndex this_core() noexcept { return Core::current().index(); }
 
-/// This core's part, made if it has not been touched; nullptr when the object is no partitioned one, or gone.
-task<PartitionRoot*> need_root(ObjectId id) {
-  auto touch = [id] {
+/// This core's part, made if it has not been touched; nullptr when the object is no partitioned one, or gone. Errors: what
+/// else a miss ends with; then there may be a part another time.
+task<Result<PartitionRoot*>> touched_root(ObjectId id) {
+  auto touch = [id]() -> Result<void> {
     try {
       if (NodeTable::instance().root_of(id) == nullptr || platform::translate(id) == nullptr) NodeTable::instance().miss(id);
-    } catch (const ErrorException&) {
-      // Nothing is there then, which is what the caller looks at.
+    } catch (const ErrorException& error) {
+      const Errc code = error.error().code();
+      if (code != Errc::no_such_object && code != Errc::interface_mismatch) return error.error();
     }
+    return {};
   };
-  co_await on_core(this_core(), touch);
+  if (Result<void> touched = co_await on_core(this_core(), touch); !touched) co_return std::move(touched).error();
   const TypeDescriptor* type = NodeTable::instance().type_of(id);
   if (type == nullptr || type->serve != &partitioned::serve) co_return nullptr;
   co_return static_cast<PartitionRoot*>(NodeTable::instance().root_of(id));
+}
+
+/// The same, where no part and no part at the moment are one.
+task<PartitionRoot*> need_root(ObjectId id) {
+  const Result<PartitionRoot*> root = co_await touched_root(id);
+  co_return root ? *root : nullptr;
 }
 
 CorePartitions* part_here(ObjectId id) {
@@ -48,15 +57,15 @@ CorePartitions* part_here(ObjectId id) {
   return root == nullptr ? nullptr : &root->cores[to_number(this_core())];
 }
 
-Error older(ObjectId id) { return Error(Errc::moved, describe(id) + " has a newer home"); }
+Error older(ObjectId id) { return Error(Errc::moved, "who has which partition of " + describe(id) + " has been decided anew"); }
 Error gone(ObjectId id) { return Error(Errc::no_such_object, describe(id) + " is no partitioned object here"); }
 
-/// Tells the old owner that it may forget its copy; false if it is not to be: a newer home asked for it meanwhile.
-task<bool> take_last_copy(ObjectId id, std::uint32_t epoch, Adoption adoption) {
+/// Tells the old owner that it may forget its copy; false if it is not to be: a new round began meanwhile.
+task<bool> take_last_copy(ObjectId id, std::uint64_t round, Adoption adoption) {
   for (;;) {
     const auto forgotten = co_await kPartitionService.on(adoption.from.node, adoption.from.core)
                                .within(kForgetTimeout)
-                               .call<&PartitionService::forget>(id, epoch, adoption.partition);
+                               .call<&PartitionService::forget>(id, round, adoption.partition);
     if (forgotten || forgotten.code() == Errc::not_found) co_return true;
     if (forgotten.code() == Errc::moved) co_return false;
     if (!is_member(adoption.from.node)) co_return true;
@@ -64,10 +73,10 @@ task<bool> take_last_copy(ObjectId id, std::uint32_t epoch, Adoption adoption) {
   }
 }
 
-task<Errc> adopt_from(ObjectId id, std::uint32_t epoch, Adoption adoption, const PartitionType* kind) {
+task<Errc> adopt_from(ObjectId id, std::uint64_t round, Adoption adoption, const PartitionType* kind) {
   auto parcel = co_await kPartitionService.on(adoption.from.node, adoption.from.core)
                     .within(kReleaseLimit + kForgetTimeout)
-                    .call<&PartitionService::release>(id, epoch, adoption.partition);
+                    .call<&PartitionService::release>(id, round, adoption.partition);
   if (!parcel) co_return parcel.code();
   const auto state = co_await fetch_parcel(*std::move(parcel));
   // The old owner still has the partition, whatever became of the parcel.
@@ -76,7 +85,7 @@ task<Errc> adopt_from(ObjectId id, std::uint32_t epoch, Adoption adoption, const
   if (type == nullptr) co_return Errc::no_such_object;
   auto made = std::make_shared<Partition>(*kind, kind->make(id, adoption.partition, false));
   if (!type->state.restore(made->instance, *state)) co_return Errc::malformed;
-  if (!co_await take_last_copy(id, epoch, adoption)) co_return Errc::moved;
+  if (!co_await take_last_copy(id, round, adoption)) co_return Errc::moved;
   // No wait from here: the old copy is gone, and this one answers.
   CorePartitions* mine = part_here(id);
   if (mine == nullptr) co_return Errc::no_such_object;
@@ -84,12 +93,12 @@ task<Errc> adopt_from(ObjectId id, std::uint32_t epoch, Adoption adoption, const
   co_return Errc::ok;
 }
 
-task<Errc> adopt_one(ObjectId id, std::uint32_t epoch, Adoption adoption) {
+task<Errc> adopt_one(ObjectId id, std::uint64_t round, Adoption adoption) {
   PartitionRoot* root = co_await need_root(id);
   CorePartitions* mine = part_here(id);
   if (root == nullptr || mine == nullptr || adoption.partition >= root->type.count) co_return Errc::no_such_object;
-  if (epoch < mine->sealed) co_return Errc::moved;
-  mine->sealed = epoch;
+  if (round < mine->sealed) co_return Errc::moved;
+  mine->sealed = round;
   if (mine->adopting.contains(adoption.partition)) co_return Errc::overloaded;  // an earlier attempt is still at it
   if (const auto held = mine->held.find(adoption.partition); held != mine->held.end()) {
     held->second->frozen = false;
@@ -103,7 +112,7 @@ task<Errc> adopt_one(ObjectId id, std::uint32_t epoch, Adoption adoption) {
   mine->adopting.insert(adoption.partition);
   Errc code = Errc::internal;
   try {
-    code = co_await adopt_from(id, epoch, adoption, &root->type);
+    code = co_await adopt_from(id, round, adoption, &root->type);
   } catch (const std::exception& error) {
     platform::write_log("ebb: partition " + std::to_string(adoption.partition) + " of " + describe(id) +
                         " cannot be taken over: " + error.what());
@@ -153,20 +162,20 @@ task<Result<PartitionMap>> PartitionService::map(ObjectId id) {
   co_return *map;
 }
 
-task<Result<std::vector<Errc>>> PartitionService::adopt(ObjectId id, std::uint32_t epoch, std::vector<Adoption> adoptions) {
+task<Result<std::vector<Errc>>> PartitionService::adopt(ObjectId id, std::uint64_t round, std::vector<Adoption> adoptions) {
   std::vector<task<Errc>> works;
   if (adoptions.size() > partitioned::kMaxPartitions) co_return Error(Errc::too_large, "more partitions than an object has");
-  for (const Adoption& adoption : adoptions) works.push_back(adopt_one(id, epoch, adoption));
+  for (const Adoption& adoption : adoptions) works.push_back(adopt_one(id, round, adoption));
   co_return co_await when_all(std::move(works));
 }
 
-task<Result<Parcel>> PartitionService::release(ObjectId id, std::uint32_t epoch, std::uint32_t partition) {
+task<Result<Parcel>> PartitionService::release(ObjectId id, std::uint64_t round, std::uint32_t partition) {
   const platform::Instant give_up = platform::Clock::now() + kReleaseLimit;
   for (;;) {
     CorePartitions* mine = part_here(id);
     if (mine == nullptr) co_return gone(id);
-    if (epoch < mine->sealed) co_return older(id);
-    mine->sealed = epoch;
+    if (round < mine->sealed) co_return older(id);
+    mine->sealed = round;
     const auto found = mine->held.find(partition);
     if (found == mine->held.end()) {
       co_return Error(Errc::not_found, "partition " + std::to_string(partition) + " of " + describe(id) + " is not here");
@@ -185,10 +194,10 @@ task<Result<Parcel>> PartitionService::release(ObjectId id, std::uint32_t epoch,
   }
 }
 
-Result<void> PartitionService::forget(ObjectId id, std::uint32_t epoch, std::uint32_t partition) {
+Result<void> PartitionService::forget(ObjectId id, std::uint64_t round, std::uint32_t partition) {
   CorePartitions* mine = part_here(id);
   if (mine == nullptr) return gone(id);
-  if (epoch < mine->sealed) return older(id);
+  if (round < mine->sealed) return older(id);
   const auto found = mine->held.find(partition);
   if (found == mine->held.end()) return Error(Errc::not_found, "it is forgotten already");
   // One that answers again was adopted back from itself by a later decision.
@@ -197,15 +206,18 @@ Result<void> PartitionService::forget(ObjectId id, std::uint32_t epoch, std::uin
   return {};
 }
 
-task<Result<std::vector<Held>>> PartitionService::holdings(ObjectId id, std::uint32_t epoch) {
+task<Result<std::vector<Held>>> PartitionService::holdings(ObjectId id, std::uint64_t round) {
+  // Also where there is none yet: what was decided before must not make one later.
+  const Result<PartitionRoot*> root = co_await touched_root(id);
+  if (!root) co_return root.error();
   std::vector<Held> all;
   for (std::uint16_t core = 0; core < Core::count(); ++core) {
-    auto look = [id, epoch]() -> Result<std::vector<Held>> {
+    auto look = [id, round]() -> Result<std::vector<Held>> {
       CorePartitions* mine = part_here(id);
       std::vector<Held> here;
       if (mine == nullptr) return here;
-      if (epoch < mine->sealed) return older(id);
-      mine->sealed = epoch;
+      if (round < mine->sealed) return older(id);
+      mine->sealed = round;
       for (const auto& [partition, held] : mine->held) {
         here.push_back({partition, this_core(), held->frozen ? Hold::frozen : Hold::live});
       }

@@ -39,18 +39,19 @@ struct Held {
   Hold hold = Hold::live;
 };
 
-/// Known on every node under a fixed id. Calls with the epoch of an older home than has been heard of are refused (moved).
+/// Known on every node under a fixed id. Calls of an older round (Coordinator) than has been heard of are refused (moved): a round
+/// begins with holdings(), and what was decided before it and arrives after it must change nothing.
 struct PartitionService {
   /// On the home's core. moved: it is not the home, or has not arranged the partitions yet.
   task<Result<PartitionMap>> map(ObjectId id);
   /// On the new owner's core: one code for each, ok or why that one has not been taken (not_found: `from` does not have it).
-  task<Result<std::vector<Errc>>> adopt(ObjectId id, std::uint32_t epoch, std::vector<Adoption> adoptions);
+  task<Result<std::vector<Errc>>> adopt(ObjectId id, std::uint64_t round, std::vector<Adoption> adoptions);
   /// On the old owner's core: stops answering, waits for calls under way, gives the state. May be repeated.
-  task<Result<Parcel>> release(ObjectId id, std::uint32_t epoch, std::uint32_t partition);
+  task<Result<Parcel>> release(ObjectId id, std::uint64_t round, std::uint32_t partition);
   /// On the old owner's core: the new one has the state.
-  Result<void> forget(ObjectId id, std::uint32_t epoch, std::uint32_t partition);
-  /// All that this node has, for a new home.
-  task<Result<std::vector<Held>>> holdings(ObjectId id, std::uint32_t epoch);
+  Result<void> forget(ObjectId id, std::uint64_t round, std::uint32_t partition);
+  /// All that this node has, for a new round.
+  task<Result<std::vector<Held>>> holdings(ObjectId id, std::uint64_t round);
   using interface =
       ebb::interface<"ebb.Partition/1", method<"map", &PartitionService::map>, method<"adopt", &PartitionService::adopt>,
                      method<"release", &PartitionService::release>, method<"forget", &PartitionService::forget>,
