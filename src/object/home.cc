@@ -58,23 +58,27 @@ Result<void> may_wait_for_home(ObjectId id, const Home& home, const TypeDescript
                                     "; nothing ran. The kind remade_home would have been made anew");
 }
 
-/// On a home of this node. What the method hears of its caller stays until it has ended.
+/// On a home of this node, for a caller who may give up: what the method hears of that stays until it has ended.
 static task<Result<Bytes>> call_here(Home home, ObjectId id, std::uint64_t method, Bytes arguments, platform::Instant deadline,
                                      TraceContext trace, cancel_token token) {
   cancel_source cancellation;
   const cancel_callback given_up(token, [&cancellation] { cancellation.cancel(); });
-  const CallOrigin origin{this_node(), deadline, trace, token.can_be_cancelled() ? &cancellation : nullptr};
+  const CallOrigin origin{this_node(), deadline, trace, &cancellation};
   co_return co_await serve_call(id, home.core, method, std::move(arguments), origin);
 }
 
 /// One attempt, at a home.
-static task<Result<Bytes>> call_at(Home home, ObjectId id, const TypeDescriptor* type, std::uint64_t method,
-                                   CallOptions options, cancel_token token, platform::Duration left, Bytes arguments) {
-  OpenSpan span(options.trace);
-  RemoteCall call{home.node, home.core, id, method, left, token, span.trace()};
-  task<Result<Bytes>> work = home.node == this_node() ? call_here(home, id, method, std::move(arguments), options.not_after,
-                                                                  span.trace(), std::move(token))
-                                                      : call_elsewhere(std::move(call), std::move(arguments));
+static task<Result<Bytes>> call_at(Home home, const TypeDescriptor* type, RemoteCall call, platform::Instant deadline,
+                                   Bytes arguments) {
+  OpenSpan span(call.trace);
+  call.trace = span.trace();
+  const ObjectId id = call.object;
+  const std::uint64_t method = call.method;
+  task<Result<Bytes>> work = home.node != this_node() ? call_elsewhere(std::move(call), std::move(arguments))
+                             : call.cancellation.can_be_cancelled()
+                                 ? call_here(home, id, method, std::move(arguments), deadline, span.trace(), call.cancellation)
+                                 : serve_call(id, home.core, method, std::move(arguments),
+                                              {this_node(), deadline, span.trace(), nullptr});
   Result<Bytes> answer = co_await std::move(work);
   const RemoteMethod* found = type->find(method);
   span.end(SpanKind::client, {method, type->interface_name, found == nullptr ? "" : found->name}, id, home.node, answer.code());
@@ -95,7 +99,8 @@ task<Result<Bytes>> call_home(ObjectId id, const TypeDescriptor* type, std::uint
     if (is_member(home->node)) {
       const platform::Duration left = deadline - platform::Clock::now();
       if (left <= platform::Duration::zero()) break;
-      Result<Bytes> answer = co_await call_at(*home, id, type, method, options, joined.token(), left, arguments);
+      RemoteCall call{home->node, home->core, id, method, left, joined.token(), options.trace};
+      Result<Bytes> answer = co_await call_at(*home, type, std::move(call), options.not_after, arguments);
       if (answer.code() != Errc::moved) co_return answer;
     } else if (const Result<void> wait = may_wait_for_home(id, *home, *type); !wait) {
       co_return wait.error();

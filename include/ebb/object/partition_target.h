@@ -125,8 +125,18 @@ class partition_target : public adjustable_target<partition_target<T>> {
         const bool leaves = owner->owner.node != this_node() || owner->owner.core != Core::current().index();
         self.options_.begin_trace_if(leaves && detail::sampled_by_chance(self.id_));
         detail::OpenSpan span(self.options_.trace);
-        Attempt where{self.id_, self.partition_, owner->owner, left, own_deadline, span.trace(), &joined.token()};
-        Result<R> answer = co_await attempt_at<Member>(std::move(where), arguments);
+        const bool is_here = owner->owner.node == this_node();
+        detail::LocalOrigin origin{own_deadline, span.trace(), nullptr};
+        std::optional<detail::CancelRelay> relay;
+        if (detail::SignatureOf<Member>::kTakesContext && is_here && joined.token().can_be_cancelled()) {
+          relay.emplace(joined.token(), owner->owner.core);
+          origin.cancellation = relay->source();
+        }
+        detail::RemoteCall there{owner->owner.node,  owner->owner.core, self.id_, T::interface::template method_id<Member>(), left,
+                                 joined.token(), span.trace()};
+        task<Result<R>> work = is_here ? on_its_core<Member>(self, owner->owner.core, std::move(origin), arguments)
+                                       : on_its_node<Member>(std::move(there), self.partition_, arguments);
+        Result<R> answer = co_await std::move(work);
         span.end(detail::SpanKind::client, detail::kMethodLabel<T, Member>, self.id_, owner->owner.node, answer.code());
         if (answer.code() != Errc::moved) co_return answer;
       }
@@ -142,38 +152,23 @@ class partition_target : public adjustable_target<partition_target<T>> {
                                                  std::to_string(self.id_.index()) + " could not be reached in time; nothing ran");
   }
 
-  struct Attempt {
-    ObjectId id;
-    std::uint32_t partition;
-    detail::PartitionOwner owner;
-    platform::Duration left;        // of all attempts
-    platform::Instant deadline;     // that the caller asked for
-    TraceContext trace;
-    const cancel_token* token;      // of the call, which is there until the attempt has ended
-  };
+  template <auto Member, class Stored>
+  static task<Result<detail::MethodResult<Member>>> on_its_core(const partition_target& self, CoreIndex core,
+                                                                detail::LocalOrigin origin, const Stored& arguments) {
+    auto work = [id = self.id_, partition = self.partition_, from = std::move(origin), copy = arguments]() mutable {
+      return run_here<Member>(id, partition, std::move(from), std::move(copy));
+    };
+    return on_core(core, std::move(work));
+  }
 
   template <auto Member, class Stored>
-  static task<Result<detail::MethodResult<Member>>> attempt_at(Attempt where, Stored arguments) {
+  static task<Result<detail::MethodResult<Member>>> on_its_node(detail::RemoteCall call, std::uint32_t partition,
+                                                                Stored arguments) {
     using R = detail::MethodResult<Member>;
-    if (where.owner.node == this_node()) {
-      detail::LocalOrigin origin{where.deadline, where.trace, nullptr};
-      std::optional<detail::CancelRelay> relay;
-      if (detail::SignatureOf<Member>::kTakesContext && where.token->can_be_cancelled()) {
-        relay.emplace(*where.token, where.owner.core);
-        origin.cancellation = relay->source();
-      }
-      // Named: gcc 12 destroys the captures of a temporary in a co_await expression twice (bug 99576).
-      auto work = [id = where.id, partition = where.partition, from = std::move(origin), moved = std::move(arguments)]() mutable {
-        return run_here<Member>(id, partition, std::move(from), std::move(moved));
-      };
-      co_return co_await on_core(where.owner.core, std::move(work));
-    }
     wire::Writer writer;
-    writer.number(where.partition);
+    writer.number(partition);
     if constexpr (std::tuple_size_v<Stored> != 0) wire::Codec<Stored>::write(writer, arguments);
-    const NodeId node = where.owner.node;
-    detail::RemoteCall call{node,       where.owner.core, where.id, T::interface::template method_id<Member>(),
-                            where.left, *where.token,     where.trace};
+    const NodeId node = call.node;
     auto answer = co_await detail::call_elsewhere(std::move(call), std::move(writer).take());
     if (!answer) co_return detail::with_method(std::move(answer).error(), node, detail::kMethodLabel<T, Member>);
     if constexpr (std::is_void_v<R>) {
