@@ -50,7 +50,7 @@ def verify(model, folder, compiler, bug):
         print(violated.group(1) if violated else "no violation")
         return None if violated and "assertion violated" in violated.group(1) else f"{bug} was not found:\n{text}"
     if errors != 0:
-        _, trail = run(["spin", *defines, "-t", "-p", "-l", str(model)], folder)
+        _, trail = run(["spin", *defines, "-k", f"{model.name}.trail", "-p", "-l", str(model)], folder)
         return f"the model does not hold:\n{text}\n{trail[-8000:]}"
     for cut in ("max search depth too small", "Search not completed", "pan: reached -DMEMLIM bound", "out of memory"):
         if cut in text:

@@ -74,9 +74,9 @@ Detached Coordinator::follow(std::shared_ptr<Coordinator> self) {
     if (!self->collected_) self->collected_ = co_await self->collect(&view);
     if (self->collected_ && self->arranged_view_ != view.version && !self->ended_) {
       const bool done = co_await self->arrange(&view);
-      if (!self->collected_) {
-        ++self->round_;
-      } else if (done) {
+      // Also when all went well: what was tried more than once for it may still be on its way.
+      ++self->round_;
+      if (done && self->collected_) {
         self->arranged_view_ = view.version;
         self->ready_ = true;
         co_await wait_for_view_change(view.version, kQuiet);

@@ -40,8 +40,9 @@ struct CorePartitions {
 
 /// Decides who has what, on the home's core: one for each epoch of the home. Kept alive by its own loop.
 ///
-/// Decisions belong to a round. Whenever one may or may not have been carried out, or still may be, a new round begins: all
-/// members say what they have, and from then on refuse what was decided before (models/partition.pml).
+/// Decisions belong to a round, and whoever has heard of one refuses what was decided in an earlier one. Whenever a decision may or
+/// may not have been carried out, or still may be, the next round begins by asking all members what they have
+/// (models/partition.pml).
 class Coordinator : public std::enable_shared_from_this<Coordinator> {
  public:
   Coordinator(ObjectId id, std::uint32_t partitions, std::uint32_t epoch);
