@@ -8,10 +8,18 @@ namespace {
 
 std::string named(NodeId node) { return "node " + std::to_string(to_number(node)); }
 
+/// Where parsers are tested there is no core.
+CoreIndex core_here() noexcept { return detail::current_core == nullptr ? CoreIndex{} : Core::current().index(); }
+
 }  // namespace
 
 Connection::Connection(ConnectionOwner& owner, Handshake::Side side, const Hello& own, const ClusterKey& key)
-    : owner_(owner), side_(side), peer_(own.wanted), handshake_(side, own, key), started_(platform::Clock::now()),
+    : owner_(owner), side_(side), peer_(own.wanted), handshake_(side, own, key),
+      pending_depth_(detail::Bounded::pending_calls, core_here(), kMaxPendingCalls),
+      waiting_sends_depth_(detail::Bounded::waiting_sends, core_here(), kMaxWaitingSends),
+      output_depth_(detail::Bounded::output_bytes, core_here(), kMostOutputBytes),
+      incoming_depth_(detail::Bounded::incoming_calls, core_here(), kMaxIncomingCalls),
+      started_(platform::Clock::now()),
       last_received_(started_), last_sent_(started_) {}
 
 Connection::~Connection() = default;
@@ -144,6 +152,7 @@ void Connection::take_frame(const FrameHeader& header, std::span<const std::byte
 void Connection::enqueue(const FrameHeader& header, std::span<const std::byte> prefix, std::span<const std::byte> payload,
                          bool control) {
   (control ? control_ : output_).add(header, prefix, payload);
+  output_depth_.set(queued());
   if (!std::exchange(output_noted_, true)) owner_.on_output(*this);
 }
 
@@ -168,6 +177,7 @@ void Connection::flush() {
     return;
   }
   push(output_, room_, output_.queued());
+  output_depth_.set(queued());
 }
 
 void Connection::tick(platform::Instant now, platform::Duration missed) {
@@ -231,6 +241,9 @@ void Connection::finish(const Error& reason) {
   room_.dismiss();
   control_room_.dismiss();
   served.cancel_all();
+  // What it held is for nobody any more.
+  pending_depth_.set(0);
+  output_depth_.set(0);
 }
 
 }  // namespace ebb::messenger

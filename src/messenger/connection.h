@@ -11,6 +11,7 @@
 #include "ebb/async/completion.h"
 #include "ebb/async/core.h"
 #include "ebb/async/task.h"
+#include "ebb/base/queue_depth.h"
 #include "ebb/messenger/messenger.h"
 #include "ebb/platform/stream.h"
 #include "src/messenger/frame.h"
@@ -43,6 +44,7 @@ class ConnectionOwner {
 class Connection final : public std::enable_shared_from_this<Connection>, public platform::StreamHandler {
  public:
   static constexpr std::size_t kMaxPendingCalls = 16'384;
+  static constexpr std::size_t kMaxIncomingCalls = 4096;
   static constexpr std::size_t kMaxOutputBytes = std::size_t{8} << 20;
   /// Of calls to objects of the runtime and their answers, which wait for no other output.
   static constexpr std::size_t kMaxControlBytes = std::size_t{1} << 20;
@@ -78,6 +80,8 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   /// Calls of the peer that this side works on, and the bytes of their arguments and of answers that wait for room.
   std::size_t incoming_calls = 0;
   std::size_t incoming_bytes = 0;
+  /// One of them begins, or has ended.
+  void count_incoming(bool begins) noexcept { incoming_depth_.set(begins ? ++incoming_calls : --incoming_calls); }
   /// The same calls, by their ids; all are cancelled at the end of the connection.
   ServedCalls served;
 
@@ -166,6 +170,13 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   std::size_t waiting_sends_ = 0;
   std::vector<Pending> pending_;
   std::vector<std::uint32_t> free_slots_;
+  void note_pending() noexcept { pending_depth_.set(pending_.size() - free_slots_.size()); }
+  // How far queued() may go before answer_error() ends the connection.
+  static constexpr std::size_t kMostOutputBytes = kMaxBacklogBytes + FrameHeader::kBytes + FrameHeader::kMaxErrorTextBytes;
+  detail::QueueDepth pending_depth_;
+  detail::QueueDepth waiting_sends_depth_;
+  detail::QueueDepth output_depth_;
+  detail::QueueDepth incoming_depth_;
   platform::Instant started_;
   platform::Instant last_received_;
   platform::Instant last_sent_;

@@ -28,6 +28,7 @@ std::optional<std::uint32_t> Connection::new_pending(Completion<Result<Bytes>>& 
   const std::uint32_t slot = free_slots_.back();
   free_slots_.pop_back();
   Pending& pending = pending_[slot];
+  note_pending();
   pending.waiter = &waiter;
   pending.timer = Core::current().call_at(deadline, [this, slot] {
     Pending& late = pending_[slot];
@@ -65,6 +66,7 @@ void Connection::free_slot(std::uint32_t slot) {
   pending.sent = false;
   ++pending.generation;
   free_slots_.push_back(slot);
+  if (!ended()) note_pending();
 }
 
 void Connection::give_up(std::uint32_t call_id) {
@@ -149,9 +151,9 @@ task<Result<void>> Connection::send(CallTarget target, platform::Instant deadlin
       waiter.give_up();
     });
     const cancel_callback cancelled(target.cancellation, [&waiter] { waiter.give_up(); });
-    ++waiting_sends_;
+    waiting_sends_depth_.set(++waiting_sends_);
     const bool has_room = co_await waiter;
-    --waiting_sends_;
+    waiting_sends_depth_.set(--waiting_sends_);
     Core::current().cancel(timer);
     if (!has_room) {
       if (ended()) co_return Error(Errc::node_gone, named(peer_) + " was lost before the call could be sent");

@@ -265,7 +265,7 @@ void CoreMessenger::on_call(Connection& connection, std::uint32_t call_id, Incom
     connection.answer_error(call_id, refusal, is_control(call.object));
     return;
   }
-  ++connection.incoming_calls;
+  connection.count_incoming(true);
   connection.incoming_bytes += call.arguments.size();
   carry_out(connection.shared_from_this(), call_id, std::move(call));
 }
@@ -305,7 +305,7 @@ detail::Detached CoreMessenger::carry_out(Shared connection, std::uint32_t call_
     if (co_await connection->room_for(answer->size(), control)) connection->answer(call_id, *answer, control);
     connection->incoming_bytes -= answer->size();
   }
-  --connection->incoming_calls;
+  connection->count_incoming(false);
   if (--working_ == 0 && closing_ && !idle_.ready()) idle_.complete();
 }
 

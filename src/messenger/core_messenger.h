@@ -21,7 +21,7 @@ class CoreMessenger final : public ConnectionOwner {
  public:
   /// Accepted connections that have not ended their handshake, or are being closed; further ones are closed at once.
   static constexpr std::size_t kMaxUnprovenConnections = 64;
-  static constexpr std::size_t kMaxIncomingCalls = 4096;
+  static constexpr std::size_t kMaxIncomingCalls = Connection::kMaxIncomingCalls;
   static constexpr std::size_t kMaxIncomingBytes = std::size_t{16} << 20;
   static constexpr platform::Duration kCloseTimeout = std::chrono::seconds(1);
 

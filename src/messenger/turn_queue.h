@@ -8,6 +8,7 @@
 
 #include "ebb/async/core.h"
 #include "ebb/base/ids.h"
+#include "ebb/base/queue_depth.h"
 
 namespace ebb::messenger {
 
@@ -18,6 +19,9 @@ class TurnQueue {
  public:
   /// As many as the loop takes from one source before it looks at the others, so a core that keeps up never waits here.
   static constexpr std::size_t kStartsPerRound = Core::kBatch;
+
+  /// kMaxIncomingCalls of each connection, of which there is one with each core of each node at most.
+  static constexpr std::size_t kMaxWaiting = std::size_t{4096} * 1024 * kMaxCores;
 
   TurnQueue() = default;
   TurnQueue(const TurnQueue&) = delete;
@@ -74,7 +78,7 @@ class TurnQueue {
       line.last->next_ = &turn;
     }
     line.last = &turn;
-    ++waiting_;
+    depth_.set(++waiting_);
   }
   Turn& take() {
     const ObjectId object = order_.front();
@@ -87,13 +91,14 @@ class TurnQueue {
     } else {
       lines_.erase(line);
     }
-    --waiting_;
+    depth_.set(--waiting_);
     return turn;
   }
 
   std::unordered_map<ObjectId, Line> lines_;  // of the objects that wait
   std::deque<ObjectId> order_;                // each of them once
   std::size_t waiting_ = 0;
+  detail::QueueDepth depth_{detail::Bounded::waiting_turns, Core::current().index(), kMaxWaiting};
   std::size_t started_ = 0;  // in this round
 };
 

@@ -54,6 +54,7 @@ task<Result<CollectiveAnswer>> CollectiveService::own_part(std::shared_ptr<const
     }
     own = std::make_shared<Own>();
     parts_[key] = own;
+    note_depths();
     carry_out(own, key, request->collective, deadline, trace);
   }
   if (!own->ended) {
@@ -77,6 +78,7 @@ void CollectiveService::ended(Key key, const Own& own) {
   remembered_bytes_ += found->second->bytes;
   remembered_.push_back(key);
   while (remembered_.size() > kRememberedCollectives || remembered_bytes_ > kRememberedBytes) forget_oldest();
+  note_depths();
 }
 
 void CollectiveService::forget_oldest() {

@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "ebb/async/completion.h"
+#include "ebb/async/core.h"
 #include "ebb/async/task.h"
+#include "ebb/base/queue_depth.h"
 #include "ebb/object.h"
 #include "ebb/object/collective.h"
 #include "src/object/parcel.h"
@@ -64,6 +66,12 @@ class CollectiveService {
   std::size_t remembered_bytes_ = 0;
   std::map<Key, std::uint64_t> forgotten_;  // the highest number no longer remembered, by node and core of the origin
   std::uint64_t last_number_ = 0;
+  void note_depths() noexcept {
+    under_way_depth_.set(parts_.size() - remembered_.size());
+    remembered_depth_.set(remembered_.size());
+  }
+  QueueDepth under_way_depth_{Bounded::collectives, Core::current().index(), kMaxCollectives};
+  QueueDepth remembered_depth_{Bounded::remembered_collectives, Core::current().index(), kRememberedCollectives};
 };
 
 inline constexpr auto kCollectiveService = ref<CollectiveService>::unchecked(ObjectId(8));

@@ -58,6 +58,7 @@ task<Result<Bytes>> Original::write(const RemoteMethod& method, Bytes arguments,
   const auto self = shared_from_this();
   log_bytes_ += arguments.size();
   log_.push_back({method.id, caller.node, arguments, std::nullopt});
+  log_depth_.set(log_.size());
   if (caller.trace.present()) log_.back().trace = caller.trace;
   const std::uint64_t mine = ++writes_;
   // Plain functions only (replicated.h): this does not wait, so no other write comes between.
@@ -147,6 +148,7 @@ void Original::settle() {
     log_bytes_ -= log_.front().arguments.size();
     log_.pop_front();
   }
+  log_depth_.set(log_.size());
 }
 
 void Original::end() {

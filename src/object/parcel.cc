@@ -43,6 +43,7 @@ Result<std::uint64_t> ParcelService::keep(std::vector<std::byte> bytes) {
   }
   const std::uint64_t number = next_++;
   kept_bytes_ += bytes.size();
+  kept_depth_.set(kept_bytes_);
   kept_[number] = {std::move(bytes), platform::Clock::now() + kParcelLimit};
   expire(number);
   return number;
@@ -70,6 +71,7 @@ void ParcelService::drop(std::uint64_t number) {
   const auto found = kept_.find(number);
   if (found == kept_.end()) return;
   kept_bytes_ -= found->second.bytes.size();
+  kept_depth_.set(kept_bytes_);
   kept_.erase(found);
 }
 

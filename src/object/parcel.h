@@ -6,8 +6,10 @@
 #include <map>
 #include <vector>
 
+#include "ebb/async/core.h"
 #include "ebb/async/task.h"
 #include "ebb/base/ids.h"
+#include "ebb/base/queue_depth.h"
 #include "ebb/base/result.h"
 #include "ebb/object.h"
 
@@ -57,6 +59,7 @@ class ParcelService {
 
   std::map<std::uint64_t, Kept> kept_;
   std::size_t kept_bytes_ = 0;
+  QueueDepth kept_depth_{Bounded::kept_parcels, Core::current().index(), kMaxKeptParcels};
   std::uint64_t next_ = 1;
 };
 

@@ -9,10 +9,12 @@
 #include <vector>
 
 #include "ebb/async/completion.h"
+#include "ebb/async/core.h"
 #include "ebb/async/semaphore.h"
 #include "ebb/async/task.h"
 #include "ebb/base/bytes.h"
 #include "ebb/base/ids.h"
+#include "ebb/base/queue_depth.h"
 #include "ebb/base/result.h"
 #include "ebb/object/replicated.h"
 #include "src/object/replica_service.h"
@@ -84,6 +86,7 @@ class Original : public std::enable_shared_from_this<Original> {
   std::uint64_t writes_;               // carried out here
   std::deque<Write> log_;              // the last of them
   std::size_t log_bytes_ = 0;
+  QueueDepth log_depth_{Bounded::unsent_writes, Core::current().index(), kMaxUnsent};
   std::vector<Subscriber> subscribers_;  // bounded by the cores of the cluster
   std::uint32_t last_generation_ = 0;
   std::deque<Waiter> waiters_;         // by write; bounded by kMaxUnsent

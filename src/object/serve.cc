@@ -7,6 +7,7 @@
 
 #include "ebb/async/core.h"
 #include "ebb/async/on_core.h"
+#include "ebb/base/queue_depth.h"
 #include "ebb/object/call_context.h"
 #include "ebb/object/node_link.h"
 #include "ebb/object/node_table.h"
@@ -53,9 +54,12 @@ task<Result<Bytes>> serve_here(ObjectId id, std::uint64_t method, Bytes argument
     label = {method, type.interface_name, found->name};
     origin.trace = meter.trace();
     const CallUnderWay call(id);
-    if (call.count() > kMaxCallsPerObject && id >= kFirstApplicationObject) {
-      meter.end(label, id, origin.caller, Errc::overloaded);
-      co_return overloaded(id);
+    if (id >= kFirstApplicationObject) {
+      if (call.count() > kMaxCallsPerObject) {
+        meter.end(label, id, origin.caller, Errc::overloaded);
+        co_return overloaded(id);
+      }
+      depth_of(Bounded::calls_of_object, Core::current().index()).note(call.count());
     }
     std::optional<ServedContext> served;
     const call_context* context = nullptr;

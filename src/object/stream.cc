@@ -50,6 +50,7 @@ std::uint64_t StreamService::open(std::shared_ptr<StreamSource> source) {
                                                                               "take or drop some first"));
   }
   sources_.emplace(next_, std::move(source));
+  depth_.set(sources_.size());
   if (timer_ == TimerId{}) schedule();
   return next_++;
 }
@@ -80,6 +81,7 @@ task<Result<StreamBatch>> StreamService::pull(const call_context& context, std::
   StreamBatch batch = source->take();
   source->wake_producer();
   if (batch.ended) sources_.erase(handle);
+  depth_.set(sources_.size());
   co_return batch;
 }
 
@@ -88,6 +90,7 @@ void StreamService::close(std::uint64_t handle) {
   if (found == sources_.end()) return;
   const std::shared_ptr<StreamSource> source = std::move(found->second);
   sources_.erase(found);
+  depth_.set(sources_.size());
   source->closed = true;
   source->wake_producer();
   source->wake_pull();

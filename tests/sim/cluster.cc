@@ -1,6 +1,7 @@
 #include "tests/sim/cluster.h"
 
 #include "ebb/async/sleep.h"
+#include "ebb/object/create.h"
 #include "ebb/object/directory.h"
 #include "ebb/object/node_table.h"
 #include "src/node/following_directory.h"
@@ -44,10 +45,30 @@ task<int> Cluster::run_front_end(Cluster* self) {
   const std::unique_ptr<Node> node = std::move(started).value();
   self->front_end_up = true;
   co_await self->front_end_(self);
-  while (!self->ending) co_await sleep_for(kLook);
+  while (!self->destroying) co_await sleep_for(kLook);
+  co_await destroy_all(self);
+  while (!self->at_rest) co_await sleep_for(kLook);
+  co_await self->at_rest(self);
   co_await node->close();
   co_await NodeTable::instance().clear();
   co_return 0;
+}
+
+task<void> Cluster::destroy_all(Cluster* self) {
+  for (;;) {
+    const auto records = co_await NodeTable::instance().directory().list(ObjectId{}, Directory::kMaxListed);
+    if (!records) co_return;
+    if (records->empty()) break;
+    for (const ObjectRecord& each : *records) {
+      const Result<void> ended = co_await detail::destroy(each.id, detail::TypeRegistration::find(each.interface_id));
+      if (ended) {
+        self->ended_at_rest.push_back(each.id);
+      } else {
+        self->not_destroyed = ended.error().to_string();
+      }
+    }
+  }
+  self->destroyed = self->not_destroyed.empty();
 }
 
 task<int> Cluster::run_backend(Cluster* self, std::uint32_t number) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "ebb/async/scope.h"
 #include "ebb/node.h"
@@ -27,6 +28,13 @@ class Cluster final : private MembershipAuthority {
   World& world() noexcept { return world_; }
   /// Work ends soon after this is set.
   bool ending = false;
+  /// Then the front end destroys all objects that the directory lists, and says when it has, or what it could not.
+  bool destroying = false;
+  bool destroyed = false;
+  std::string not_destroyed;
+  std::vector<ObjectId> ended_at_rest;
+  /// Runs on the front end when it is set; then the cluster ends.
+  Work at_rest;
   bool front_end_up = false;
   /// Backends by their simulated node's number.
   std::set<std::uint32_t> backends;
@@ -54,6 +62,7 @@ class Cluster final : private MembershipAuthority {
   void on_joined(const Member&) override {}
   void on_lost(NodeId member, const Error& reason) override;
   static task<int> run_front_end(Cluster* self);
+  static task<void> destroy_all(Cluster* self);
   static task<int> run_backend(Cluster* self, std::uint32_t number);
 
   World& world_;

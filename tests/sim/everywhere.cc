@@ -9,7 +9,7 @@
 
 #include "ebb/async.h"
 #include "ebb/object.h"
-#include "tests/sim/scenario.h"
+#include "tests/sim/rest.h"
 
 namespace ebb::sim {
 namespace {
@@ -37,6 +37,7 @@ struct Ledger {
 Ledger* ledger = nullptr;
 
 struct Voter {
+  Alive alive{"Voter"};
   Voter() { ledger->made.emplace(here(), World::instance().now()); }
   std::uint64_t vote(std::uint64_t operation) {
     ++ledger->ran[operation][here()];
@@ -183,6 +184,7 @@ Outcome run_everywhere(const Settings& settings) {
     }
   }
   if (run.ledger.successes == before) outcome.violations.push_back("nothing is answered after all has been mended");
+  come_to_rest(cluster, outcome);
   outcome.log = world.log;
   return outcome;
 }

@@ -7,7 +7,7 @@
 
 #include "ebb/async.h"
 #include "ebb/object.h"
-#include "tests/sim/scenario.h"
+#include "tests/sim/rest.h"
 
 namespace ebb::sim {
 namespace {
@@ -32,6 +32,7 @@ struct Answer {
 
 /// One instance; each says which epoch it is of, and counts.
 struct Cell {
+  Alive alive{"Cell"};
   using policy = remade_home;
   std::uint64_t epoch = 1;
   std::uint64_t count = 0;
@@ -52,6 +53,7 @@ struct Cell {
 
 /// Replicas; a state that nobody has any more begins with another incarnation.
 struct Board {
+  Alive alive{"Board"};
   using policy = replicated;
   std::uint64_t incarnation = ++ledger->next_incarnation;
   std::uint64_t count = 0;
@@ -63,6 +65,7 @@ struct Board {
 };
 
 struct Shelf {
+  Alive alive{"Shelf"};
   using policy = partitioned;
   static constexpr std::uint32_t kPartitions = 16;
   std::uint64_t incarnation = ++ledger->next_incarnation;
@@ -252,6 +255,7 @@ Outcome run_kinds(const Settings& settings) {
   for (std::uint64_t key = 0; key < kKeys; ++key) {
     if (!answers_after(run.ledger.shelves, key)) outcome.violations.push_back("key " + std::to_string(key) + " never answers again");
   }
+  come_to_rest(cluster, outcome);
   outcome.log = world.log;
   return outcome;
 }

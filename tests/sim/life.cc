@@ -4,13 +4,14 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "ebb/async.h"
 #include "ebb/object.h"
-#include "tests/sim/scenario.h"
+#include "tests/sim/rest.h"
 
 namespace ebb::sim {
 namespace {
@@ -42,6 +43,7 @@ struct Ledger {
 Ledger* ledger = nullptr;
 
 struct Token {
+  Alive alive{"Token"};
   using policy = remade_home;
   std::uint64_t serial = 0;  // 0: nobody has said yet, or the state was lost
   std::uint64_t count = 0;
@@ -217,6 +219,11 @@ Outcome run_life(const Settings& settings) {
   }
   if (own.successes == before) outcome.violations.push_back("nothing is answered after all has been mended");
   outcome.report = std::to_string(own.handles.size()) + " creations, of which " + std::to_string(own.reused) + " had an id again";
+  std::set<ObjectId> not_ended;
+  for (const auto& handle : own.handles) {
+    if (handle->ending && !handle->destroyed) not_ended.insert(handle->object.id());
+  }
+  come_to_rest(cluster, outcome, not_ended);
   outcome.log = world.log;
   return outcome;
 }

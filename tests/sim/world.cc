@@ -109,6 +109,17 @@ void World::resume(SimCore& core) {
   detail::current_core = nullptr;
 }
 
+void World::inside(std::uint32_t number, const std::function<void()>& look) {
+  SimCore& core = *node(number).cores.front();
+  running_ = &core;
+  detail::simulated_node = number;
+  detail::current_core = core.current;
+  look();
+  running_ = nullptr;
+  detail::simulated_node = 0;
+  detail::current_core = nullptr;
+}
+
 void World::switch_out() {
   SimCore& core = *running_;
   core.current = detail::current_core;

@@ -94,6 +94,8 @@ class World {
 
   /// Calls `what` at a time of the world, outside all nodes.
   void at(Time when, std::function<void()> what) { push(when, std::move(what)); }
+  /// Looks at what a node that lives has, as its core 0 while nothing runs: for what neither waits nor calls.
+  void inside(std::uint32_t node, const std::function<void()>& look);
   /// Runs until then, or until nothing happens any more.
   void run_until(Time end);
 

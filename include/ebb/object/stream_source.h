@@ -14,6 +14,7 @@
 #include "ebb/async/generator.h"
 #include "ebb/async/task.h"
 #include "ebb/base/ids.h"
+#include "ebb/base/queue_depth.h"
 #include "ebb/base/result.h"
 #include "ebb/object/call_context.h"
 #include "ebb/object/ref.h"
@@ -130,6 +131,7 @@ class StreamService {
   void schedule();
 
   std::unordered_map<std::uint64_t, std::shared_ptr<StreamSource>> sources_;
+  QueueDepth depth_{Bounded::streams, Core::current().index(), kMaxStreams};
   std::uint64_t next_ = 1;
   TimerId timer_;
 };

@@ -1,0 +1,134 @@
+#include "tests/sim/rest.h"
+
+#include <vector>
+
+#include "ebb/base/queue_depth.h"
+#include "ebb/object/node_link.h"
+#include "ebb/object/node_table.h"
+
+namespace ebb::sim {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Longer than a call of a scenario, and than what an event waits for that is in the middle of something else.
+constexpr Time kLastCalls = 25s;
+// All objects are destroyed one after the other; each is tried again until then.
+constexpr Time kDestroyLimit = 120s;
+// Longer than anything is kept that nobody has asked for: a parcel, a state whose home did not come about.
+constexpr Time kDrain = 75s;
+// More ids than a scenario uses.
+constexpr std::uint32_t kIdsLookedAt = 4096;
+// A heartbeat is under way now and then: what is left is what is there every time.
+constexpr std::size_t kLooks = 20;
+constexpr Time kLookAgain = 100ms;
+// How long the front end may take to end.
+constexpr Time kClose = 10s;
+constexpr std::uint32_t kFrontEnd = 1;
+
+std::string on_node(const SimNode& node) { return " on " + node.name; }
+
+void look_at_queues(const SimNode& node, std::vector<std::string>& violations) {
+  for (const auto& core : node.cores) {
+    for (std::size_t at = 0; at < detail::kBoundedKinds; ++at) {
+      const auto what = static_cast<detail::Bounded>(at);
+      const detail::DepthCell& cell = detail::depth_of(what, core->index);
+      const std::string place = on_node(node) + " core " + std::to_string(to_number(core->index));
+      const std::size_t bound = what == detail::Bounded::calls_of_object ? detail::kMaxCallsPerObject : cell.bound.load();
+      if (cell.most > bound) {
+        violations.push_back(std::to_string(cell.most) + " " + detail::name_of(what) + " at a time" + place + ", more than " +
+                             std::to_string(bound));
+      }
+      // Those that have ended are remembered on purpose.
+      if (what != detail::Bounded::remembered_collectives && cell.now != 0) {
+        violations.push_back(std::to_string(cell.now) + " " + detail::name_of(what) + " are left" + place);
+      }
+    }
+  }
+}
+
+void look_at_objects(const SimNode& node, std::uint32_t ids, const std::set<ObjectId>& not_ended, std::vector<std::string>& violations) {
+  const NodeTable& table = NodeTable::instance();
+  for (std::uint32_t at = 0; at < ids; ++at) {
+    const ObjectId id(kFirstDynamicObject.index() + at);
+    if (not_ended.contains(id) || (table.living_type_of(id) == nullptr && table.cores_of(id) == 0)) continue;
+    violations.push_back("object " + std::to_string(id.index()) + " is left" + on_node(node));
+  }
+}
+
+/// Whether the ids come back that were destroyed at rest. One whose object ended while the members changed is used up.
+task<void> count_ids(Cluster* cluster, std::vector<std::string>* violations) {
+  if (!cluster->ids) co_return;
+  Directory& directory = NodeTable::instance().directory();
+  std::set<ObjectId> free;
+  for (;;) {
+    NewObject wanted;
+    wanted.interface_name = "sim.Nothing/1";
+    wanted.policy = "per_core";
+    wanted.home = kFrontEndNode;
+    const auto created = co_await directory.create(wanted);
+    if (!created) break;
+    free.insert(created->id);
+  }
+  for (const ObjectId id : cluster->ended_at_rest) {
+    if (!free.contains(id)) violations->push_back("id " + std::to_string(id.index()) + " has not come back");
+  }
+}
+
+/// All that is left at this moment.
+std::vector<std::string> look(Cluster& cluster, const std::set<ObjectId>& not_ended) {
+  World& world = cluster.world();
+  std::vector<std::string> left;
+  for (const auto& [key, count] : Alive::counts()) {
+    const bool excused = count > 0 && count <= static_cast<std::int64_t>(not_ended.size());
+    if (count != 0 && !excused && world.alive(key.second)) {
+      left.push_back(std::to_string(count) + " instances of " + key.first + " are left" + on_node(world.node(key.second)));
+    }
+  }
+  for (std::uint32_t number = 1; number <= world.nodes(); ++number) {
+    if (!world.alive(number)) continue;
+    const SimNode& node = world.node(number);
+    world.inside(number, [&] {
+      look_at_queues(node, left);
+      look_at_objects(node, cluster.ids ? cluster.ids->count : kIdsLookedAt, not_ended, left);
+    });
+  }
+  return left;
+}
+
+}  // namespace
+
+std::map<Alive::Key, std::int64_t>& Alive::counts() {
+  static std::map<Key, std::int64_t> all;
+  return all;
+}
+
+void come_to_rest(Cluster& cluster, Outcome& outcome, const std::set<ObjectId>& not_ended) {
+  World& world = cluster.world();
+  std::vector<std::string>& violations = outcome.violations;
+  world.mend_all();
+  cluster.ending = true;
+  world.run_until(world.now() + kLastCalls);
+  cluster.destroying = true;
+  for (const Time limit = world.now() + kDestroyLimit; !cluster.destroyed && world.now() < limit;) {
+    world.run_until(world.now() + 1s);
+  }
+  if (!cluster.destroyed) {
+    violations.push_back("not all objects can be destroyed: " + cluster.not_destroyed);
+    return;
+  }
+  world.run_until(world.now() + kDrain);
+  std::vector<std::string> left = look(cluster, not_ended);
+  for (std::size_t looks = 1; !left.empty() && looks < kLooks; ++looks) {
+    world.run_until(world.now() + kLookAgain);
+    left = look(cluster, not_ended);
+  }
+  violations.insert(violations.end(), left.begin(), left.end());
+  // By the front end's clock, which may run slower than the world's.
+  if (cluster.ids) world.run_until(world.now() + std::chrono::duration_cast<Time>(cluster.ids->grace * 11 / 10));
+  cluster.at_rest = [&violations](Cluster* self) { return count_ids(self, &violations); };
+  world.run_until(world.now() + kClose);
+  if (world.status(kFrontEnd) != 0) violations.push_back("the front end does not end in order");
+}
+
+}  // namespace ebb::sim
