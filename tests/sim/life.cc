@@ -31,6 +31,7 @@ struct Handle {
   std::optional<Time> destroyed;  // destroy() has answered so
   std::optional<Time> ending;     // destroy() was called then
   std::map<std::uint64_t, std::uint32_t> ran;  // operations, and how often
+  std::uint64_t newest = 0;       // of the instances that have run one
 };
 
 struct Ledger {
@@ -51,12 +52,19 @@ struct Token {
   /// `expected`: the object that the caller means.
   std::uint64_t use(std::uint64_t expected, std::uint64_t operation) {
     ++count;
-    ++ledger->handles[expected - 1]->ran[operation];
+    Handle& handle = *ledger->handles[expected - 1];
+    ++handle.ran[operation];
+    if (alive.number() < handle.newest) {
+      ledger->violations.push_back("operation " + std::to_string(operation) + " ran on an instance that had a successor");
+    }
+    handle.newest = alive.number();
     return serial;
   }
   task<std::uint64_t> use_slowly(std::uint64_t expected, std::uint64_t operation) {
     const std::uint64_t own = use(expected, operation);
+    const std::uint64_t instance = alive.number();
     co_await sleep_for(std::chrono::milliseconds(8));
+    if (!Alive::lives(instance)) ledger->violations.push_back("an instance ended in the middle of operation " + std::to_string(operation));
     co_return own;
   }
   std::pair<std::uint64_t, std::uint64_t> save() const { return {serial, count}; }

@@ -63,6 +63,36 @@ MUTATIONS = {
           "    for (const Adoption& adoption : adoptions) unsettled_.insert(adoption.partition);\n"),
          ("if (code != Errc::ok && code != Errc::too_large) collected_ = false;",
           "if (code != Errc::ok && code != Errc::too_large) unsettled_.insert(adoptions[at].partition);\n    if (code == Errc::not_found) collected_ = false;")]),
+    "representatives_do_not_end": (
+        "src/object/node_table.cc",
+        [("    type->end_representative(representative, entry->root);\n    return nullptr;\n", "    return nullptr;\n")]),
+    "ends_wait_for_no_calls": (
+        "src/object/node_table.cc",
+        [("representative == nullptr || calls_under_way(id) != 0) return representative;", "representative == nullptr) return representative;"),
+         ("if (!co_await calls_ended(id, platform::Clock::now() + calls_limit)) {", "if (calls_limit < platform::Duration::zero()) {")]),
+    "answered_calls_stay_pending": (
+        "src/messenger/connection_calls.cc",
+        [("  settle(*pending, std::move(answer));\n  free_slot(call_id % kMaxPendingCalls);\n", "  settle(*pending, std::move(answer));\n")]),
+    "calls_of_an_object_have_no_bound": (
+        "src/object/serve.cc",
+        [("if (call.count() > kMaxCallsPerObject) {", "if (call.count() == 0) {")]),
+    "ids_do_not_come_back": (
+        "src/object/memory_directory.cc",
+        [("if (!quarantine_.retire(id)) co_return not_ending(id);", "static_cast<void>(id);")]),
+    "a_home_that_moved_goes_on_answering": (
+        "src/object/home_service.cc",
+        [("  void* instance = table.take_out(id);\n", "  void* instance = platform::translate(id);\n"),
+         ("    moves().given[id] = {here, epoch, instance};\n", "    static_cast<void>(here);\n")]),
+    "a_call_is_sent_again_after_a_reset": (
+        "src/messenger/core_messenger.cc",
+        [("  co_return co_await connection->call(std::move(target), deadline, std::move(arguments));",
+          """  const CallTarget again = target;
+  const Bytes copy = arguments;
+  Result<Bytes> answer = co_await connection->call(std::move(target), deadline, std::move(arguments));
+  if (answer || answer.code() != Errc::node_gone) co_return answer;
+  auto reached = co_await reach(again.node, deadline);
+  if (!reached) co_return std::move(reached).error();
+  co_return co_await (*reached)->call(again, deadline, copy);""")]),
     "leases_of_the_lost_are_forgotten": (
         "src/object/replica.cc",
         [("if (fence.leases_end > platform::Duration::zero())", "if (fence.leases_end < platform::Duration::zero())")]),
@@ -74,7 +104,7 @@ NODES = {"parts_are_carried_out_again": 14, "a_lost_node_takes_those_below_along
          "decisions_that_failed_are_made_again": 2}
 
 # Those that another scenario than "kinds" finds.
-SCENARIOS = {"ids_have_no_grace": "life", "an_end_needs_no_answer": "life", "parts_are_carried_out_again": "everywhere", "a_lost_node_takes_those_below_along": "everywhere"}
+SCENARIOS = {"ids_have_no_grace": "life", "a_home_that_moved_goes_on_answering": "life", "ids_do_not_come_back": "life", "ends_wait_for_no_calls": "life", "calls_of_an_object_have_no_bound": "streams", "an_end_needs_no_answer": "life", "parts_are_carried_out_again": "everywhere", "a_lost_node_takes_those_below_along": "everywhere"}
 
 
 def mutated(name, tree):

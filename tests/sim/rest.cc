@@ -15,8 +15,6 @@ using namespace std::chrono_literals;
 constexpr Time kLastCalls = 25s;
 // All objects are destroyed one after the other; each is tried again until then.
 constexpr Time kDestroyLimit = 120s;
-// Longer than anything is kept that nobody has asked for: a parcel, a state whose home did not come about.
-constexpr Time kDrain = 75s;
 // More ids than a scenario uses.
 constexpr std::uint32_t kIdsLookedAt = 4096;
 // A heartbeat is under way now and then: what is left is what is there every time.
@@ -103,7 +101,12 @@ std::map<Alive::Key, std::int64_t>& Alive::counts() {
   return all;
 }
 
-void come_to_rest(Cluster& cluster, Outcome& outcome, const std::set<ObjectId>& not_ended) {
+std::set<std::uint64_t>& Alive::numbers() {
+  static std::set<std::uint64_t> all;
+  return all;
+}
+
+void come_to_rest(Cluster& cluster, Outcome& outcome, const std::set<ObjectId>& not_ended, Time drain) {
   World& world = cluster.world();
   std::vector<std::string>& violations = outcome.violations;
   world.mend_all();
@@ -117,7 +120,7 @@ void come_to_rest(Cluster& cluster, Outcome& outcome, const std::set<ObjectId>& 
     violations.push_back("not all objects can be destroyed: " + cluster.not_destroyed);
     return;
   }
-  world.run_until(world.now() + kDrain);
+  world.run_until(world.now() + drain);
   std::vector<std::string> left = look(cluster, not_ended);
   for (std::size_t looks = 1; !left.empty() && looks < kLooks; ++looks) {
     world.run_until(world.now() + kLookAgain);

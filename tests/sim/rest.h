@@ -14,22 +14,42 @@ namespace ebb::sim {
 /// A member of each object of a scenario: counts the instances that there are of a type on a node.
 class Alive {
  public:
-  explicit Alive(const char* type) : key_(type, World::instance().core().node) { ++counts()[key_]; }
-  Alive(const Alive& other) : key_(other.key_) { ++counts()[key_]; }
+  explicit Alive(const char* type) : key_(type, World::instance().core().node) { begin(); }
+  Alive(const Alive& other) : key_(other.key_) { begin(); }
   Alive& operator=(const Alive&) { return *this; }  // the same type, and nothing moves between nodes but bytes
-  ~Alive() { --counts()[key_]; }
+  ~Alive() {
+    --counts()[key_];
+    numbers().erase(number_);
+  }
+
+  std::uint64_t number() const noexcept { return number_; }
+  /// Whether the instance with this number still is: to ask after a wait, when it may be none.
+  static bool lives(std::uint64_t number) { return numbers().contains(number); }
 
   using Key = std::pair<std::string, std::uint32_t>;
   static std::map<Key, std::int64_t>& counts();
 
  private:
+  void begin() {
+    ++counts()[key_];
+    numbers().insert(number_);
+  }
+  static std::set<std::uint64_t>& numbers();
+  static std::uint64_t next() noexcept {
+    static std::uint64_t last = 0;
+    return ++last;
+  }
   Key key_;
+  const std::uint64_t number_ = next();
 };
+
+/// Longer than anything is kept that nobody has asked for, but for streams: a parcel, a state whose home did not come about.
+inline constexpr Time kDrain = std::chrono::seconds(75);
 
 /// Ends what clients do, destroys every object of the directory, waits until everything has drained, and complains of all
 /// that a living node still has: instances, objects, calls under way, whatever waits in a queue; ids that do not come back
 /// although their grace is over; and of queues that held more than their bound at any time.
-/// `not_ended`: objects whose destroy() has failed, parts of which may be left.
-void come_to_rest(Cluster& cluster, Outcome& outcome, const std::set<ObjectId>& not_ended = {});
+/// `drain`: how long after their end. `not_ended`: objects whose destroy() has failed, parts of which may be left.
+void come_to_rest(Cluster& cluster, Outcome& outcome, const std::set<ObjectId>& not_ended = {}, Time drain = kDrain);
 
 }  // namespace ebb::sim
