@@ -79,6 +79,9 @@ MUTATIONS = {
     "ids_do_not_come_back": (
         "src/object/memory_directory.cc",
         [("if (!quarantine_.retire(id)) co_return not_ending(id);", "static_cast<void>(id);")]),
+    "names_are_given_twice": (
+        "src/object/memory_directory.cc",
+        [("    if (names_.contains(wanted.name)) co_return name_taken(wanted.name);\n", "")]),
     "a_home_that_moved_goes_on_answering": (
         "src/object/home_service.cc",
         [("  void* instance = table.take_out(id);\n", "  void* instance = platform::translate(id);\n"),
@@ -104,7 +107,7 @@ NODES = {"parts_are_carried_out_again": 14, "a_lost_node_takes_those_below_along
          "decisions_that_failed_are_made_again": 2}
 
 # Those that another scenario than "kinds" finds.
-SCENARIOS = {"ids_have_no_grace": "life", "a_home_that_moved_goes_on_answering": "life", "ids_do_not_come_back": "life", "ends_wait_for_no_calls": "life", "calls_of_an_object_have_no_bound": "streams", "an_end_needs_no_answer": "life", "parts_are_carried_out_again": "everywhere", "a_lost_node_takes_those_below_along": "everywhere"}
+SCENARIOS = {"ids_have_no_grace": "life", "names_are_given_twice": "directory", "a_home_that_moved_goes_on_answering": "life", "ids_do_not_come_back": "life", "ends_wait_for_no_calls": "life", "calls_of_an_object_have_no_bound": "streams", "an_end_needs_no_answer": "life", "parts_are_carried_out_again": "everywhere", "a_lost_node_takes_those_below_along": "everywhere"}
 
 
 def mutated(name, tree):

@@ -78,7 +78,8 @@ std::vector<std::string> look(Cluster& cluster, const std::set<ObjectId>& not_en
   World& world = cluster.world();
   std::vector<std::string> left;
   for (const auto& [key, count] : Alive::counts()) {
-    const bool excused = count > 0 && count <= static_cast<std::int64_t>(not_ended.size());
+    const auto most_excused = static_cast<std::int64_t>(not_ended.size() * world.node(key.second).cores.size());
+    const bool excused = count > 0 && count <= most_excused;
     if (count != 0 && !excused && world.alive(key.second)) {
       left.push_back(std::to_string(count) + " instances of " + key.first + " are left" + on_node(world.node(key.second)));
     }

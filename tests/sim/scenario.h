@@ -50,6 +50,8 @@ Outcome run_kinds(const Settings& settings);
 Outcome run_everywhere(const Settings& settings);
 /// Creation, migration, orderly leaving, destruction, and ids that are given out again.
 Outcome run_life(const Settings& settings);
+/// Objects with names: created, found and destroyed by everybody.
+Outcome run_directory(const Settings& settings);
 /// Streams and pipelines across nodes, and more calls than an object may have.
 Outcome run_streams(const Settings& settings);
 /// What a reduction costs.
@@ -59,6 +61,6 @@ struct Scenario {
   std::string_view name;
   Outcome (*run)(const Settings& settings);
 };
-inline constexpr Scenario kScenarios[] = {{"kinds", &run_kinds}, {"everywhere", &run_everywhere}, {"life", &run_life}, {"streams", &run_streams}, {"scale", &run_scale}};
+inline constexpr Scenario kScenarios[] = {{"kinds", &run_kinds}, {"everywhere", &run_everywhere}, {"life", &run_life}, {"directory", &run_directory}, {"streams", &run_streams}, {"scale", &run_scale}};
 
 }  // namespace ebb::sim

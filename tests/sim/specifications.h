@@ -99,4 +99,57 @@ struct RecordSpecification {
   }
 };
 
+/// A name in a directory: at most one object has it at a time, and whoever creates one gets an id that nobody had.
+struct NameSpecification {
+  enum class Action : std::uint8_t { create, find, destroy };
+  struct Input {
+    Action action = Action::find;
+    std::uint32_t id = 0;  ///< destroy
+    friend bool operator==(const Input&, const Input&) = default;
+  };
+  struct Output {
+    std::uint32_t id = 0;  ///< create, find: of the object; 0: there was one already, or there is none
+    bool done = false;
+    friend auto operator<=>(const Output&, const Output&) = default;
+  };
+  /// Who has the name, 0: nobody; and who had it before, and so never again.
+  struct State {
+    std::uint32_t id = 0;
+    std::set<std::uint32_t> past;
+    friend auto operator<=>(const State&, const State&) = default;
+  };
+  /// Of an object that nobody ever saw.
+  static constexpr std::uint32_t kUnseen = 0xffff'ffff;
+  /// All ids that an answer tells of.
+  std::set<std::uint32_t> ids;
+
+  State initial() const { return {}; }
+  std::vector<State> after(const State& state, const Input& input, const std::optional<Output>& output) const {
+    switch (input.action) {
+      case Action::find:
+        if (output && output->id != state.id) return {};
+        return {state};
+      case Action::create: {
+        if (output && !output->done) return state.id != 0 ? std::vector<State>{state} : std::vector<State>{};
+        if (state.id != 0) return {};
+        std::vector<State> all;
+        if (!output) all.push_back({kUnseen, state.past});
+        for (const std::uint32_t id : ids) {
+          if (state.past.contains(id) || (output && output->id != id)) continue;
+          all.push_back({id, state.past});
+        }
+        return all;
+      }
+      case Action::destroy: {
+        if (output && !output->done) return state.id != input.id ? std::vector<State>{state} : std::vector<State>{};
+        if (state.id != input.id) return {};
+        State next{0, state.past};
+        next.past.insert(state.id);
+        return {next};
+      }
+    }
+    return {};
+  }
+};
+
 }  // namespace ebb::sim

@@ -118,6 +118,25 @@ TEST(Linearizability, does_not_confuse_many_lost_operations_with_many_choices) {
   EXPECT_EQ(check_linearizable(counter, all, 1'000), Verdict::not_linearizable);
 }
 
+TEST(Linearizability, knows_what_a_name_may_have) {
+  using Names = std::vector<Attempt<NameSpecification>>;
+  using Action = NameSpecification::Action;
+  NameSpecification name;
+  name.ids = {7, 8};
+  const Attempt<NameSpecification> create{{Action::create, 0}, NameSpecification::Output{7, true}, 0, 1};
+  const Attempt<NameSpecification> lost{{Action::create, 0}, std::nullopt, 0, 0};
+  const Attempt<NameSpecification> taken{{Action::create, 0}, NameSpecification::Output{0, false}, 2, 3};
+  const Attempt<NameSpecification> found{{Action::find, 0}, NameSpecification::Output{7, true}, 4, 5};
+  const Attempt<NameSpecification> ended{{Action::destroy, 7}, NameSpecification::Output{7, true}, 6, 7};
+  const Attempt<NameSpecification> found_late{{Action::find, 0}, NameSpecification::Output{7, true}, 8, 9};
+  const Attempt<NameSpecification> other{{Action::create, 0}, NameSpecification::Output{8, true}, 2, 3};
+  EXPECT_EQ(check_linearizable(name, Names{create, taken, found, ended}), Verdict::linearizable);
+  EXPECT_EQ(check_linearizable(name, Names{lost, taken, found, ended}), Verdict::linearizable);
+  EXPECT_EQ(check_linearizable(name, Names{create, ended, found_late}), Verdict::not_linearizable);
+  EXPECT_EQ(check_linearizable(name, Names{create, other}), Verdict::not_linearizable);
+  EXPECT_EQ(check_linearizable(name, Names{taken}), Verdict::not_linearizable);
+}
+
 TEST(Linearizability, says_when_it_gave_up) {
   Registers all;
   for (std::uint64_t value = 1; value <= 16; ++value) all.push_back(write(value, 0, 10));
