@@ -120,16 +120,16 @@ TEST(Linearizability, does_not_confuse_many_lost_operations_with_many_choices) {
 
 TEST(Linearizability, knows_what_a_name_may_have) {
   using Names = std::vector<Attempt<NameSpecification>>;
-  using Action = NameSpecification::Action;
+  using Wanted = NameSpecification::Action;
   NameSpecification name;
   name.ids = {7, 8};
-  const Attempt<NameSpecification> create{{Action::create, 0}, NameSpecification::Output{7, true}, 0, 1};
-  const Attempt<NameSpecification> lost{{Action::create, 0}, std::nullopt, 0, 0};
-  const Attempt<NameSpecification> taken{{Action::create, 0}, NameSpecification::Output{0, false}, 2, 3};
-  const Attempt<NameSpecification> found{{Action::find, 0}, NameSpecification::Output{7, true}, 4, 5};
-  const Attempt<NameSpecification> ended{{Action::destroy, 7}, NameSpecification::Output{7, true}, 6, 7};
-  const Attempt<NameSpecification> found_late{{Action::find, 0}, NameSpecification::Output{7, true}, 8, 9};
-  const Attempt<NameSpecification> other{{Action::create, 0}, NameSpecification::Output{8, true}, 2, 3};
+  const Attempt<NameSpecification> create{{Wanted::create, 0}, NameSpecification::Output{7, true}, 0, 1};
+  const Attempt<NameSpecification> lost{{Wanted::create, 0}, std::nullopt, 0, 0};
+  const Attempt<NameSpecification> taken{{Wanted::create, 0}, NameSpecification::Output{0, false}, 2, 3};
+  const Attempt<NameSpecification> found{{Wanted::find, 0}, NameSpecification::Output{7, true}, 4, 5};
+  const Attempt<NameSpecification> ended{{Wanted::destroy, 7}, NameSpecification::Output{7, true}, 6, 7};
+  const Attempt<NameSpecification> found_late{{Wanted::find, 0}, NameSpecification::Output{7, true}, 8, 9};
+  const Attempt<NameSpecification> other{{Wanted::create, 0}, NameSpecification::Output{8, true}, 2, 3};
   EXPECT_EQ(check_linearizable(name, Names{create, taken, found, ended}), Verdict::linearizable);
   EXPECT_EQ(check_linearizable(name, Names{lost, taken, found, ended}), Verdict::linearizable);
   EXPECT_EQ(check_linearizable(name, Names{create, ended, found_late}), Verdict::not_linearizable);
