@@ -104,7 +104,7 @@ MUTATIONS = {
 # Those that are found by other clusters than of 5 backends: more than the fan-out, so that a tree has two levels; so few that
 # every change of the members moves much of the state.
 NODES = {"parts_are_carried_out_again": 14, "a_lost_node_takes_those_below_along": 14, "moving_partitions_go_on_answering": 2,
-         "decisions_that_failed_are_made_again": 2}
+         "decisions_that_failed_are_made_again": 2, "leases_of_the_lost_are_forgotten": 7}
 
 # Those that another scenario than "kinds" finds.
 SCENARIOS = {"ids_have_no_grace": "life", "names_are_given_twice": "directory", "a_home_that_moved_goes_on_answering": "life", "ids_do_not_come_back": "life", "ends_wait_for_no_calls": "life", "calls_of_an_object_have_no_bound": "streams", "an_end_needs_no_answer": "life", "parts_are_carried_out_again": "everywhere", "a_lost_node_takes_those_below_along": "everywhere"}
