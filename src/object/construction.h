@@ -1,0 +1,32 @@
+// Which representatives a core is constructing right now, and who waits for them.
+#pragma once
+
+#include <string>
+
+#include "ebb/base/ids.h"
+
+namespace ebb::detail {
+
+/// The object as errors call it.
+inline std::string describe(ObjectId id) { return "object " + std::to_string(id.index()); }
+
+/// A constructor of `id` uses the object that it is part of.
+[[noreturn]] void throw_recursive(ObjectId id);
+
+/// Waits until no event of this core constructs its representative of `id`. Throws ErrorException: overloaded (this event cannot
+/// wait), internal (it is the one that constructs).
+void await_construction(ObjectId id);
+
+/// Registers the construction for its lifetime and then wakes who waited, whether it succeeded or threw.
+class ConstructionScope {
+ public:
+  explicit ConstructionScope(ObjectId id);
+  ~ConstructionScope();
+  ConstructionScope(const ConstructionScope&) = delete;
+  ConstructionScope& operator=(const ConstructionScope&) = delete;
+
+ private:
+  ObjectId id_;
+};
+
+}  // namespace ebb::detail

@@ -1,0 +1,73 @@
+// The calls of objects that are under way on each core: what an end waits for, and may cancel.
+#include <algorithm>
+#include <vector>
+
+#include "ebb/async/core.h"
+#include "ebb/async/sleep.h"
+#include "ebb/object/call_context.h"
+#include "ebb/object/node_table.h"
+
+namespace ebb {
+namespace {
+
+constexpr std::size_t kKeptCounts = 256;
+// How often calls under way are looked at: at first, and at most.
+constexpr platform::Duration kFirstLook = std::chrono::microseconds(20);
+constexpr platform::Duration kLongestLook = std::chrono::milliseconds(5);
+
+}  // namespace
+
+std::vector<ObjectId> NodeTable::objects_with_calls() const {
+  std::vector<ObjectId> busy;
+  for (const auto& [id, count] : calls_[to_number(Core::current().index())].under_way) {
+    if (count != 0 && id >= kFirstDynamicObject) busy.push_back(id);
+  }
+  return busy;
+}
+
+std::uint32_t NodeTable::calls_under_way(ObjectId id) const noexcept {
+  const auto& calls = calls_[to_number(Core::current().index())].under_way;
+  const auto found = calls.find(id);
+  return found == calls.end() ? 0 : found->second;
+}
+
+task<bool> NodeTable::calls_ended(ObjectId id, platform::Instant limit) const {
+  for (platform::Duration pause = kFirstLook; calls_under_way(id) != 0; pause = std::min(2 * pause, kLongestLook)) {
+    if (platform::Clock::now() > limit) co_return false;
+    co_await sleep_for(pause);
+  }
+  co_return true;
+}
+
+void NodeTable::link(detail::ServedContext& context) noexcept {
+  detail::ServedContext*& first = calls_[to_number(Core::current().index())].contexts;
+  context.next = first;
+  if (first != nullptr) first->previous = &context;
+  first = &context;
+}
+
+void NodeTable::unlink(detail::ServedContext& context) noexcept {
+  detail::ServedContext*& first = calls_[to_number(Core::current().index())].contexts;
+  (context.previous != nullptr ? context.previous->next : first) = context.next;
+  if (context.next != nullptr) context.next->previous = context.previous;
+}
+
+void NodeTable::cancel_calls(ObjectId id) {
+  // Those who wait for a token are resumed later, so no call ends meanwhile.
+  for (detail::ServedContext* each = calls_[to_number(Core::current().index())].contexts; each != nullptr; each = each->next) {
+    if (each->id() == id) each->cancel();
+  }
+}
+
+detail::CallUnderWay::CallUnderWay(ObjectId id) : id_(id) {
+  count_ = ++NodeTable::instance().calls_[to_number(Core::current().index())].under_way[id];
+}
+
+detail::CallUnderWay::~CallUnderWay() {
+  auto& calls = NodeTable::instance().calls_[to_number(Core::current().index())].under_way;
+  const auto mine = calls.find(id_);
+  // Few are kept at zero, so that calls of the same objects need not allocate.
+  if (--mine->second == 0 && calls.size() > kKeptCounts) calls.erase(mine);
+}
+
+}  // namespace ebb

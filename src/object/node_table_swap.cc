@@ -1,0 +1,74 @@
+// Another implementation for the representatives of an object, while calls come.
+#include <string>
+#include <utility>
+
+#include "ebb/async/core.h"
+#include "ebb/async/on_core.h"
+#include "ebb/object/node_table.h"
+#include "ebb/platform/translation_table.h"
+#include "src/object/construction.h"
+
+namespace ebb {
+namespace {
+
+using State = detail::ObjectEntry::State;
+using detail::await_construction;
+using detail::describe;
+
+}  // namespace
+
+task<Result<std::uint32_t>> NodeTable::swap(ObjectId id, const detail::TypeDescriptor* type,
+                                            const detail::Implementation* implementation) {
+  Entry* entry = find_or_add(id, *type);
+  implement(id, *entry, implementation);
+  std::uint32_t replaced = 0;
+  for (std::uint16_t core = 0; core < Core::count(); ++core) {
+    auto work = [this, id, entry, implementation] { return swap_here(id, entry, implementation); };
+    const Result<bool> swapped = co_await on_core(CoreIndex{core}, work);
+    if (!swapped) co_return swapped.error();
+    if (*swapped) ++replaced;
+  }
+  if (entry->state.load(std::memory_order_acquire) >= State::destroyed) {
+    co_return Error(Errc::no_such_object, describe(id) + " was destroyed");
+  }
+  co_return replaced;
+}
+
+void NodeTable::implement(ObjectId id, Entry& entry, const detail::Implementation* implementation) {
+  Shard& shard = shard_of(id);
+  const std::lock_guard guard(shard.mutex);
+  shard.implementations[&entry] = implementation;
+  entry.swapped.store(true, std::memory_order_release);
+}
+
+void NodeTable::forget_implementation(ObjectId id, const Entry* entry) {
+  Shard& shard = shard_of(id);
+  const std::lock_guard guard(shard.mutex);
+  shard.implementations.erase(entry);
+}
+
+const detail::Implementation* NodeTable::implementation_of(ObjectId id, const Entry& entry) {
+  if (!entry.swapped.load(std::memory_order_acquire)) return nullptr;
+  Shard& shard = shard_of(id);
+  const std::lock_guard guard(shard.mutex);
+  return shard.implementations.at(&entry);
+}
+
+task<Result<bool>> NodeTable::swap_here(ObjectId id, Entry* entry, const detail::Implementation* implementation) {
+  auto await_made = [id] { await_construction(id); };
+  co_await on_core(Core::current().index(), await_made);
+  if (!co_await calls_ended(id, platform::Clock::now() + kSwapLimit)) {
+    co_return Error(Errc::overloaded, "calls of " + describe(id) + " have followed each other without a pause for " +
+                                          std::to_string(kSwapLimit / std::chrono::seconds(1)) +
+                                          " s on a core; it keeps its implementation there");
+  }
+  // No wait from here on: between two events nobody is in the old one.
+  void* old = platform::translate(id);
+  if (old == nullptr) co_return false;
+  void* fresh = implementation->succeed(old, entry->root);
+  platform::set_translation(id, fresh);
+  entry->type->end_representative(old, entry->root);
+  co_return true;
+}
+
+}  // namespace ebb
