@@ -95,6 +95,11 @@ Detached settle(ObjectId id, const TypeDescriptor* type) {
 bool is_given_away(ObjectId id) { return find_given(id).has_value(); }
 
 std::vector<std::byte> take_state(ObjectId id, std::uint32_t epoch, bool* found) {
+  // A home that was dropped is still this one's to make: nobody else can be it, and a move makes it first.
+  if (Bytes dropped; NodeTable::instance().take_dropped(id, Core::current().index(), &dropped)) {
+    *found = true;
+    return dropped;
+  }
   const std::lock_guard guard(moves().mutex);
   const auto taken = moves().taken.find(id);
   *found = taken != moves().taken.end() && taken->second.epoch == epoch;

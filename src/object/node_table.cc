@@ -88,9 +88,9 @@ NodeTable::Entry* NodeTable::find_or_add(ObjectId id, const detail::TypeDescript
   return entry;
 }
 
-// The entry of an object that exists under `type` (nullptr: any that this program has), by asking the directory if this
-// node has not met it.
-NodeTable::Entry& NodeTable::known(ObjectId id, const detail::TypeDescriptor* type) {
+// `entry` of an object that exists under `type` (nullptr: any that this program has); by asking the directory if this
+// node has not met it, and `entry` is nullptr.
+NodeTable::Entry& NodeTable::known(ObjectId id, Entry* entry, const detail::TypeDescriptor* type) {
   if (!id.valid()) {
     throw ErrorException(Error(Errc::no_such_object, "this reference names no object; create or open one first"));
   }
@@ -99,8 +99,8 @@ NodeTable::Entry& NodeTable::known(ObjectId id, const detail::TypeDescriptor* ty
     throw ErrorException(Error(Errc::interface_mismatch, describe(id) + " is a " + std::string(interface_name) +
                                                              ", not a " + std::string(type->interface_name)));
   };
-  Entry* entry = find(id);
   if (entry == nullptr) {
+    misses_here().asked();
     const ObjectRecord record = block_on(lookup(id)).value();
     if (type == nullptr) type = detail::TypeRegistration::find(record.interface_id);
     if (type == nullptr) {
@@ -185,6 +185,14 @@ void NodeTable::need_root(ObjectId id, Entry& entry) {
   void* root = nullptr;
   try {
     root = entry.type->make_root(id);
+    if (entry.type->shared) {
+      try {
+        restore_dropped(id, entry, kAnyCore, root);
+      } catch (...) {
+        entry.type->end_root(root);
+        throw;
+      }
+    }
   } catch (...) {
     finish_root(id, entry, State::known, nullptr);
     throw;
@@ -216,26 +224,67 @@ void NodeTable::finish_root(ObjectId id, Entry& entry, Entry::State state, void*
   }
 }
 
-void* NodeTable::miss(ObjectId id, const detail::TypeDescriptor& type) { return make(id, known(id, &type)); }
+void* NodeTable::miss(ObjectId id, const detail::TypeDescriptor& type) { return counted_miss(id, &type); }
 
-void* NodeTable::miss(ObjectId id) { return make(id, known(id, nullptr)); }
+void* NodeTable::miss(ObjectId id) { return counted_miss(id, nullptr); }
+
+void* NodeTable::counted_miss(ObjectId id, const detail::TypeDescriptor* type) {
+  detail::MissCounters& counters = misses_here();
+  bool timed = counters.begin();
+  Entry* met = find(id);
+  const bool waits = met == nullptr || (met->type->make_root != nullptr && met->state.load(std::memory_order_relaxed) != State::ready);
+  timed = timed || waits;
+  const platform::Instant start = timed ? platform::Clock::now() : platform::Instant();
+  try {
+    void* representative = make(id, known(id, met, type));
+    if (timed) counters.took(platform::Clock::now() - start, waits);
+    return representative;
+  } catch (...) {
+    counters.failed();
+    if (timed) counters.took(platform::Clock::now() - start, waits);
+    throw;
+  }
+}
 
 void* NodeTable::make(ObjectId id, Entry& entry) {
+  // Before the root: an event that makes, or drops, what it needs here would wait for itself.
+  await_construction(id);
   const State state = entry.state.load(std::memory_order_acquire);
   if (state >= State::destroyed) throw_gone(id);
-  if (entry.type->make_root != nullptr && state != State::ready) need_root(id, entry);
-  await_construction(id);
+  if (entry.type->make_root != nullptr && state != State::ready) {
+    need_root(id, entry);
+    await_construction(id);
+  }
   // Another event of this core may have made it while this one waited.
-  if (void* made = platform::translate(id)) return made;
+  if (void* made = platform::translate(id)) {
+    misses_here().found();
+    return made;
+  }
   if (entry.state.load(std::memory_order_acquire) >= State::destroyed) throw_gone(id);
 
   const ConstructionScope scope(id);
   const detail::Implementation* other = implementation_of(id, entry);
   void* representative = other != nullptr ? other->make(entry.root) : entry.type->make_representative(id, entry.root);
+  if (entry.dropped.load(std::memory_order_acquire)) {
+    try {
+      restore_dropped(id, entry, Core::current().index(), representative);
+    } catch (...) {
+      entry.type->end_representative(representative, entry.root);
+      throw;
+    }
+  }
   platform::set_translation(id, representative);
+  misses_here().representatives(1);
   // Release: an observer of the bit on another core may send work here, and finds the slot by this core's own order.
   entry.cores.fetch_or(std::uint64_t{1} << to_number(Core::current().index()), std::memory_order_release);
   return representative;
+}
+
+ObjectCounts NodeTable::counts() const noexcept {
+  ObjectCounts all;
+  all.known = known_objects();
+  for (const CoreCalls& core : calls_) core.misses.add_to(all);
+  return all;
 }
 
 std::uint64_t NodeTable::cores_of(ObjectId id) const noexcept {

@@ -63,6 +63,7 @@ task<Result<void>> NodeTable::end(ObjectId id, const detail::TypeDescriptor* typ
     auto end_root = [type, root] { type->end_root(root); };
     co_await on_core(Core::current().index(), end_root);
   }
+  if (entry->dropped.load(std::memory_order_acquire)) forget_dropped(id);
   bury(id, entry);
   co_await free_forgotten();
   co_return Result<void>();
@@ -75,6 +76,7 @@ task<bool> NodeTable::end_here(ObjectId id, Entry* entry, const detail::TypeDesc
     await_construction(id);
     void* representative = platform::translate(id);
     platform::set_translation(id, nullptr);
+    if (representative != nullptr) misses_here().representatives(-1);
     if (representative == nullptr || calls_under_way(id) != 0) return representative;
     type->end_representative(representative, entry->root);
     return nullptr;
@@ -132,45 +134,6 @@ task<void> NodeTable::free_forgotten() {
 bool NodeTable::ends_unseen(ObjectId id) const noexcept {
   const Entry* entry = find(id);
   return entry == nullptr || (entry->type->ends_unseen && !entry->swapped.load(std::memory_order_acquire));
-}
-
-void* NodeTable::take_out(ObjectId id) {
-  Entry* entry = find(id);
-  void* representative = platform::translate(id);
-  if (entry == nullptr || representative == nullptr) return nullptr;
-  platform::set_translation(id, nullptr);
-  entry->cores.fetch_and(~(std::uint64_t{1} << to_number(Core::current().index())), std::memory_order_relaxed);
-  return representative;
-}
-
-void NodeTable::put_back(ObjectId id, void* representative) {
-  Entry* entry = find(id);
-  if (entry->state.load(std::memory_order_acquire) >= State::destroyed) {
-    return entry->type->end_representative(representative, entry->root);
-  }
-  platform::set_translation(id, representative);
-  entry->cores.fetch_or(std::uint64_t{1} << to_number(Core::current().index()), std::memory_order_release);
-}
-
-void NodeTable::drop_here(ObjectId id) {
-  if (void* representative = take_out(id)) {
-    const Entry* entry = find(id);
-    entry->type->end_representative(representative, entry->root);
-  }
-}
-
-task<void> NodeTable::drop_caches() {
-  std::vector<ObjectId> cached;
-  for_each([&cached](ObjectId id, const detail::TypeDescriptor& type, std::uint64_t) {
-    if (type.caches) cached.push_back(id);
-    return true;
-  });
-  for (std::uint16_t core = 0; core < Core::count() && !cached.empty(); ++core) {
-    auto drop = [this, cached] {
-      for (const ObjectId id : cached) drop_here(id);
-    };
-    co_await on_core(CoreIndex{core}, std::move(drop));
-  }
 }
 
 task<void> NodeTable::clear() {

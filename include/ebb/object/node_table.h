@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
@@ -14,9 +15,11 @@
 
 #include "ebb/async/task.h"
 #include "ebb/async/core.h"
+#include "ebb/base/bytes.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "ebb/object/directory.h"
+#include "ebb/object/object_counts.h"
 #include "ebb/object/type.h"
 #include "ebb/platform/platform.h"
 
@@ -44,6 +47,7 @@ struct ObjectEntry {
   std::atomic<std::uint64_t> home{0};       // packed; relaxed, since it says where to ask and not whom to trust
   std::atomic<State> state{State::known};   // release when it becomes ready, acquire where root is read
   std::atomic<bool> swapped{false};         // its shard has another implementation for it; release, acquire
+  std::atomic<bool> dropped{false};         // its shard may have states of dropped parts; release, acquire
 };
 static_assert(kMaxCores <= 64, "ObjectEntry::cores has a bit for each core");
 static_assert(sizeof(ObjectEntry) <= 40, "with malloc's header and its slot an untouched object costs a node 56 bytes");
@@ -132,6 +136,11 @@ class NodeTable {
   /// overloaded when a core has not come to such a moment for kSwapLimit (it keeps its old one), and what making one throws.
   task<Result<std::uint32_t>> swap(ObjectId id, const detail::TypeDescriptor* type, const detail::Implementation* implementation);
 
+  /// See ebb::drop (drop.h).
+  task<Result<std::uint32_t>> drop(ObjectId id, const detail::TypeDescriptor* type);
+  /// The state that the object's part of `core` (kAnyCore: of the node) was dropped with, out of the table; false if there is none.
+  bool take_dropped(ObjectId id, CoreIndex core, Bytes* state);
+
   /// Takes this core's representative out of its slot and ends it, if there is one; the next access makes another.
   void drop_here(ObjectId id);
 
@@ -178,6 +187,8 @@ class NodeTable {
   /// Fires the tokens of those that took a call_context. This core only.
   void cancel_calls(ObjectId id);
 
+  /// What this node has and has had to do. Any core.
+  ObjectCounts counts() const noexcept;
   /// How many objects this node knows, those that have ended and are not forgotten among them.
   std::size_t known_objects() const noexcept { return known_.load(std::memory_order_relaxed); }
 
@@ -209,6 +220,7 @@ class NodeTable {
     std::mutex mutex;
     std::vector<Waiter> waiters;  // bounded by kMaxCores * Context::kMaxContexts
     std::unordered_map<const Entry*, const detail::Implementation*> implementations;  // of those that were swapped
+    std::map<std::pair<ObjectId, CoreIndex>, Bytes> dropped;  // states; in place of the parts that gave them
   };
 
   // An ended object that is still remembered so; oldest first.
@@ -222,7 +234,8 @@ class NodeTable {
   task<void> free_forgotten();
   /// An entry that is made is made with `implementation`, if that is not nullptr.
   Entry* find_or_add(ObjectId id, const detail::TypeDescriptor& type, const detail::Implementation* implementation = nullptr);
-  Entry& known(ObjectId id, const detail::TypeDescriptor* type);
+  Entry& known(ObjectId id, Entry* entry, const detail::TypeDescriptor* type);
+  void* counted_miss(ObjectId id, const detail::TypeDescriptor* type);
   void* make(ObjectId id, Entry& entry);
   void need_root(ObjectId id, Entry& entry);
   void finish_root(ObjectId id, Entry& entry, Entry::State state, void* root);
@@ -231,6 +244,13 @@ class NodeTable {
   void forget_implementation(ObjectId id, const Entry* entry);
   task<bool> end_here(ObjectId id, Entry* entry, const detail::TypeDescriptor* type, platform::Duration calls_limit);
   task<Result<bool>> swap_here(ObjectId id, Entry* entry, const detail::Implementation* implementation);
+  enum class Dropped : std::uint8_t { absent, gone, busy };
+  Dropped drop_idle_here(ObjectId id, Entry& entry, const detail::TypeDescriptor& type);
+  Result<void> drop_whole(ObjectId id, Entry& entry, const detail::TypeDescriptor& type, bool goes);
+  void keep_state(ObjectId id, Entry& entry, CoreIndex core, Bytes state);
+  void restore_dropped(ObjectId id, const Entry& entry, CoreIndex core, void* made);
+  void forget_dropped(ObjectId id);
+  detail::MissCounters& misses_here() noexcept { return calls_[to_number(Core::current().index())].misses; }
   void link(detail::ServedContext& context) noexcept;
   void unlink(detail::ServedContext& context) noexcept;
   Shard& shard_of(ObjectId id) noexcept { return shards_[id.index() % kShards]; }
@@ -242,6 +262,7 @@ class NodeTable {
     std::unordered_map<ObjectId, std::uint32_t> under_way;  // bounded by the core's calls
     detail::ServedContext* contexts = nullptr;                 // of those that took one
     std::uint32_t own_sends = 0;                               // one-way calls of this core within the node
+    detail::MissCounters misses;                               // any core reads them
   };
   std::array<CoreCalls, kMaxCores> calls_;  // each used on its core only
   std::atomic<std::size_t> known_{0};

@@ -94,6 +94,8 @@ struct per_core {
 /// from several cores at once, and const ones are no exception.
 struct per_node {
   static constexpr std::string_view name = "per_node";
+  /// A representative is the node's shared part itself.
+  static constexpr bool kShared = true;
   template <class T>
   using pointer = T*;
   template <class T>

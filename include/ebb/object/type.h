@@ -65,6 +65,7 @@ struct TypeDescriptor {
   void (*become_home)(ObjectId id);
   /// Nobody can tell whether its parts were ended: neither the type nor its root has a destructor that does anything.
   bool ends_unseen = false;
+  bool shared = false;  ///< its representatives are all the node's shared part
 
   const RemoteMethod* find(std::uint64_t method) const noexcept {
     for (const RemoteMethod& each : methods) {
@@ -107,6 +108,7 @@ constexpr TypeDescriptor describe() noexcept {
   TypeDescriptor descriptor{T::interface::name, T::interface::id, Policy::name, is_exclusive<Policy>(), is_cache<Policy>(), is_remade<Policy>(),
                             nullptr, nullptr, nullptr, nullptr, kRemoteMethods<T>, state_codec<T>(), nullptr, nullptr, ends_unseen<T>()};
   if constexpr (requires { &Policy::serve; }) descriptor.serve = &Policy::serve;
+  if constexpr (requires { Policy::kShared; }) descriptor.shared = Policy::kShared;
   if constexpr (requires { &Policy::become_home; }) descriptor.become_home = &Policy::become_home;
   if constexpr (Policy::template kHasRoot<T>) {
     descriptor.make_root = [](ObjectId id) -> void* { return Policy::template make_root<T>(id); };

@@ -1,0 +1,182 @@
+// Representatives that go while their object lives: of idle ones, of caches whose lease has ended, of homes that move.
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ebb/async/core.h"
+#include "ebb/async/on_core.h"
+#include "ebb/object/node_table.h"
+#include "ebb/object/object.h"
+#include "ebb/platform/translation_table.h"
+#include "src/object/construction.h"
+
+namespace ebb {
+namespace {
+
+using State = detail::ObjectEntry::State;
+using detail::await_construction;
+using detail::ConstructionScope;
+using detail::describe;
+
+Error not_droppable(ObjectId id, const detail::TypeDescriptor& type) {
+  return Error(Errc::invalid_argument, describe(id) + " of the kind " + std::string(type.policy) +
+                                           " would lose its state; only kinds with a state that save() gives can be dropped");
+}
+
+}  // namespace
+
+task<Result<std::uint32_t>> NodeTable::drop(ObjectId id, const detail::TypeDescriptor* type) {
+  Entry* entry = find(id);
+  if (entry == nullptr) co_return std::uint32_t{0};
+  if (type->exclusive && !type->caches && (type->serve != nullptr || type->state.save == nullptr)) {
+    co_return not_droppable(id, *type);
+  }
+  // Whoever needs the part that all cores call waits until it is known whether that goes.
+  bool whole = false;
+  {
+    const std::lock_guard guard(shard_of(id).mutex);
+    const State state = entry->state.load(std::memory_order_acquire);
+    if (state >= State::destroyed) co_return Error(Errc::no_such_object, describe(id) + " was destroyed");
+    if (state == State::making) co_return Error(Errc::overloaded, describe(id) + " is being made; drop it later");
+    whole = type->shared && state == State::ready;
+    if (whole) entry->state.store(State::making, std::memory_order_relaxed);
+  }
+  std::uint32_t dropped = 0;
+  bool busy = false;
+  Result<void> outcome;
+  for (std::uint16_t core = 0; core < Core::count() && outcome; ++core) {
+    auto work = [this, id, entry, type]() -> Result<Dropped> {
+      try {
+        return drop_idle_here(id, *entry, *type);
+      } catch (...) {
+        return detail::to_error(std::current_exception());
+      }
+    };
+    const Result<Dropped> here = co_await on_core(CoreIndex{core}, work);
+    if (!here) outcome = here.error();
+    if (here && *here == Dropped::gone) ++dropped;
+    if (here && *here == Dropped::busy) busy = true;
+  }
+  if (whole) {
+    auto finish = [this, id, entry, type, goes = !busy && outcome]() -> Result<void> { return drop_whole(id, *entry, *type, goes); };
+    const Result<void> finished = co_await on_core(Core::current().index(), finish);
+    if (outcome) outcome = finished;
+  }
+  if (!outcome) co_return outcome.error();
+  co_return dropped;
+}
+
+NodeTable::Dropped NodeTable::drop_idle_here(ObjectId id, Entry& entry, const detail::TypeDescriptor& type) {
+  await_construction(id);
+  if (calls_under_way(id) != 0) return Dropped::busy;
+  // From here on whoever needs it waits; a destructor that does gets an error.
+  const ConstructionScope scope(id);
+  void* representative = take_out(id);
+  if (representative == nullptr) return Dropped::absent;
+  if (!type.shared && !type.caches && type.state.save != nullptr) {
+    try {
+      keep_state(id, entry, Core::current().index(), type.state.save(representative));
+    } catch (...) {
+      put_back(id, representative);
+      throw;
+    }
+  }
+  type.end_representative(representative, entry.root);
+  return Dropped::gone;
+}
+
+Result<void> NodeTable::drop_whole(ObjectId id, Entry& entry, const detail::TypeDescriptor& type, bool goes) {
+  void* root = entry.root;
+  Result<void> saved;
+  if (goes && type.state.save != nullptr) {
+    try {
+      keep_state(id, entry, kAnyCore, type.state.save(root));
+    } catch (...) {
+      saved = detail::to_error(std::current_exception());
+      goes = false;
+    }
+  }
+  if (goes) {
+    type.end_root(root);
+    finish_root(id, entry, State::known, nullptr);
+  } else {
+    finish_root(id, entry, State::ready, root);
+  }
+  return saved;
+}
+
+void NodeTable::keep_state(ObjectId id, Entry& entry, CoreIndex core, Bytes state) {
+  Shard& shard = shard_of(id);
+  const std::lock_guard guard(shard.mutex);
+  shard.dropped[{id, core}] = std::move(state);
+  entry.dropped.store(true, std::memory_order_release);
+}
+
+bool NodeTable::take_dropped(ObjectId id, CoreIndex core, Bytes* state) {
+  const Entry* entry = find(id);
+  if (entry == nullptr || !entry->dropped.load(std::memory_order_acquire)) return false;
+  Shard& shard = shard_of(id);
+  const std::lock_guard guard(shard.mutex);
+  const auto kept = shard.dropped.find({id, core});
+  if (kept == shard.dropped.end()) return false;
+  *state = std::move(kept->second);
+  shard.dropped.erase(kept);
+  return true;
+}
+
+void NodeTable::restore_dropped(ObjectId id, const Entry& entry, CoreIndex core, void* made) {
+  Bytes state;
+  if (!entry.dropped.load(std::memory_order_acquire) || !take_dropped(id, core, &state)) return;
+  if (entry.type->state.restore(made, state)) return;
+  throw ErrorException(Error(Errc::malformed, describe(id) + " does not take the state that it was dropped with: its restore() does "
+                                                             "not read what its save() gives"));
+}
+
+void NodeTable::forget_dropped(ObjectId id) {
+  Shard& shard = shard_of(id);
+  const std::lock_guard guard(shard.mutex);
+  shard.dropped.erase(shard.dropped.lower_bound({id, CoreIndex{0}}), shard.dropped.upper_bound({id, kAnyCore}));
+}
+
+void* NodeTable::take_out(ObjectId id) {
+  Entry* entry = find(id);
+  void* representative = platform::translate(id);
+  if (entry == nullptr || representative == nullptr) return nullptr;
+  platform::set_translation(id, nullptr);
+  misses_here().representatives(-1);
+  entry->cores.fetch_and(~(std::uint64_t{1} << to_number(Core::current().index())), std::memory_order_relaxed);
+  return representative;
+}
+
+void NodeTable::put_back(ObjectId id, void* representative) {
+  Entry* entry = find(id);
+  if (entry->state.load(std::memory_order_acquire) >= State::destroyed) {
+    return entry->type->end_representative(representative, entry->root);
+  }
+  platform::set_translation(id, representative);
+  misses_here().representatives(1);
+  entry->cores.fetch_or(std::uint64_t{1} << to_number(Core::current().index()), std::memory_order_release);
+}
+
+void NodeTable::drop_here(ObjectId id) {
+  if (void* representative = take_out(id)) {
+    const Entry* entry = find(id);
+    entry->type->end_representative(representative, entry->root);
+  }
+}
+
+task<void> NodeTable::drop_caches() {
+  std::vector<ObjectId> cached;
+  for_each([&cached](ObjectId id, const detail::TypeDescriptor& type, std::uint64_t) {
+    if (type.caches) cached.push_back(id);
+    return true;
+  });
+  for (std::uint16_t core = 0; core < Core::count() && !cached.empty(); ++core) {
+    auto drop = [this, cached] {
+      for (const ObjectId id : cached) drop_here(id);
+    };
+    co_await on_core(CoreIndex{core}, std::move(drop));
+  }
+}
+
+}  // namespace ebb
