@@ -57,29 +57,69 @@ Result<void> print_nodes(const std::string& address, bool json) {
   return {};
 }
 
+namespace {
+
+const char* to_text(proto::ObjectState state) {
+  switch (state) {
+    case proto::OBJECT_STATE_LIVE: return "live";
+    case proto::OBJECT_STATE_MOVING: return "moving";
+    case proto::OBJECT_STATE_LOST: return "lost";
+    default: return "unknown";
+  }
+}
+
+nlohmann::json to_json(const proto::Object& object) {
+  return {{"id", object.id()}, {"interface", object.interface()}, {"name", object.name()}, {"home", object.home()},
+          {"kind", object.kind()}, {"home_core", object.home_core()}, {"epoch", object.epoch()}, {"state", to_text(object.state())}};
+}
+
+nlohmann::json to_json(const proto::NodeObjects& node) {
+  return {{"node", node.node()}, {"known", node.known()}, {"representatives", node.representatives()}, {"misses", node.misses()},
+          {"found", node.found()}, {"asked", node.asked()}, {"failed", node.failed()}, {"mean_nanos", node.mean_nanos()},
+          {"longest_nanos", node.longest_nanos()}};
+}
+
+void print(const google::protobuf::RepeatedPtrField<proto::NodeObjects>& nodes) {
+  std::printf("%5s  %9s  %9s  %9s  %7s  %7s  %7s  %9s  %9s\n", "NODE", "KNOWN", "REPS", "MISSES", "FOUND", "ASKED", "FAILED", "MEAN us",
+              "MOST us");
+  for (const proto::NodeObjects& node : nodes) {
+    std::printf("%5u  %9llu  %9llu  %9llu  %7llu  %7llu  %7llu  %9.3f  %9.1f\n", node.node(), static_cast<unsigned long long>(node.known()),
+                static_cast<unsigned long long>(node.representatives()), static_cast<unsigned long long>(node.misses()),
+                static_cast<unsigned long long>(node.found()), static_cast<unsigned long long>(node.asked()),
+                static_cast<unsigned long long>(node.failed()), node.mean_nanos() / 1e3, static_cast<double>(node.longest_nanos()) / 1e3);
+  }
+}
+
+}  // namespace
+
 Result<void> print_objects(const std::string& address, bool json) {
   const auto stub = connect(address);
   auto all = nlohmann::json::array();
-  if (!json) std::printf("%9s  %5s  %-32s %s\n", "OBJECT", "HOME", "INTERFACE", "NAME");
+  auto nodes = nlohmann::json::array();
   proto::ListObjectsRequest request;
-  for (bool more = true; more;) {
+  for (bool more = true, first = true; more; first = false) {
     Call call;
     proto::ListObjectsResponse response;
     auto called = to_result(stub->ListObjects(&call.context, request, &response), address);
     if (!called) return called;
+    for (const auto& node : response.nodes()) nodes.push_back(to_json(node));
+    if (!json && first) {
+      print(response.nodes());
+      std::printf("\n%9s  %-12s  %7s  %5s  %-7s  %-32s %s\n", "OBJECT", "KIND", "HOME", "EPOCH", "STATE", "INTERFACE", "NAME");
+    }
     for (const auto& object : response.objects()) {
       request.set_after_id(object.id());
       if (json) {
-        all.push_back({{"id", object.id()}, {"interface", object.interface()}, {"name", object.name()},
-                       {"home", object.home()}});
+        all.push_back(to_json(object));
       } else {
-        std::printf("%9u  %5u  %-32s %s\n", object.id(), object.home(), object.interface().c_str(),
-                    object.name().c_str());
+        std::printf("%9u  %-12s  %7s  %5u  %-7s  %-32s %s\n", object.id(), object.kind().c_str(),
+                    (std::to_string(object.home()) + "." + std::to_string(object.home_core())).c_str(), object.epoch(),
+                    to_text(object.state()), object.interface().c_str(), object.name().c_str());
       }
     }
     more = response.more() && response.objects_size() > 0;
   }
-  if (json) std::puts(nlohmann::json{{"objects", all}}.dump().c_str());
+  if (json) std::puts(nlohmann::json{{"objects", all}, {"nodes", nodes}}.dump().c_str());
   return {};
 }
 

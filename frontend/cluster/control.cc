@@ -3,12 +3,23 @@
 #include <algorithm>
 
 #include "ebb/async/core.h"
+#include "ebb/async/when_all.h"
+#include "ebb/object/node_link.h"
 #include "ebb/object/node_table.h"
+#include "ebb/object/static_object.h"
+#include "ebb/object/type.h"
 
 namespace ebb::frontend::cluster {
+
+using detail::StaticRegistration;
+using detail::TypeDescriptor;
+using detail::TypeRegistration;
+
 namespace {
 
 constexpr platform::Duration kLookLimit = std::chrono::seconds(5);
+// Nodes that do not answer are given up after 5 s.
+constexpr platform::Duration kCountLimit = std::chrono::seconds(8);
 // Launching is the driver's to bound, joining the cluster's; this is what both take at most, and a caller's patience.
 constexpr platform::Duration kAddLimit = std::chrono::seconds(120);
 constexpr platform::Duration kRemoveLimit = std::chrono::seconds(30);
@@ -63,14 +74,52 @@ Result<std::vector<service::ObjectInfo>> Control::objects(ObjectId after, std::u
       });
 }
 
+namespace {
+
+service::ObjectInfo to_info(ObjectRecord record) {
+  using State = service::ObjectInfo::State;
+  State state = State::live;
+  const TypeDescriptor* type = TypeRegistration::find(record.interface_id);
+  // Kinds without a home only remember who created them.
+  if (type != nullptr && type->exclusive && !is_member(record.home)) state = type->remade ? State::moving : State::lost;
+  return {record.id,   std::move(record.interface_name), std::move(record.name), record.home, std::move(record.policy),
+          record.home_core, record.epoch,                    state};
+}
+
+}  // namespace
+
 task<void> Control::list_objects(Answer<std::vector<service::ObjectInfo>> answer, ObjectId after, std::uint32_t limit) {
-  auto records = co_await NodeTable::instance().directory().list(after, limit);
+  std::vector<service::ObjectInfo> result;
+  for (ObjectRecord& record : StaticRegistration::list(after)) {
+    if (result.size() < limit) result.push_back(to_info(std::move(record)));
+  }
+  const auto left = static_cast<std::uint32_t>(limit - result.size());
+  auto records = co_await NodeTable::instance().directory().list(after, left);
   if (!records) {
     answer->set_value(std::move(records).error());
     co_return;
   }
-  std::vector<service::ObjectInfo> result;
-  for (ObjectRecord& record : *records) result.push_back({record.id, std::move(record.interface_name), {}, record.home});
+  for (ObjectRecord& record : *records) result.push_back(to_info(std::move(record)));
+  answer->set_value(std::move(result));
+}
+
+Result<std::vector<service::NodeObjects>> Control::object_counts() {
+  using Counts = std::vector<service::NodeObjects>;
+  return asker_.ask<Counts>(kCountLimit, [this](Answer<Counts> answer) { return count_objects(std::move(answer)); });
+}
+
+task<void> Control::count_objects(Answer<std::vector<service::NodeObjects>> answer) {
+  const std::vector<Member> members = node_.members();
+  std::vector<task<Result<ObjectCounts>>> questions;
+  for (const Member& member : members) questions.push_back(node_.object_counts(member.id));
+  const std::vector<Result<ObjectCounts>> answers = co_await when_all(std::move(questions));
+  std::vector<service::NodeObjects> result;
+  for (std::size_t at = 0; at < members.size(); ++at) {
+    if (!answers[at]) continue;
+    const ObjectCounts& counts = *answers[at];
+    result.push_back({members[at].id, counts.known, counts.representatives, counts.misses, counts.found, counts.asked, counts.failed,
+                      counts.mean_nanos(), counts.longest_nanos});
+  }
   answer->set_value(std::move(result));
 }
 

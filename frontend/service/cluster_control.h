@@ -25,10 +25,23 @@ struct Membership {
 };
 
 struct ObjectInfo {
+  enum class State : std::uint8_t { live, moving, lost };
   ObjectId id;
   std::string interface;
   std::string name;
   NodeId home = kFrontEndNode;
+  std::string kind;
+  CoreIndex home_core{};
+  std::uint32_t epoch = 1;
+  State state = State::live;
+};
+
+/// What one node has of objects; see ebb::ObjectCounts.
+struct NodeObjects {
+  NodeId node = kNoNode;
+  std::uint64_t known = 0, representatives = 0, misses = 0, found = 0, asked = 0, failed = 0;
+  double mean_nanos = 0;
+  std::uint64_t longest_nanos = 0;
 };
 
 /// The cluster as the service sees it. Every call comes on a thread of gRPC's and may block it; an implementation sends
@@ -41,6 +54,8 @@ class ClusterControl {
   virtual Result<void> remove_node(NodeId node) = 0;
   /// At most `limit` objects with ids above `after`, in the order of ids.
   virtual Result<std::vector<ObjectInfo>> objects(ObjectId after, std::uint32_t limit) = 0;
+  /// Of every node that answers, ordered by node.
+  virtual Result<std::vector<NodeObjects>> object_counts() = 0;
 };
 
 }  // namespace ebb::frontend::service

@@ -33,6 +33,15 @@ void fill(const NodeInfo& from, proto::Node& to) {
   to.set_join_seconds(from.join_seconds);
 }
 
+proto::ObjectState to_proto(ObjectInfo::State state) {
+  switch (state) {
+    case ObjectInfo::State::live: return proto::OBJECT_STATE_LIVE;
+    case ObjectInfo::State::moving: return proto::OBJECT_STATE_MOVING;
+    case ObjectInfo::State::lost: return proto::OBJECT_STATE_LOST;
+  }
+  return proto::OBJECT_STATE_UNSPECIFIED;
+}
+
 class ClusterService final : public proto::Cluster::Service {
  public:
   ClusterService(ClusterControl& control, MembershipFeed& feed) : control_(control), feed_(feed) {}
@@ -81,6 +90,25 @@ class ClusterService final : public proto::Cluster::Service {
       added.set_interface(printable(object.interface));
       added.set_name(printable(object.name));
       added.set_home(to_number(object.home));
+      added.set_kind(printable(object.kind));
+      added.set_home_core(to_number(object.home_core));
+      added.set_epoch(object.epoch);
+      added.set_state(to_proto(object.state));
+    }
+    if (request->after_id() != 0) return grpc::Status::OK;
+    auto counts = control_.object_counts();
+    if (!counts) return to_status(counts.error());
+    for (const NodeObjects& node : *counts) {
+      auto& added = *response->add_nodes();
+      added.set_node(to_number(node.node));
+      added.set_known(node.known);
+      added.set_representatives(node.representatives);
+      added.set_misses(node.misses);
+      added.set_found(node.found);
+      added.set_asked(node.asked);
+      added.set_failed(node.failed);
+      added.set_mean_nanos(node.mean_nanos);
+      added.set_longest_nanos(node.longest_nanos);
     }
     return grpc::Status::OK;
   }

@@ -13,6 +13,7 @@
 #include "ebb/messenger/messenger.h"
 #include "ebb/object/directory.h"
 #include "ebb/object/lease.h"
+#include "ebb/object/object_counts.h"
 #include "ebb/platform/stream.h"
 
 namespace ebb {
@@ -28,13 +29,6 @@ struct Member {
 
 /// How many nodes a cluster may have, the front end included.
 inline constexpr std::size_t kMaxNodes = 1024;
-
-/// One object as one node holds it.
-struct ObjectStatistics {
-  ObjectId id;
-  std::string interface_name;
-  std::uint16_t representatives = 0;  ///< cores of that node that hold one
-};
 
 /// Who decides about membership: given by the front end to its node. All calls come on core 0 and must not block.
 class MembershipAuthority {
@@ -96,8 +90,8 @@ class Node {
   /// Asks a member to end in order; the answer comes before it does. The caller then waits for its process or domain and
   /// calls remove_member(): its lost connections are not reported any more.
   virtual task<Result<void>> ask_to_stop(NodeId member) = 0;
-  /// The objects that `member` (or this node) holds, ordered by id; at most 10,000.
-  virtual task<Result<std::vector<ObjectStatistics>>> statistics(NodeId member) = 0;
+  /// How many objects `member` (or this node) has, and what its misses cost.
+  virtual task<Result<ObjectCounts>> object_counts(NodeId member) = 0;
 
   // --- backend, core 0 ---
 

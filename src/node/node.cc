@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <string>
 #include <utility>
 
@@ -30,7 +29,6 @@ namespace ebb {
 namespace {
 
 constinit detail::NodeLocal<std::atomic<detail::ClusterNode*>> current_node;
-constexpr std::size_t kMaxStatistics = 10'000;
 // How often a node that leaves looks whether it has anything left.
 constexpr platform::Duration kDrainLook = std::chrono::milliseconds(5);
 
@@ -337,8 +335,8 @@ task<void> ClusterNode::end_objects(platform::Duration limit) {
   return end_in_reverse(std::move(nodes), limit);
 }
 
-task<Result<std::vector<ObjectStatistics>>> ClusterNode::statistics(NodeId member) {
-  return kNodeService.on(member).within(kAnnounceTimeout).call<&NodeService::statistics>();
+task<Result<ObjectCounts>> ClusterNode::object_counts(NodeId member) {
+  return kNodeService.on(member).within(kAnnounceTimeout).call<&NodeService::object_counts>();
 }
 
 // --- membership, as a backend follows it ---
@@ -535,14 +533,7 @@ task<Result<void>> NodeService::drain() {
   co_return Result<void>();
 }
 
-std::vector<ObjectStatistics> NodeService::statistics() const {
-  std::vector<ObjectStatistics> result;
-  NodeTable::instance().for_each([&result](ObjectId id, const TypeDescriptor& type, std::uint64_t cores) {
-    result.push_back({id, std::string(type.interface_name), static_cast<std::uint16_t>(std::popcount(cores))});
-    return result.size() < kMaxStatistics;
-  });
-  return result;
-}
+ObjectCounts NodeService::object_counts() const { return NodeTable::instance().counts(); }
 
 }  // namespace detail
 }  // namespace ebb

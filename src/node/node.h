@@ -39,7 +39,7 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   void abandon_homes() override;
   task<void> end_objects(platform::Duration limit) override;
   task<Result<void>> ask_to_stop(NodeId member) override;
-  task<Result<std::vector<ObjectStatistics>>> statistics(NodeId member) override;
+  task<Result<ObjectCounts>> object_counts(NodeId member) override;
   task<Result<void>> join(platform::Endpoint front_end) override;
   task<Result<void>> stopped() override;
   task<void> close() override;

@@ -73,7 +73,7 @@ struct NodeService {
   task<Result<void>> make_home(ObjectId id, CoreIndex core);
   /// Makes the representative of a core of this node.
   task<Result<void>> touch(ObjectId id, CoreIndex core);
-  std::vector<ObjectStatistics> statistics() const;
+  ObjectCounts object_counts() const;
   /// This node leaves: waits until what can move has moved away. deadline_exceeded if that takes longer than kDrainLimit.
   task<Result<void>> drain();
   task<Result<void>> stop();
@@ -82,7 +82,7 @@ struct NodeService {
                                    method<"held", &NodeService::held>, method<"end_objects", &NodeService::end_objects>,
                                    method<"swap_object", &NodeService::swap_object>,
                                    method<"make_home", &NodeService::make_home>, method<"touch", &NodeService::touch>,
-                                   method<"statistics", &NodeService::statistics>, method<"drain", &NodeService::drain>,
+                                   method<"object_counts", &NodeService::object_counts>, method<"drain", &NodeService::drain>,
                                    method<"stop", &NodeService::stop>>;
 };
 

@@ -1,5 +1,7 @@
 #include "ebb/object/static_object.h"
 
+#include <algorithm>
+
 namespace ebb::detail {
 namespace {
 // Zero before any constructor runs; written by constructors before main(), read afterwards.
@@ -11,13 +13,25 @@ StaticRegistration::StaticRegistration(ObjectId id, const TypeDescriptor& type) 
   first = this;
 }
 
+ObjectRecord StaticRegistration::record() const {
+  return {id_,           type_.interface_id,        std::string(type_.interface_name),
+          kFrontEndNode, std::string(type_.policy), CoreIndex{0}};
+}
+
 std::optional<ObjectRecord> StaticRegistration::find(ObjectId id) {
   for (const StaticRegistration* each = first; each != nullptr; each = each->next_) {
-    if (each->id_ != id) continue;
-    return ObjectRecord{id,           each->type_.interface_id,        std::string(each->type_.interface_name),
-                        kFrontEndNode, std::string(each->type_.policy), CoreIndex{0}};
+    if (each->id_ == id) return each->record();
   }
   return std::nullopt;
+}
+
+std::vector<ObjectRecord> StaticRegistration::list(ObjectId after) {
+  std::vector<ObjectRecord> records;
+  for (const StaticRegistration* each = first; each != nullptr; each = each->next_) {
+    if (each->id_ > after) records.push_back(each->record());
+  }
+  std::sort(records.begin(), records.end(), [](const ObjectRecord& one, const ObjectRecord& other) { return one.id < other.id; });
+  return records;
 }
 
 std::string StaticRegistration::find_collision() {

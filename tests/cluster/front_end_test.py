@@ -67,8 +67,19 @@ class Service(unittest.TestCase):
         self.assertTrue(all(node["launch_seconds"] > 0 and node["join_seconds"] > 0 for node in nodes[1:]))
 
     def test_lists_objects(self):
-        objects = json.loads(call(EBB, "objects", "--json", "--frontend", self.front_end.address)[1])["objects"]
-        self.assertEqual([(each["interface"], each["home"]) for each in objects], [("test.Counter/1", 0)])
+        answer = json.loads(call(EBB, "objects", "--json", "--frontend", self.front_end.address)[1])
+        shown = [(each["interface"], each["kind"], each["home"], each["home_core"], each["name"], each["state"])
+                 for each in answer["objects"]]
+        self.assertEqual(shown, [("test.Counter/1", "per_core", 0, 0, "", "live"), ("test.Counter/1", "per_core", 0, 0, "", "live"),
+                                 ("test.Till/1", "single_home", 2, 1, "the till", "live")])
+        self.assertEqual(answer["objects"][0]["id"], 100)
+        self.assertEqual([node["node"] for node in answer["nodes"]], [0, 1, 2])
+        for node in answer["nodes"]:
+            self.assertGreater(node["known"], 0)
+            self.assertGreater(node["representatives"], 0)
+            self.assertGreaterEqual(node["misses"], node["representatives"])
+            self.assertGreater(node["mean_nanos"], 0)
+        self.assertGreater(answer["nodes"][2]["asked"], 0)
 
     def test_adds_and_removes_nodes_and_tells_watchers(self):
         with FrontEnd([EBB, "watch", "--json", "--frontend", self.front_end.address]) as watch:
@@ -129,6 +140,10 @@ class Trouble(unittest.TestCase):
             self.assertTrue(wait_until(lambda: "ebb: node 2 is gone: killed by signal 9" in front_end.errors), front_end.errors)
             nodes = json.loads(call(EBB, "nodes", "--json", "--frontend", front_end.address)[1])["nodes"]
             self.assertEqual([node["id"] for node in nodes], [0, 1])
+            answer = json.loads(call(EBB, "objects", "--json", "--frontend", front_end.address)[1])
+            till = next(each for each in answer["objects"] if each["name"] == "the till")
+            self.assertEqual((till["state"], till["home"], till["epoch"]), ("lost", 2, 1))
+            self.assertEqual([node["node"] for node in answer["nodes"]], [0, 1])
 
     def test_nodes_end_with_a_killed_front_end_and_the_next_one_clears_its_socket(self):
         with FrontEnd([APPLICATION, "hold", "--ebb-backends=2"]) as front_end:

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "ebb/base/ids.h"
 #include "ebb/object/create.h"
@@ -23,10 +24,14 @@ class StaticRegistration {
   StaticRegistration& operator=(const StaticRegistration&) = delete;
   /// What the directory would say of the object; nothing for ids that the program does not name.
   static std::optional<ObjectRecord> find(ObjectId id);
+  /// Those with ids above `after`, ordered by id.
+  static std::vector<ObjectRecord> list(ObjectId after);
   /// Two types under one id, which is a programming error: the sentence that says which; else empty.
   static std::string find_collision();
 
  private:
+  ObjectRecord record() const;
+
   const ObjectId id_;
   const TypeDescriptor& type_;
   const StaticRegistration* const next_;

@@ -25,6 +25,17 @@ struct Counter {
                                    ebb::method<"get", &Counter::get>, ebb::method<"process", &Counter::process>>;
 };
 
+/// One on a backend, which it is lost with.
+struct Till {
+  using policy = ebb::single_home;
+  std::int64_t value = 0;
+  std::int64_t pay(std::int64_t amount) { return value += amount; }
+  using interface = ebb::interface<"test.Till/1", ebb::method<"pay", &Till::pay>>;
+};
+
+/// One that nobody creates.
+inline constexpr ebb::static_object<Counter, 100> kEverywhere;
+
 void print(const std::string& line) {
   std::puts(line.c_str());
   std::fflush(stdout);
@@ -51,19 +62,18 @@ ebb::task<void> sum(ebb::application* app) {
 }
 
 /// Prints "node ID PROCESS" for each backend, and "ready".
-ebb::task<ebb::ref<Counter>> introduce(ebb::application* app) {
-  const auto counter = co_await prepare(app);
+ebb::task<void> introduce(ebb::application* app, ebb::ref<Counter> counter) {
   for (const ebb::NodeStatus& node : app->nodes().list()) {
     const auto process = (co_await counter.on(node.id).call<&Counter::process>()).value();
     print("node " + std::to_string(ebb::to_number(node.id)) + " " + std::to_string(process));
   }
   print("ready");
-  co_return counter;
 }
 
 /// Calls the backends over and over until a call fails.
 ebb::task<void> call_for_ever(ebb::application* app) {
-  const auto counter = co_await introduce(app);
+  const auto counter = co_await prepare(app);
+  co_await introduce(app, counter);
   const std::vector<ebb::NodeStatus> nodes = app->nodes().list();
   for (;;) {
     for (const ebb::NodeStatus& node : nodes) (co_await counter.on(node.id).call<&Counter::add>(1)).value();
@@ -71,21 +81,29 @@ ebb::task<void> call_for_ever(ebb::application* app) {
   }
 }
 
-/// Does nothing more.
+/// Leaves an object on the last backend, if there is one, and does nothing more.
 ebb::task<void> hold(ebb::application* app) {
-  co_await introduce(app);
+  const auto counter = co_await prepare(app);
+  if (const auto nodes = app->nodes().list(); !nodes.empty()) {
+    const ebb::CoreIndex last_core{static_cast<std::uint16_t>(nodes.back().cores - 1)};
+    const auto till = (co_await ebb::create_at<Till>(nodes.back().id, last_core, "the till")).value();
+    (co_await till.call<&Till::pay>(5)).value();
+  }
+  co_await introduce(app, counter);
   co_await ebb::sleep_for(std::chrono::hours(1));
 }
 
 /// Makes the first backend fault.
 ebb::task<void> fault(ebb::application* app) {
-  const auto counter = co_await introduce(app);
+  const auto counter = co_await prepare(app);
+  co_await introduce(app, counter);
   (co_await counter.on(app->nodes().list().front().id).call<&Counter::fault>()).value();
 }
 
 /// Never lets anything else run on its core.
 ebb::task<void> spin(ebb::application* app) {
-  co_await introduce(app);
+  const auto counter = co_await prepare(app);
+  co_await introduce(app, counter);
   for (volatile bool never = false; !never;) {
   }
 }

@@ -56,7 +56,7 @@ struct World final : Node {
   }
   task<void> end_objects(platform::Duration) override { std::abort(); }
   task<Result<void>> ask_to_stop(NodeId member) override;
-  task<Result<std::vector<ObjectStatistics>>> statistics(NodeId) override { std::abort(); }
+  task<Result<ObjectCounts>> object_counts(NodeId) override { std::abort(); }
   task<Result<void>> join(platform::Endpoint) override { std::abort(); }
   task<Result<void>> stopped() override { std::abort(); }
   task<void> close() override { co_return; }

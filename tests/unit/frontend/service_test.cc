@@ -35,10 +35,11 @@ class FakeCluster final : public ClusterControl {
   Result<std::vector<ObjectInfo>> objects(ObjectId after, std::uint32_t limit) override {
     std::vector<ObjectInfo> found;
     for (std::uint32_t id = std::max(after.index() + 1, 1024u); id < 1029 && found.size() < limit; ++id) {
-      found.push_back({ObjectId(id), "demo.Counter/1", "", kFrontEndNode});
+      found.push_back({ObjectId(id), "demo.Counter/1", "total", NodeId{2}, "single_home", CoreIndex{3}, 4, ObjectInfo::State::lost});
     }
     return found;
   }
+  Result<std::vector<NodeObjects>> object_counts() override { return std::vector<NodeObjects>{{NodeId{2}, 1, 2, 3, 4, 5, 6, 7.5, 8}}; }
 };
 
 class FakeObservation final : public ObserveControl {
@@ -127,6 +128,12 @@ TEST_F(ServiceTest, SaysWhenThereAreMoreObjects) {
   ASSERT_TRUE(stub_->ListObjects(&context_, request, &response).ok());
   EXPECT_EQ(response.objects_size(), 3);
   EXPECT_TRUE(response.more());
+  EXPECT_EQ(response.nodes_size(), 1);
+  request.set_after_id(response.objects(2).id());
+  ASSERT_TRUE(stub_->ListObjects(std::make_unique<grpc::ClientContext>().get(), request, &response).ok());
+  EXPECT_EQ(response.objects_size(), 2);
+  EXPECT_FALSE(response.more());
+  EXPECT_EQ(response.nodes_size(), 0) << "counted again";
 }
 
 TEST_F(ServiceTest, StreamsMembersAndThenChangesUntilTheFrontEndEnds) {
@@ -157,7 +164,14 @@ TEST_F(ServiceTest, IsWhatTheCommandAsks) {
   EXPECT_EQ(output_of(EBB_COMMAND " nodes --json --frontend " + address_),
             R"({"epoch":1,"nodes":[{"cores":2,"driver":"frontend","endpoint":"127.0.0.1:7001","id":0,)"
             R"("join_seconds":0.0,"launch_seconds":0.0}]})" "\n");
-  EXPECT_NE(output_of(EBB_COMMAND " objects --frontend " + address_).find("demo.Counter/1"), std::string::npos);
+  const std::string objects = output_of(EBB_COMMAND " objects --json --frontend " + address_);
+  EXPECT_NE(objects.find(
+            R"("nodes":[{"asked":5,"failed":6,"found":4,"known":1,"longest_nanos":8,"mean_nanos":7.5,"misses":3,"node":2,)"
+            R"("representatives":2}])"), std::string::npos) << objects;
+  EXPECT_NE(objects.find(R"({"epoch":4,"home":2,"home_core":3,"id":1028,"interface":"demo.Counter/1","kind":"single_home",)"
+                         R"("name":"total","state":"lost"})"), std::string::npos) << objects;
+  EXPECT_NE(output_of(EBB_COMMAND " objects --frontend " + address_).find("single_home       2.3      4  lost     demo.Counter/1"),
+            std::string::npos);
 }
 
 TEST(Service, NamesAPortThatIsInUse) {
