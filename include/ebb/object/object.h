@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ebb/object/create.h"      // IWYU pragma: export
+#include "ebb/object/drop.h"        // IWYU pragma: export
 #include "ebb/object/everywhere.h"  // IWYU pragma: export
 #include "ebb/object/home.h"        // IWYU pragma: export
 #include "ebb/object/partitioned.h" // IWYU pragma: export

@@ -46,6 +46,12 @@ struct Part : Hoard {
   using interface = ebb::interface<"test.Part/1", method<"fill", &Part::fill>, method<"digest", &Part::digest>, method<"place", &Part::place>>;
 };
 
+/// Drops a home from the memory of its node.
+struct Keeper {
+  task<Result<std::uint32_t>> drop_home(ref<Home> home) { return drop(home); }
+  using interface = ebb::interface<"test.Keeper/1", method<"drop_home", &Keeper::drop_home>>;
+};
+
 std::uint64_t expected() {
   Hoard hoard;
   hoard.fill(kWords);
@@ -55,6 +61,10 @@ std::uint64_t expected() {
 task<void> check_home(NodeId from, NodeId to) {
   const auto home = (co_await create_at<Home>(from)).value();
   CHECK((co_await home.call<&Home::fill>(kWords)).has_value());
+  const auto keeper = (co_await create<Keeper>()).value();
+  CHECK((co_await keeper.on(from).call<&Keeper::drop_home>(home)).value() == 1);
+  CHECK((co_await home.call<&Home::digest>()).value() == expected());
+  CHECK((co_await keeper.on(from).call<&Keeper::drop_home>(home)).value() == 1);
   const auto moved = co_await migrate(home, to, CoreIndex{1});
   CHECK(moved.has_value());
   if (!moved) std::fprintf(stderr, "%s\n", moved.error().to_string().c_str());
@@ -67,6 +77,8 @@ task<void> check_replicas() {
   const auto replica = (co_await create<Replica>()).value();
   CHECK((co_await replica.call<&Replica::fill>(kWords)).has_value());
   // This core's replica comes from the home's.
+  CHECK(replica->digest() == expected());
+  CHECK((co_await drop(replica)).value() == 1);
   CHECK(replica->digest() == expected());
   CHECK((co_await destroy(replica)).has_value());
 }
