@@ -263,14 +263,18 @@ void* NodeTable::make(ObjectId id, Entry& entry) {
   if (entry.state.load(std::memory_order_acquire) >= State::destroyed) throw_gone(id);
 
   const ConstructionScope scope(id);
-  const detail::Implementation* other = implementation_of(id, entry);
-  void* representative = other != nullptr ? other->make(entry.root) : entry.type->make_representative(id, entry.root);
-  if (entry.dropped.load(std::memory_order_acquire)) {
-    try {
-      restore_dropped(id, entry, Core::current().index(), representative);
-    } catch (...) {
-      entry.type->end_representative(representative, entry.root);
-      throw;
+  void* representative = nullptr;
+  if (entry.dropped.load(std::memory_order_acquire)) representative = bring_back(id, entry);
+  if (representative == nullptr) {
+    const detail::Implementation* other = implementation_of(id, entry);
+    representative = other != nullptr ? other->make(entry.root) : entry.type->make_representative(id, entry.root);
+    if (entry.dropped.load(std::memory_order_acquire)) {
+      try {
+        restore_dropped(id, entry, Core::current().index(), representative);
+      } catch (...) {
+        entry.type->end_representative(representative, entry.root);
+        throw;
+      }
     }
   }
   platform::set_translation(id, representative);

@@ -5,6 +5,7 @@
 
 #include "ebb/async/core.h"
 #include "ebb/async/on_core.h"
+#include "ebb/object/node_link.h"
 #include "ebb/object/node_table.h"
 #include "ebb/object/object.h"
 #include "ebb/platform/translation_table.h"
@@ -68,7 +69,8 @@ task<Result<std::uint32_t>> NodeTable::drop(ObjectId id, const detail::TypeDescr
 
 NodeTable::Dropped NodeTable::drop_idle_here(ObjectId id, Entry& entry, const detail::TypeDescriptor& type) {
   await_construction(id);
-  if (calls_under_way(id) != 0) return Dropped::busy;
+  // The home of what is replicated has the one state that counts.
+  if (calls_under_way(id) != 0 || (type.caches && is_home_here(id))) return Dropped::busy;
   // From here on whoever needs it waits; a destructor that does gets an error.
   const ConstructionScope scope(id);
   void* representative = take_out(id);
@@ -165,6 +167,39 @@ void NodeTable::drop_here(ObjectId id) {
   }
 }
 
+bool NodeTable::is_home_here(ObjectId id) const noexcept {
+  const Home home = home_of(id);
+  return home.epoch != 0 && home.node == this_node() && home.core == Core::current().index();
+}
+
+void NodeTable::park_here(ObjectId id) {
+  Entry* entry = find(id);
+  void* representative = take_out(id);
+  if (representative == nullptr) return;
+  Shard& shard = shard_of(id);
+  const std::lock_guard guard(shard.mutex);
+  shard.parked[{id, Core::current().index()}] = representative;
+  entry->dropped.store(true, std::memory_order_release);
+}
+
+void* NodeTable::take_parked(ObjectId id, const Entry& entry) {
+  if (!entry.dropped.load(std::memory_order_acquire)) return nullptr;
+  Shard& shard = shard_of(id);
+  const std::lock_guard guard(shard.mutex);
+  const auto mine = shard.parked.find({id, Core::current().index()});
+  if (mine == shard.parked.end()) return nullptr;
+  void* representative = mine->second;
+  shard.parked.erase(mine);
+  return representative;
+}
+
+void* NodeTable::bring_back(ObjectId id, const Entry& entry) {
+  if (!entry.type->caches) return nullptr;
+  // With the lease this is still the home: another would have been made only after this node had been declared gone.
+  detail::require_lease();
+  return take_parked(id, entry);
+}
+
 task<void> NodeTable::drop_caches() {
   std::vector<ObjectId> cached;
   for_each([&cached](ObjectId id, const detail::TypeDescriptor& type, std::uint64_t) {
@@ -173,7 +208,14 @@ task<void> NodeTable::drop_caches() {
   });
   for (std::uint16_t core = 0; core < Core::count() && !cached.empty(); ++core) {
     auto drop = [this, cached] {
-      for (const ObjectId id : cached) drop_here(id);
+      for (const ObjectId id : cached) {
+        // Nobody may see it without the lease, but no answered write may go with it either: with the lease it comes back.
+        if (is_home_here(id)) {
+          park_here(id);
+        } else {
+          drop_here(id);
+        }
+      }
     };
     co_await on_core(CoreIndex{core}, std::move(drop));
   }

@@ -76,7 +76,11 @@ task<bool> NodeTable::end_here(ObjectId id, Entry* entry, const detail::TypeDesc
     await_construction(id);
     void* representative = platform::translate(id);
     platform::set_translation(id, nullptr);
-    if (representative != nullptr) misses_here().representatives(-1);
+    if (representative != nullptr) {
+      misses_here().representatives(-1);
+    } else {
+      representative = take_parked(id, *entry);
+    }
     if (representative == nullptr || calls_under_way(id) != 0) return representative;
     type->end_representative(representative, entry->root);
     return nullptr;

@@ -47,7 +47,7 @@ struct ObjectEntry {
   std::atomic<std::uint64_t> home{0};       // packed; relaxed, since it says where to ask and not whom to trust
   std::atomic<State> state{State::known};   // release when it becomes ready, acquire where root is read
   std::atomic<bool> swapped{false};         // its shard has another implementation for it; release, acquire
-  std::atomic<bool> dropped{false};         // its shard may have states of dropped parts; release, acquire
+  std::atomic<bool> dropped{false};         // its shard may have dropped or parked parts; release, acquire
 };
 static_assert(kMaxCores <= 64, "ObjectEntry::cores has a bit for each core");
 static_assert(sizeof(ObjectEntry) <= 40, "with malloc's header and its slot an untouched object costs a node 56 bytes");
@@ -150,7 +150,7 @@ class NodeTable {
   void put_back(ObjectId id, void* representative);
 
   /// The lease has ended: takes the representatives of kinds that answer without asking for it out of all cores; the next
-  /// access makes them anew.
+  /// access makes them anew, or brings back that of a home, which is kept.
   task<void> drop_caches();
 
   /// Ends every object that is left, newest first. Before the event loops stop.
@@ -221,6 +221,7 @@ class NodeTable {
     std::vector<Waiter> waiters;  // bounded by kMaxCores * Context::kMaxContexts
     std::unordered_map<const Entry*, const detail::Implementation*> implementations;  // of those that were swapped
     std::map<std::pair<ObjectId, CoreIndex>, Bytes> dropped;  // states; in place of the parts that gave them
+    std::map<std::pair<ObjectId, CoreIndex>, void*> parked;   // representatives that nobody may see for now
   };
 
   // An ended object that is still remembered so; oldest first.
@@ -248,6 +249,11 @@ class NodeTable {
   Dropped drop_idle_here(ObjectId id, Entry& entry, const detail::TypeDescriptor& type);
   Result<void> drop_whole(ObjectId id, Entry& entry, const detail::TypeDescriptor& type, bool goes);
   void keep_state(ObjectId id, Entry& entry, CoreIndex core, Bytes state);
+  bool is_home_here(ObjectId id) const noexcept;
+  void park_here(ObjectId id);
+  /// The representative of a home that was out of sight while the node had no lease; nullptr: there is none.
+  void* bring_back(ObjectId id, const Entry& entry);
+  void* take_parked(ObjectId id, const Entry& entry);
   void restore_dropped(ObjectId id, const Entry& entry, CoreIndex core, void* made);
   void forget_dropped(ObjectId id);
   detail::MissCounters& misses_here() noexcept { return calls_[to_number(Core::current().index())].misses; }

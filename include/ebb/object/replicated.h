@@ -107,7 +107,8 @@ class replicated_target : public adjustable_target<replicated_target<T>> {
 /// Writes are plain functions and must do the same on every replica: no clock, no random numbers, no other objects. A new
 /// replica gets the state by save() and restore(), which the type must have (saves_state). When the home's node is gone, the
 /// replica that has seen the most writes becomes the home: no answered write is lost as long as one replica lives. A node that
-/// loses touch with the front end drops its replicas when its lease ends; a write waits that long for a node that is gone.
+/// loses touch with the front end drops its replicas when its lease ends (the home keeps its own, out of sight until the lease
+/// is back); a write waits that long for a node that is gone.
 struct replicated {
   static constexpr std::string_view name = "replicated";
   static constexpr bool kExclusive = true;

@@ -306,8 +306,14 @@ task<void> check_partitions(application* app, ref<Agent> agent) {
 task<void> check_busy_front_end(ref<Agent> agent, std::vector<NodeStatus> nodes) {
   const auto account = (co_await create_at<Mortal>(nodes.front().id)).value();
   CHECK((co_await account.call<&Mortal::add>(1)).value() == 1);
+  const auto log = (co_await create_at<Log>(nodes.front().id)).value();
+  std::vector<std::int64_t> lines;
+  co_await check_replicas(log, agent, nodes, &lines);
   std::this_thread::sleep_for(kLease + 1s);
   CHECK((co_await account.call<&Mortal::add>(1)).value() == 2);
+  // The home took its replica out of sight with its lease, and must have it back.
+  co_await check_replicas(log, agent, nodes, &lines);
+  CHECK((co_await destroy(log)).has_value());
   for (const NodeStatus& node : nodes) CHECK((co_await agent.on(node.id).call<&Agent::knows>(node.id)).value());
   CHECK((co_await destroy(account)).has_value());
 }

@@ -49,7 +49,8 @@ struct Part : Hoard {
 /// Drops a home from the memory of its node.
 struct Keeper {
   task<Result<std::uint32_t>> drop_home(ref<Home> home) { return drop(home); }
-  using interface = ebb::interface<"test.Keeper/1", method<"drop_home", &Keeper::drop_home>>;
+  task<Result<std::uint32_t>> drop_replica(ref<Replica> replica) { return drop(replica); }
+  using interface = ebb::interface<"test.Keeper/1", method<"drop_home", &Keeper::drop_home>, method<"drop_replica", &Keeper::drop_replica>>;
 };
 
 std::uint64_t expected() {
@@ -73,13 +74,15 @@ task<void> check_home(NodeId from, NodeId to) {
   CHECK((co_await destroy(home)).has_value());
 }
 
-task<void> check_replicas() {
-  const auto replica = (co_await create<Replica>()).value();
+task<void> check_replicas(NodeId from) {
+  const auto replica = (co_await create_at<Replica>(from)).value();
   CHECK((co_await replica.call<&Replica::fill>(kWords)).has_value());
   // This core's replica comes from the home's.
   CHECK(replica->digest() == expected());
   CHECK((co_await drop(replica)).value() == 1);
   CHECK(replica->digest() == expected());
+  const auto keeper = (co_await create<Keeper>()).value();
+  CHECK((co_await keeper.on(from).call<&Keeper::drop_replica>(replica)).value() == 0);
   CHECK((co_await destroy(replica)).has_value());
 }
 
@@ -100,7 +103,7 @@ task<void> check_partition(application* app) {
 task<int> ebb_main(application& app) {
   const std::vector<NodeId> nodes = (co_await app.nodes().add(app.options().backends)).value();
   co_await check_home(nodes[0], nodes[1]);
-  co_await check_replicas();
+  co_await check_replicas(nodes[0]);
   co_await check_partition(&app);
   co_return ebb::test::conclude();
 }
