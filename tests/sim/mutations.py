@@ -64,10 +64,10 @@ MUTATIONS = {
          ("if (code != Errc::ok && code != Errc::too_large) collected_ = false;",
           "if (code != Errc::ok && code != Errc::too_large) unsettled_.insert(adoptions[at].partition);\n    if (code == Errc::not_found) collected_ = false;")]),
     "representatives_do_not_end": (
-        "src/object/node_table.cc",
+        "src/object/node_table_end.cc",
         [("    type->end_representative(representative, entry->root);\n    return nullptr;\n", "    return nullptr;\n")]),
     "ends_wait_for_no_calls": (
-        "src/object/node_table.cc",
+        "src/object/node_table_end.cc",
         [("representative == nullptr || calls_under_way(id) != 0) return representative;", "representative == nullptr) return representative;"),
          ("if (!co_await calls_ended(id, platform::Clock::now() + calls_limit)) {", "if (calls_limit < platform::Duration::zero()) {")]),
     "answered_calls_stay_pending": (
