@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <tuple>
 #include <type_traits>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "ebb/object/collective.h"
 #include "ebb/object/directory.h"
 #include "ebb/object/pipeline.h"
+#include "src/node/system_objects.h"
 #include "src/object/collective_service.h"
 #include "src/object/parcel.h"
 #include "src/object/partition_service.h"
@@ -22,8 +24,8 @@ namespace ebb::detail::fuzz {
 
 class Input {
  public:
-  /// `methods`: numbers of methods that a call may name.
-  Input(std::span<const std::byte> bytes, std::vector<std::uint64_t> methods) : rest_(bytes), methods_(std::move(methods)) {}
+  /// `objects`: of an application; one at least.
+  Input(std::span<const std::byte> bytes, std::vector<ObjectId> objects) : rest_(bytes), objects_(std::move(objects)) {}
 
   bool empty() const noexcept { return rest_.empty(); }
   std::uint8_t byte() {
@@ -33,7 +35,8 @@ class Input {
     return value;
   }
   std::vector<std::byte> bytes() {
-    const auto taken = rest_.first(std::min<std::size_t>(byte(), rest_.size()));
+    const std::size_t wanted = byte();  // taken first: it shortens the rest
+    const auto taken = rest_.first(std::min(wanted, rest_.size()));
     rest_ = rest_.subspan(taken.size());
     return {taken.begin(), taken.end()};
   }
@@ -43,7 +46,7 @@ class Input {
     const std::uint8_t how = byte();
     if (how < 128) return how % 16;
     if (how < 192) return (std::uint64_t{1} << how % 64) - 1;
-    return methods_[how % methods_.size()];
+    return method();
   }
 
   template <class T>
@@ -55,7 +58,7 @@ class Input {
   /// The runtime's own, or one of an application.
   void fill(ObjectId& id) {
     const std::uint8_t which = byte();
-    id = ObjectId(which < 64 ? which : kFirstDynamicObject.index() + which % 8);
+    id = which < 64 ? ObjectId(which) : application_object();
   }
   void fill(NodeId& node) { node = NodeId{byte() % 4u}; }
   void fill(CoreIndex& core) { core = CoreIndex(static_cast<std::uint16_t>(byte() % 4)); }
@@ -65,6 +68,19 @@ class Input {
     values.resize(byte() % 8);
     for (T& each : values) fill(each);
   }
+  void fill(std::string& text) {
+    const std::vector<std::byte> taken = bytes();
+    text.assign(reinterpret_cast<const char*>(taken.data()), taken.size());
+  }
+  /// A port of this machine that nobody listens on.
+  void fill(platform::Endpoint& endpoint) { endpoint = {0x7f00'0001, 1}; }
+  void fill(Member& member) { fill(member.id), fill(member.cores), fill(member.endpoint), fill(member.leaving); }
+  void fill(MemberList& list) { fill(list.version), fill(list.members); }
+  void fill(NewObject& object) {
+    fill(object.interface_name), fill(object.interface_id), fill(object.policy), fill(object.home), fill(object.home_core);
+    fill(object.name);
+  }
+  void fill(LeasedObject& leased) { fill(leased.id), fill(leased.object); }
   void fill(Home& home) { fill(home.node), fill(home.core), fill(home.epoch); }
   void fill(PartitionOwner& owner) { fill(owner.node), fill(owner.core); }
   void fill(Adoption& adoption) { fill(adoption.partition), fill(adoption.from), fill(adoption.lost); }
@@ -85,9 +101,14 @@ class Input {
   }
   void fill(std::tuple<>&) {}
 
+  ObjectId application_object() { return objects_[byte() % objects_.size()]; }
+
  private:
+  /// The number of one that calls.h knows.
+  std::uint64_t method();
+
   std::span<const std::byte> rest_;
-  std::vector<std::uint64_t> methods_;
+  std::vector<ObjectId> objects_;
 };
 
 }  // namespace ebb::detail::fuzz

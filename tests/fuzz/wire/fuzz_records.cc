@@ -24,7 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using wire::fuzz::check_round_trip;
   if (size == 0) return 0;
   const auto bytes = std::as_bytes(std::span(data, size)).subspan(1);
-  switch (data[0] % 14) {
+  switch (data[0] % 15) {
     case 0: check_round_trip<MemberList>(bytes); break;
     case 1: check_round_trip<Fence>(bytes); break;
     case 2: check_round_trip<NewObject>(bytes); break;
@@ -38,6 +38,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 10: check_round_trip<std::tuple<Snapshot, ReplicaState, Home>>(bytes); break;
     case 11: check_round_trip<std::vector<Write>>(bytes); break;
     case 12: check_round_trip<std::vector<PipelineStep>>(bytes); break;
+    case 13: check_round_trip<std::tuple<IdLease, std::vector<LeasedObject>>>(bytes); break;
     default: check_round_trip<std::vector<ObjectStatistics>>(bytes); break;
   }
   return 0;
