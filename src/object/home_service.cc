@@ -29,11 +29,14 @@ constexpr platform::Duration kTakenLimit = std::chrono::minutes(1);
 constexpr platform::Duration kAskAgain = std::chrono::seconds(1);
 constexpr std::size_t kMaxTaken = 4096;
 constexpr std::size_t kMaxTakenBytes = std::size_t{256} << 20;
+// About so many states at once the directory is asked whether they are still wanted.
+constexpr std::size_t kMaxAsked = 16;
 
 struct Given {
   CoreIndex core{};
   std::uint32_t epoch = 0;
   void* instance = nullptr;  // out of its slot
+  bool drained = false;      // no call is under way at it any more: its state is what all answers have said
 };
 struct Taken {
   std::uint32_t epoch = 0;
@@ -58,35 +61,95 @@ std::optional<Given> find_given(ObjectId id) {
   return found->second;
 }
 
-/// Whoever removes it from the list decides what becomes of it.
-std::optional<Given> remove_given(ObjectId id) {
+/// Whoever removes it from the list decides what becomes of it. `epoch`: whose home it was; a later one is another's to settle.
+std::optional<Given> remove_given(ObjectId id, std::uint32_t epoch) {
   const std::lock_guard guard(moves().mutex);
   const auto found = moves().given.find(id);
-  if (found == moves().given.end()) return std::nullopt;
+  if (found == moves().given.end() || found->second.epoch != epoch) return std::nullopt;
   const Given given = found->second;
   moves().given.erase(found);
   return given;
 }
 
-/// Nobody has said what became of the move: makes this the home again, in a new epoch, unless it has another already.
-Detached settle(ObjectId id, const TypeDescriptor* type) {
+/// From now on its state may be asked for again. False if it is not given away any more.
+bool mark_drained(ObjectId id, std::uint32_t epoch) {
+  const std::lock_guard guard(moves().mutex);
+  const auto found = moves().given.find(id);
+  if (found == moves().given.end() || found->second.epoch != epoch) return false;
+  found->second.drained = true;
+  return true;
+}
+
+/// Nobody has said what became of the move out of `epoch`: makes this core the home again, in a new epoch, unless there is
+/// another already. Meanwhile the object may have come back and be given away once more, from another core even.
+Detached settle(ObjectId id, std::uint32_t epoch, const TypeDescriptor* type) {
   co_await sleep_for(kGivenLimit);
   for (;;) {
     const auto given = find_given(id);
-    if (!given) co_return;
-    const auto kept = co_await NodeTable::instance().directory().re_home(id, given->epoch, this_node(), given->core);
-    if (kept || kept.code() == Errc::moved || kept.code() == Errc::no_such_object) {
-      const auto mine = remove_given(id);
-      if (!mine) co_return;
+    if (!given || given->epoch != epoch) co_return;
+    NodeTable& table = NodeTable::instance();
+    auto record = co_await table.directory().re_home(id, epoch, this_node(), given->core);
+    const bool kept = record.has_value();
+    // What is known here still names this core: a miss must not believe it once the instance is forgotten.
+    if (record.code() == Errc::moved) record = co_await table.lookup(id);
+    if (record || record.code() == Errc::no_such_object) {
+      const auto mine = find_given(id);
+      if (!mine || mine->epoch != epoch) co_return;
+      if (record) table.learn_home(id, home_of(*record));
+      if (!remove_given(id, epoch)) co_return;
       if (kept) {
-        NodeTable::instance().learn_home(id, home_of(*kept));
-        NodeTable::instance().put_back(id, mine->instance);
+        table.put_back(id, mine->instance);
       } else {
         type->end_representative(mine->instance, nullptr);
       }
       co_return;
     }
     co_await sleep_for(kAskAgain);
+  }
+}
+
+/// The miss makes the instance, if this core is the object's home.
+task<Result<void>> make_here(ObjectId id) {
+  auto touch = [id]() -> Result<void> {
+    try {
+      NodeTable::instance().miss(id);
+      return {};
+    } catch (...) {
+      return to_error(std::current_exception());
+    }
+  };
+  co_return co_await on_core(Core::current().index(), touch);
+}
+
+/// Under the lock.
+void discard_taken(Moves& all, std::map<ObjectId, Taken>::iterator each) {
+  all.taken_bytes -= each->second.state.size();
+  all.taken.erase(each);
+}
+
+/// A move may have failed after its state had come here: then the directory names another home, or an epoch that this state is
+/// not for. While it names this one, the state is all that there is of the object.
+task<void> discard_abandoned() {
+  const platform::Instant now = platform::Clock::now();
+  std::vector<std::pair<ObjectId, std::uint32_t>> old;
+  {
+    const std::lock_guard guard(moves().mutex);
+    for (const auto& [id, taken] : moves().taken) {
+      if (taken.expires < now && old.size() < kMaxAsked) old.emplace_back(id, taken.epoch);
+    }
+  }
+  for (const auto& [id, epoch] : old) {
+    const auto record = co_await NodeTable::instance().directory().lookup(id);
+    if (!record && record.code() != Errc::no_such_object) co_return;
+    const bool ours = record && record->epoch == epoch && record->home == this_node();
+    const std::lock_guard guard(moves().mutex);
+    const auto found = moves().taken.find(id);
+    if (found == moves().taken.end() || found->second.epoch != epoch) continue;
+    if (ours) {
+      found->second.expires = platform::Clock::now() + kTakenLimit;
+    } else {
+      discard_taken(moves(), found);
+    }
   }
 }
 
@@ -104,8 +167,8 @@ std::vector<std::byte> take_state(ObjectId id, std::uint32_t epoch, bool* found)
   const auto taken = moves().taken.find(id);
   *found = taken != moves().taken.end() && taken->second.epoch == epoch;
   if (!*found) return {};
+  moves().taken_bytes -= taken->second.state.size();
   std::vector<std::byte> state = std::move(taken->second.state);
-  moves().taken_bytes -= state.size();
   moves().taken.erase(taken);
   return state;
 }
@@ -115,19 +178,14 @@ task<Result<Parcel>> HomeService::give(ObjectId id, std::uint32_t epoch) {
   const CoreIndex here = Core::current().index();
   const TypeDescriptor* type = table.type_of(id);
   if (const auto given = find_given(id); given && type != nullptr && given->epoch == epoch && given->core == here) {
+    if (!given->drained) {
+      co_return Error(Errc::overloaded, "object " + std::to_string(id.index()) + " is being moved already; calls of it end first");
+    }
     co_return send_parcel(type->state.save(given->instance));
   }
   if (platform::translate(id) == nullptr) {
-    // Nobody has touched it since it came here: the miss makes it, if this is its home.
-    auto touch = [id]() -> Result<void> {
-      try {
-        NodeTable::instance().miss(id);
-        return {};
-      } catch (...) {
-        return to_error(std::current_exception());
-      }
-    };
-    if (Result<void> touched = co_await on_core(here, touch); !touched) co_return std::move(touched).error();
+    // Nobody has touched it since it came here.
+    if (Result<void> made = co_await make_here(id); !made) co_return std::move(made).error();
     type = table.type_of(id);
   }
   const Home home = table.home_of(id);
@@ -148,15 +206,16 @@ task<Result<Parcel>> HomeService::give(ObjectId id, std::uint32_t epoch) {
   const platform::Instant give_up = platform::Clock::now() + kGiveLimit;
   while (table.calls_under_way(id) != 0) {
     if (platform::Clock::now() > give_up) {
-      if (remove_given(id)) table.put_back(id, instance);
+      if (remove_given(id, epoch)) table.put_back(id, instance);
       co_return Error(Errc::overloaded, "calls of object " + std::to_string(id.index()) + " have not ended for 20 s; it stays");
     }
     co_await sleep_for(kGiveLook);
   }
+  if (!mark_drained(id, epoch)) co_return Error(Errc::moved, "object " + std::to_string(id.index()) + " has ended here meanwhile");
   auto state = send_parcel(type->state.save(instance));
   if (state) {
-    settle(id, type);
-  } else if (remove_given(id)) {
+    settle(id, epoch, type);
+  } else if (remove_given(id, epoch)) {
     table.put_back(id, instance);
   }
   co_return state;
@@ -166,23 +225,23 @@ task<Result<void>> HomeService::take(ObjectId id, std::uint32_t epoch, Parcel pa
   auto fetched = co_await fetch_parcel(std::move(parcel));
   if (!fetched) co_return std::move(fetched).error();
   std::vector<std::byte> state = *std::move(fetched);
-  const platform::Instant now = platform::Clock::now();
+  co_await discard_abandoned();
   Moves& all = moves();
   const std::lock_guard guard(all.mutex);
-  for (auto each = all.taken.begin(); each != all.taken.end();) {
-    if (each->second.expires < now || each->first == id) {
-      all.taken_bytes -= each->second.state.size();
-      each = all.taken.erase(each);
-    } else {
-      ++each;
-    }
+  if (const auto found = all.taken.find(id); found != all.taken.end()) {
+    if (found->second.epoch > epoch) co_return Error(Errc::moved, "a later state of the object is here already");
+    discard_taken(all, found);
   }
   if (all.taken.size() >= kMaxTaken || all.taken_bytes + state.size() > kMaxTakenBytes) {
     co_return Error(Errc::overloaded, "too many objects are on their way to this node; try again later");
   }
   all.taken_bytes += state.size();
-  all.taken[id] = {epoch, std::move(state), now + kTakenLimit};
+  all.taken[id] = {epoch, std::move(state), platform::Clock::now() + kTakenLimit};
   co_return Result<void>();
+}
+
+task<Result<void>> HomeService::arrive(ObjectId id) {
+  co_return co_await make_here(id);
 }
 
 task<Result<void>> HomeService::forget(ObjectId id) {
@@ -191,9 +250,9 @@ task<Result<void>> HomeService::forget(ObjectId id) {
   if (!record && record.code() != Errc::no_such_object) co_return record.error();
   const auto given = find_given(id);
   if (!given || type == nullptr) co_return Result<void>();
-  if (record && record->epoch == given->epoch) co_return Error(Errc::moved, "the directory names no other home yet");
+  if (record && record->epoch <= given->epoch) co_return Error(Errc::moved, "the directory names no other home yet");
   if (record) NodeTable::instance().learn_home(id, home_of(*record));
-  if (const auto mine = remove_given(id)) type->end_representative(mine->instance, nullptr);
+  if (const auto mine = remove_given(id, given->epoch)) type->end_representative(mine->instance, nullptr);
   co_return Result<void>();
 }
 
@@ -216,6 +275,9 @@ task<Result<void>> migrate(ObjectId id, const TypeDescriptor* type, NodeId node,
   const auto moved = co_await NodeTable::instance().directory().re_home(id, from->epoch, node, core);
   if (!moved) co_return moved.error();
   NodeTable::instance().learn_home(id, home_of(*moved));
+  // Neither is needed for what is promised: the old home asks the directory by itself, and the first call makes the new one.
+  // But nobody may call for a long time.
+  static_cast<void>(co_await kHomeService.on(node, core).call<&HomeService::arrive>(id));
   static_cast<void>(co_await kHomeService.on(from->node, from->core).call<&HomeService::forget>(id));
   co_return Result<void>();
 }

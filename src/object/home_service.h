@@ -13,19 +13,22 @@
 
 namespace ebb::detail {
 
-/// Known on every node under a fixed id. A move is: give, take, the directory's record changed, forget. Whoever conducts it
-/// may die in between: what was given is kept until the directory says who has it.
+/// Known on every node under a fixed id. A move is: give, take, the directory's record changed, arrive, forget. Whoever conducts
+/// it may die in between, and another may conduct one at the same time: what was given is kept until the directory says who
+/// has it, and so is what was taken.
 struct HomeService {
   /// On the home's core: stops answering (moved), waits for calls under way, gives the state. May be repeated. Errors: moved
-  /// (not the home of that epoch), overloaded (calls have not ended), invalid_argument (the type's state does not travel).
+  /// (not the home of that epoch), overloaded (calls have not ended, or another move waits for them), invalid_argument (the type's state does not travel).
   task<Result<Parcel>> give(ObjectId id, std::uint32_t epoch);
   /// On the new home's node: the state that its instance begins with, should it become the home of `epoch`. overloaded: too
-  /// much waits here already.
+  /// much waits here already. moved: a state for a later epoch waits here.
   task<Result<void>> take(ObjectId id, std::uint32_t epoch, Parcel state);
+  /// On the new home's core: makes the instance out of the state, so that none waits for a call that may never come.
+  task<Result<void>> arrive(ObjectId id);
   /// On the old home's core: the directory names another home. moved: it does not.
   task<Result<void>> forget(ObjectId id);
   using interface = ebb::interface<"ebb.Home/1", method<"give", &HomeService::give>, method<"take", &HomeService::take>,
-                                   method<"forget", &HomeService::forget>>;
+                                   method<"arrive", &HomeService::arrive>, method<"forget", &HomeService::forget>>;
 };
 inline constexpr auto kHomeService = ref<HomeService>::unchecked(ObjectId(6));
 

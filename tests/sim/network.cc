@@ -28,11 +28,11 @@ struct Pipe {
 class SimStream final : public platform::Stream {
  public:
   SimStream(World& world, std::uint32_t node, CoreIndex core, platform::Endpoint local, platform::Endpoint remote)
-      : world_(world), node_(node), core_(core), local_(local), remote_(remote) {
-    world_.node(node_).streams.insert(this);
+      : world_(world), number_(++world.node(node).streams_made), node_(node), core_(core), local_(local), remote_(remote) {
+    world_.node(node_).streams.emplace(number_, this);
   }
   ~SimStream() override {
-    world_.node(node_).streams.erase(this);
+    world_.node(node_).streams.erase(number_);
     if (alive_) *alive_ = nullptr;
     if (!closed_) notify_peer(true);
   }
@@ -86,6 +86,7 @@ class SimStream final : public platform::Stream {
   }
 
   World& world_;
+  const std::uint64_t number_;
   const std::uint32_t node_;
   const CoreIndex core_;
   platform::StreamHandler* handler_ = nullptr;
@@ -171,13 +172,13 @@ void SimStream::notify_peer(bool reset) {
 }
 
 void break_streams(World& world, std::uint32_t node, std::uint32_t to) {
-  for (SimStream* stream : std::set<SimStream*>(world.node(node).streams)) {
+  for (const auto& [number, stream] : std::map<std::uint64_t, SimStream*>(world.node(node).streams)) {
     if (node_at(stream->remote().address) == to) stream->reset_here("the network reset the connection");
   }
 }
 
 void abandon_streams(World& world, SimNode& node, bool noisy) {
-  for (SimStream* stream : std::set<SimStream*>(node.streams)) {
+  for (const auto& [number, stream] : std::map<std::uint64_t, SimStream*>(node.streams)) {
     *stream->alive_ = nullptr;  // its node runs no more: nothing reaches it
     if (noisy && !stream->closed_) stream->notify_peer(true);
   }

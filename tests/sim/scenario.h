@@ -50,10 +50,14 @@ Outcome run_kinds(const Settings& settings);
 Outcome run_everywhere(const Settings& settings);
 /// Creation, migration, orderly leaving, destruction, and ids that are given out again.
 Outcome run_life(const Settings& settings);
+/// Objects that all move about at once, while no node is lost.
+Outcome run_moves(const Settings& settings);
 /// Objects with names: created, found and destroyed by everybody.
 Outcome run_directory(const Settings& settings);
 /// Streams and pipelines across nodes, and more calls than an object may have.
 Outcome run_streams(const Settings& settings);
+/// Nodes that ask each other's runtime for anything.
+Outcome run_hostile(const Settings& settings);
 /// What a reduction costs.
 Outcome run_scale(const Settings& settings);
 
@@ -61,6 +65,8 @@ struct Scenario {
   std::string_view name;
   Outcome (*run)(const Settings& settings);
 };
-inline constexpr Scenario kScenarios[] = {{"kinds", &run_kinds}, {"everywhere", &run_everywhere}, {"life", &run_life}, {"directory", &run_directory}, {"streams", &run_streams}, {"scale", &run_scale}};
+inline constexpr Scenario kScenarios[] = {{"kinds", &run_kinds}, {"everywhere", &run_everywhere}, {"life", &run_life},
+                                          {"moves", &run_moves}, {"directory", &run_directory},   {"streams", &run_streams},
+                                          {"hostile", &run_hostile}, {"scale", &run_scale}};
 
 }  // namespace ebb::sim

@@ -62,7 +62,8 @@ struct SimNode {
   Time clock_value{};           // and what its clock said
   std::function<task<int>()> main;
   std::vector<std::unique_ptr<SimCore>> cores;
-  std::set<SimStream*> streams;
+  std::map<std::uint64_t, SimStream*> streams;  // in the order of their making: of addresses the run must not depend
+  std::uint64_t streams_made = 0;
 };
 
 struct Listening {
