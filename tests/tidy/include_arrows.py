@@ -44,7 +44,7 @@ ARROWS = {
 
 # Portable code and the kernel see the C++ standard library and these; the reasons are beside them.
 PORTABLE = ("include/ebb", "src", "kernel")
-EXEMPT = ("include/ebb/platform/hosted.h", "src/hosted")  # Linux and Asio, on purpose
+EXEMPT = ("include/ebb/platform/hosted.h", "src/hosted")  # Linux, on purpose
 SYSTEM_HEADERS = {
     "cxxabi.h": "",            # exceptions across contexts, names of types
     "boost/pfr.hpp": "include/ebb/wire",
@@ -68,7 +68,6 @@ ADAPTERS = {
     r"(grpc|grpcpp|google)/": ("frontend/service", "frontend/otlp", "frontend/cli", "include/ebb/wire/protobuf.h"),
     r"libvirt/": ("frontend/nodes/libvirt",),
     r"sqlite3\.h": ("frontend/directory/embedded",),
-    r"boost/asio": ("src/hosted",),
     r"nlohmann/": ("frontend/cli", "examples"),
     r"CLI/": ("frontend/cli",),
 }

@@ -48,7 +48,7 @@ class IncludeArrows(Check):
                          ["examples/a/main.cc:1", "include/ebb/a.h:1"])
 
     def test_finds_linux_in_portable_code(self):
-        self.write("src/hosted/core.cc", "#include <sys/epoll.h>\n#include <boost/asio.hpp>\n")
+        self.write("src/hosted/core.cc", "#include <sys/epoll.h>\n#include <sys/socket.h>\n")
         self.assertEqual(self.found("src/node/a.cc", "#include <unistd.h>\n"), ["src/node/a.cc:1"])
 
     def test_finds_an_exception_used_elsewhere(self):

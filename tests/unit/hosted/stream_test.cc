@@ -7,9 +7,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "ebb/platform/platform.h"
 
@@ -141,6 +145,72 @@ TEST_F(Streams, SendWhatIsQueuedBeforeClosing) {
   ASSERT_TRUE(until([&] { return at_server_.closed.has_value(); }));
   EXPECT_EQ(at_server_.data.size(), taken);
   EXPECT_TRUE(at_server_.closed->has_value());
+}
+
+TEST_F(Streams, TellOfAnEndThatCameWhileReadingWasOff) {
+  open();
+  server_->set_reading(false);
+  client_->send(bytes_of("last words"));
+  client_->close();
+  settle();
+  EXPECT_TRUE(at_server_.data.empty());
+  EXPECT_FALSE(at_server_.closed.has_value());
+  server_->set_reading(true);
+  ASSERT_TRUE(until([this] { return at_server_.closed.has_value(); }));
+  EXPECT_EQ(at_server_.data, "last words");
+  EXPECT_TRUE(at_server_.closed->has_value());
+}
+
+TEST_F(Streams, StopReadingInTheMiddleOfWhatHasArrived) {
+  open();
+  const std::string block(400'000, 'm');
+  at_server_.react = [this](std::string_view) { server_->set_reading(false); };
+  ASSERT_EQ(client_->send(bytes_of(block)), block.size());
+  client_->close();
+  while (!at_server_.closed) {
+    const std::size_t before = at_server_.data.size();
+    settle();
+    ASSERT_LE(at_server_.data.size() - before, 65'536u) << "more than one piece came after reading was turned off";
+    if (at_server_.data.size() == block.size()) at_server_.react = nullptr;
+    server_->set_reading(true);
+    ASSERT_TRUE(until([&] { return at_server_.closed || at_server_.data.size() != before; }));
+  }
+  EXPECT_EQ(at_server_.data, block);
+}
+
+TEST_F(Streams, HaveTheirTurnBesideOthersThatNeverRest) {
+  struct Pair {
+    Recorder near, far;
+    std::unique_ptr<Stream> stream;
+  };
+  std::vector<std::unique_ptr<Pair>> pairs;
+  std::vector<std::unique_ptr<Stream>> accepted;
+  std::size_t next = 0;
+  auto listening = listen({kLoopback, 0}, [&](std::unique_ptr<Stream> stream) {
+    stream->set_handler(pairs[next++]->far);
+    accepted.push_back(std::move(stream));
+  });
+  ASSERT_TRUE(listening);
+  // Each sends back what it gets, for ever.
+  for (std::size_t at = 0; at < 12; ++at) {
+    pairs.push_back(std::make_unique<Pair>());
+    Pair& pair = *pairs.back();
+    pair.stream = std::move(connect((*listening)->local(), pair.near)).value();
+    ASSERT_TRUE(until([&] { return pair.near.connected && accepted.size() == pairs.size(); }));
+    pair.near.react = [&pair](std::string_view text) { pair.stream->send(bytes_of(text)); };
+    pair.far.react = [&accepted, at](std::string_view text) { accepted[at]->send(bytes_of(text)); };
+    pair.stream->send(bytes_of("ball"));
+  }
+  const auto least = [&] {
+    std::size_t bytes = SIZE_MAX;
+    for (const auto& pair : pairs) bytes = std::min(bytes, pair->far.data.size());
+    return bytes;
+  };
+  ASSERT_TRUE(until([&] { return least() >= 4 * 500; })) << least();
+  std::size_t most = 0;
+  for (const auto& pair : pairs) most = std::max(most, pair->far.data.size());
+  EXPECT_LE(most, 10 * least()) << "some streams were served far more often than others";
+  pairs.clear();
 }
 
 TEST_F(Streams, ReportAResetAsNodeGone) {
