@@ -67,8 +67,8 @@ class CoreIo {
 
  private:
   static constexpr std::size_t kBatch = 64;          // events told by one poll()
-  static constexpr std::size_t kMostBusy = 4;        // sockets that are read without asking epoll
-  static constexpr std::uint32_t kBusyPolls = 256;   // how often one may come up empty before it is not busy any more
+  static constexpr std::size_t kMostBusy = 2;        // sockets that are read without asking epoll
+  static constexpr std::uint32_t kBusyPolls = 64;    // how often one may come up empty before it is not busy any more
   static constexpr std::uint32_t kPollsPerAsk = 4;   // of which one asks epoll, while a few sockets are busy
   static constexpr std::size_t kScratchBytes = 64 * 1024;
 
