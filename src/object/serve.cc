@@ -30,6 +30,9 @@ Error overloaded(ObjectId id) {
                                      std::to_string(id.index()) + "; nothing ran, try again later");
 }
 
+/// By these a caller knows that nothing ran, and tries again or elsewhere.
+bool refused(Errc code) noexcept { return code == Errc::moved || code == Errc::overloaded; }
+
 bool may_take_context(ObjectId id, std::uint64_t method) {
   const TypeDescriptor* type = NodeTable::instance().type_of(id);
   const RemoteMethod* found = type == nullptr ? nullptr : type->find(method);
@@ -51,14 +54,10 @@ task<Result<Bytes>> serve_here(ObjectId id, std::uint64_t method, Bytes argument
     const TypeDescriptor& type = *table.type_of(id);
     const RemoteMethod* found = type.find(method);
     if (found == nullptr) co_return no_such_method(type);
-    label = {method, type.interface_name, found->name};
     origin.trace = meter.trace();
     const CallUnderWay call(id);
     if (id >= kFirstApplicationObject) {
-      if (call.count() > kMaxCallsPerObject) {
-        meter.end(label, id, origin.caller, Errc::overloaded);
-        co_return overloaded(id);
-      }
+      if (call.count() > kMaxCallsPerObject) co_return overloaded(id);
       depth_of(Bounded::calls_of_object, Core::current().index()).note(call.count());
     }
     std::optional<ServedContext> served;
@@ -68,20 +67,21 @@ task<Result<Bytes>> serve_here(ObjectId id, std::uint64_t method, Bytes argument
       context = &served->context();
     }
     if (type.exclusive) require_lease();
+    label = {method, type.interface_name, found->name};
     // Two statements: gcc 12 mishandles conditional operands of co_await.
     task<Result<Bytes>> work = type.serve != nullptr ? type.serve(id, representative, *found, std::move(arguments),
                                                                 {origin.caller, origin.trace, context})
                                                      : found->invoke(representative, std::move(arguments), context);
     Result<Bytes> answer = co_await std::move(work);
     if (type.exclusive) require_lease_still();
-    meter.end(label, id, origin.caller, answer.code());
+    if (!refused(answer.code())) meter.end(label, id, origin.caller, answer.code());
     co_return answer;
   } catch (...) {
     thrown = std::current_exception();
   }
   Error error = to_error(std::move(thrown));
-  // What failed before the method was found is no call of it.
-  if (!label.name.empty()) meter.end(label, id, origin.caller, error.code());
+  // What failed before the method began is no call of it.
+  if (!label.name.empty() && !refused(error.code())) meter.end(label, id, origin.caller, error.code());
   co_return error;
 }
 

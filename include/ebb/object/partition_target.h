@@ -186,10 +186,12 @@ class partition_target : public adjustable_target<partition_target<T>> {
     detail::CallMeter meter(true, origin.trace);
     const detail::MeteredCall call(detail::kMethodLabel<T, Member>, id, origin.trace);
     std::exception_ptr thrown;
+    bool begun = false;  // before that nothing ran, and it is no call of the method
     try {
       detail::require_lease();
       const detail::Partitioning::Use use(id, detail::kTypeDescriptor<T>, partition);
       T* instance = static_cast<T*>(use.instance());
+      begun = true;
       origin.trace = meter.trace();
       std::optional<detail::ServedContext> served;
       if constexpr (detail::SignatureOf<Member>::kTakesContext) served.emplace(id, origin.origin());
@@ -222,7 +224,7 @@ class partition_target : public adjustable_target<partition_target<T>> {
       thrown = std::current_exception();
     }
     Error error = detail::to_error(std::move(thrown));
-    meter.end(call.label, id, call.caller, error.code());
+    if (begun) meter.end(call.label, id, call.caller, error.code());
     co_return error;
   }
 
