@@ -53,7 +53,7 @@ const char* kind_name(proto::Span::Kind kind) {
   }
 }
 
-/// Prints a span and what happened within it; spans whose parent is not there stand at the left.
+/// Prints each span once, with what happened within it; those whose parent is not there stand at the left.
 class Tree {
  public:
   explicit Tree(const proto::GetTraceResponse& trace) {
@@ -61,25 +61,31 @@ class Tree {
     for (const auto& span : trace.spans()) ids.insert(span.id());
     for (const auto& span : trace.spans()) children_[ids.contains(span.parent()) ? span.parent() : std::string()].push_back(&span);
     if (trace.spans_size() != 0) start_ = trace.spans(0).start_unix_nanos();
+    for (const auto& span : trace.spans()) spans_.push_back(&span);
   }
-  void print() { print("", 0); }
+  void print() {
+    print_within("", 0);
+    // A broken node may name a span its own ancestor: no way leads there from the left.
+    for (const proto::Span* span : spans_) print(*span, 0);
+  }
 
  private:
-  void print(const std::string& parent, int depth) {
-    for (const proto::Span* span : children_[parent]) {
-      // A broken node may name a span its own ancestor.
-      if (!printed_.insert(span).second) continue;
-      const std::string indented = std::string(static_cast<std::size_t>(2 * depth), ' ') + kind_name(span->kind()) + " " + span->name();
-      std::string where = std::to_string(span->node()) + "." + std::to_string(span->core());
-      if (span->kind() == proto::Span::KIND_CLIENT && span->has_peer()) where += " -> " + std::to_string(span->peer());
-      std::printf("%-60s %-12s %12s %10s  %s\n", indented.c_str(), where.c_str(),
-                  ("+" + duration(static_cast<double>(std::max<std::int64_t>(0, span->start_unix_nanos() - start_)))).c_str(),
-                  duration(static_cast<double>(span->duration_nanos())).c_str(), span->status().c_str());
-      if (span->id() != parent) print(span->id(), depth + 1);
-    }
+  void print_within(const std::string& parent, int depth) {
+    for (const proto::Span* span : children_[parent]) print(*span, depth);
+  }
+  void print(const proto::Span& span, int depth) {
+    if (!printed_.insert(&span).second) return;
+    const std::string indented = std::string(static_cast<std::size_t>(2 * depth), ' ') + kind_name(span.kind()) + " " + span.name();
+    std::string where = std::to_string(span.node()) + "." + std::to_string(span.core());
+    if (span.kind() == proto::Span::KIND_CLIENT && span.has_peer()) where += " -> " + std::to_string(span.peer());
+    std::printf("%-60s %-12s %12s %10s  %s\n", indented.c_str(), where.c_str(),
+                ("+" + duration(static_cast<double>(std::max<std::int64_t>(0, span.start_unix_nanos() - start_)))).c_str(),
+                duration(static_cast<double>(span.duration_nanos())).c_str(), span.status().c_str());
+    print_within(span.id(), depth + 1);
   }
 
   std::map<std::string, std::vector<const proto::Span*>> children_;
+  std::vector<const proto::Span*> spans_;
   std::set<const proto::Span*> printed_;
   std::int64_t start_ = 0;
 };

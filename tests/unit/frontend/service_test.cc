@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <filesystem>
@@ -48,10 +49,24 @@ class FakeObservation final : public ObserveControl {
     return TraceList{{{{1, 2}, "demo.Counter/1.add", 5, 7, limit, 1}}, 3};
   }
   Result<std::vector<SpanInfo>> trace(const std::string& id) override {
+    if (id == "c1") return circle();
     return Error(Errc::not_found, "no trace " + id);
   }
   Result<MethodList> methods() override { return MethodList{{{"demo.Counter/1", "add", 1, 2, 3, 4, 5, 6, 7, 8}}, {NodeId{9}}}; }
   Result<void> sample(std::uint32_t) override { return {}; }
+
+ private:
+  /// A root, and two spans that name each other as their parents.
+  static std::vector<SpanInfo> circle() {
+    std::vector<SpanInfo> spans(3);
+    for (std::uint64_t at = 0; at < spans.size(); ++at) {
+      spans[at].span = at + 1;
+      spans[at].name = "span" + std::to_string(at);
+    }
+    spans[1].parent = 3;
+    spans[2].parent = 2;
+    return spans;
+  }
 };
 
 class ServiceTest : public testing::Test {
@@ -172,6 +187,14 @@ TEST_F(ServiceTest, IsWhatTheCommandAsks) {
                          R"("name":"total","state":"lost"})"), std::string::npos) << objects;
   EXPECT_NE(output_of(EBB_COMMAND " objects --frontend " + address_).find("single_home       2.3      4  lost     demo.Counter/1"),
             std::string::npos);
+}
+
+TEST_F(ServiceTest, HasTheCommandShowEachSpanOnce) {
+  const std::string tree = output_of(EBB_COMMAND " trace c1 --frontend " + address_);
+  for (const char* line : {"\ndoes span0 ", "\ndoes span1 ", "\n  does span2 "}) {
+    EXPECT_NE(tree.find(line), std::string::npos) << line << "\n" << tree;
+  }
+  EXPECT_EQ(std::count(tree.begin(), tree.end(), '\n'), 4) << tree;
 }
 
 TEST(Service, NamesAPortThatIsInUse) {
