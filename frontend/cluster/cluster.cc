@@ -138,6 +138,10 @@ void Cluster::on_joined(const Member& member) {
   run->settled.happen();
 }
 
+task<void> Cluster::before_stop(NodeId member) {
+  if (before_stop_) co_await before_stop_(member);
+}
+
 void Cluster::on_lost(NodeId member, const Error& reason) {
   if (membership_.leave(member)) {
     scope_.spawn(lost(member, reason.text()));

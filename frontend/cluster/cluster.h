@@ -53,6 +53,9 @@ class Cluster final : public cluster_nodes, public MembershipAuthority, private 
   /// Before the first add(): the node of this front end. It outlives stop_all().
   void set_node(Node& node);
 
+  /// What to do with a member that has nothing to do any more and is about to stop; bounds itself. Before the first add().
+  void set_before_stop(std::function<task<void>(NodeId)> work) { before_stop_ = std::move(work); }
+
   // cluster_nodes
   task<Result<std::vector<NodeId>>> add(std::size_t count) override;
   task<Result<void>> remove(NodeId id) override;
@@ -66,6 +69,7 @@ class Cluster final : public cluster_nodes, public MembershipAuthority, private 
   // MembershipAuthority
   Result<void> admit(const Member& candidate) override;
   void on_joined(const Member& member) override;
+  task<void> before_stop(NodeId member) override;
   void on_lost(NodeId member, const Error& reason) override;
 
  private:
@@ -103,6 +107,7 @@ class Cluster final : public cluster_nodes, public MembershipAuthority, private 
   ConsoleLog console_;
   // Core 0 only:
   Node* node_ = nullptr;
+  std::function<task<void>(NodeId)> before_stop_;
   Membership membership_;
   std::map<NodeId, std::shared_ptr<Run>> runs_;
   bool closing_ = false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 #include <utility>
 
 #include "ebb/async/sleep.h"
@@ -18,14 +19,21 @@ using detail::ObserverService;
 
 constexpr platform::Duration kAnswerLimit = std::chrono::seconds(10);
 constexpr platform::Duration kLook = std::chrono::seconds(1);
-constexpr platform::Duration kNodeLimit = std::chrono::seconds(2);
 // Batches that one node is asked for in a row.
 constexpr int kMostBatches = 16;
 
 std::int64_t clock_ns() { return std::chrono::nanoseconds(platform::Clock::now().time_since_epoch()).count(); }
 std::int64_t unix_ns() { return std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
-task<Result<std::int64_t>> clock_of(NodeId node) { return kObserver.on(node).within(kNodeLimit).call<&ObserverService::clock>(); }
+call_context ending(platform::Instant until) {
+  call_context context;
+  context.deadline = until;
+  return context;
+}
+
+task<Result<std::int64_t>> clock_of(NodeId node, platform::Instant until) {
+  return kObserver.on(node).under(ending(until)).call<&ObserverService::clock>();
+}
 
 std::vector<NodeId> members() {
   std::vector<NodeId> nodes;
@@ -41,9 +49,10 @@ void Collector::start() { scope_.spawn(look_again()); }
 
 task<void> Collector::look_again() {
   while (!closing_.happened()) {
-    for (const NodeId node : members()) {
-      const auto given = rates_.find(node);
-      if (given == rates_.end() ? per_million_ != 0 : given->second != per_million_) scope_.spawn(set_rate(node));
+    const std::vector<NodeId> nodes = members();
+    forget_all_but(nodes);
+    for (const NodeId node : nodes) {
+      if (watch(node)->rate != per_million_) scope_.spawn(set_rate(node));
     }
     if (sink_ != nullptr || per_million_ != 0) co_await gather();
     co_await closing_.wait(kLook);
@@ -53,17 +62,35 @@ task<void> Collector::look_again() {
 task<void> Collector::set_rate(NodeId node) {
   const std::uint32_t rate = per_million_;
   const auto told = co_await kObserver.on(node).within(kNodeLimit).call<&ObserverService::sample>(rate);
-  if (told) rates_[node] = rate;
+  if (told) watch(node)->rate = rate;
+}
+
+std::shared_ptr<Collector::Watched> Collector::watch(NodeId node) {
+  std::shared_ptr<Watched>& place = watched_[node];
+  if (place == nullptr) place = std::make_shared<Watched>();
+  return place;
+}
+
+void Collector::forget_all_but(const std::vector<NodeId>& nodes) {
+  const std::set<NodeId> kept(nodes.begin(), nodes.end());
+  std::erase_if(watched_, [&kept](const auto& each) { return !kept.contains(each.first); });
+  clocks_.keep(kept);
 }
 
 task<void> Collector::gather() {
-  const Semaphore::Permit permit = co_await gathering_.acquire();
   const std::vector<NodeId> nodes = members();
-  clocks_.keep({nodes.begin(), nodes.end()});
+  forget_all_but(nodes);
   note_time_of_day();
+  const platform::Instant until = platform::Clock::now() + kNodeLimit;
   std::vector<task<void>> works;
-  for (const NodeId node : nodes) works.push_back(gather_from(node));
+  for (const NodeId node : nodes) works.push_back(gather_from(node, until));
   co_await when_all(std::move(works));
+}
+
+task<void> Collector::part_from(NodeId node) {
+  if (closing_.happened()) co_return;
+  note_time_of_day();
+  co_await gather_from(node, platform::Clock::now() + kNodeLimit);
 }
 
 void Collector::note_time_of_day() {
@@ -74,31 +101,41 @@ void Collector::note_time_of_day() {
   }
 }
 
-task<void> Collector::gather_from(NodeId node) {
-  const bool clock_known = co_await clocks_.look(node);
+task<void> Collector::gather_from(NodeId node, platform::Instant until) {
+  const std::shared_ptr<Watched> watched = watch(node);
+  // Whoever reads now began earlier, and so ends before `until`.
+  const Semaphore::Permit permit = co_await watched->reading.acquire();
+  const bool clock_known = co_await clocks_.look(node, until);
   if (!clock_known) co_return;
+  const auto observer = kObserver.on(node).under(ending(until));
   for (int batches = 0; batches < kMostBatches; ++batches) {
-    const auto batch = co_await kObserver.on(node).within(kNodeLimit).call<&ObserverService::spans>(ObserverService::kSpanBatch);
-    if (!batch) co_return;
-    take(node, *batch);
-    if (!batch->more) co_return;
+    const auto batch = co_await observer.call<&ObserverService::spans>(ObserverService::kSpanBatch, watched->read);
+    if (!batch || !take(node, *watched, *batch) || !batch->more) co_return;
   }
 }
 
-void Collector::take(NodeId node, const detail::SpanBatch& batch) {
-  std::uint64_t& known = dropped_[node];
-  if (batch.dropped > known) store_.note_dropped(batch.dropped - known);
-  known = batch.dropped;
+/// malformed: a node that counts its cores wrong is believed nothing.
+Result<void> Collector::take(NodeId node, Watched& watched, const detail::SpanBatch& batch) {
+  if (batch.first.size() != batch.next.size() || batch.next.size() > kMaxCores) return Error(Errc::malformed, "no batch of spans");
+  watched.read.resize(batch.next.size());
+  std::uint64_t lost = 0;
+  for (std::size_t core = 0; core < batch.next.size(); ++core) {
+    if (batch.first[core] > watched.read[core]) lost += batch.first[core] - watched.read[core];
+  }
+  watched.read = batch.next;
   const std::int64_t to_unix = clocks_.offset_ns(node) - time_of_day_.offset(clock_ns());
   std::vector<service::SpanInfo> spans = read_spans(node, batch, to_unix);
+  store_.note_dropped(lost + (batch.spans.size() - spans.size()));
   for (const service::SpanInfo& span : spans) store_.add(span);
   if (sink_ != nullptr && !spans.empty()) sink_->take(std::move(spans));
+  return {};
 }
 
 task<void> Collector::finish() {
   closing_.happen();
-  co_await scope_.join();
   if (sink_ != nullptr) co_await gather();
+  // What is still under way here began before that, and ends with it.
+  co_await scope_.join();
 }
 
 // --- what gRPC asks ---

@@ -1,10 +1,10 @@
 // Gathers what the nodes of the cluster tell of their calls, keeps it, and hands it to an exporter.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -22,10 +22,12 @@
 
 namespace ebb::frontend::observe {
 
-/// Made on core 0, and used there but for the members of ObserveControl. Each node is asked by itself and with a limit: one
-/// that does not answer is left out, and tells later what it still has.
+/// Made on core 0, and used there but for the members of ObserveControl. Each node is asked by itself, and has kNodeLimit for all
+/// that it is asked in a row: one that is slower is left out, holds up nobody longer than that, and tells later what it still has.
 class Collector final : public service::ObserveControl {
  public:
+  static constexpr platform::Duration kNodeLimit = std::chrono::seconds(2);
+
   /// `sink`: gets each span once; may be nullptr. `per_million`: every node's rate of sampling from the start.
   Collector(SpanSink* sink, std::uint32_t per_million);
 
@@ -36,7 +38,9 @@ class Collector final : public service::ObserveControl {
 
   /// Begins to look each second, while there is a reason to: an exporter, or a rate of sampling.
   void start();
-  /// Gathers once more what there is; nothing is gathered after it.
+  /// Takes what a node still has, which is about to stop.
+  task<void> part_from(NodeId node);
+  /// Gathers once more what there is, if somebody is to get it; nothing is gathered after it but what gRPC asks for. Within kNodeLimit.
   task<void> finish();
 
   /// What is still asked for over gRPC returns (unavailable) within a moment. Any thread.
@@ -45,10 +49,19 @@ class Collector final : public service::ObserveControl {
 
  private:
   task<void> look_again();
+  /// What is known of a member.
+  struct Watched {
+    Semaphore reading{1};               // one at a time: each span is taken once
+    std::vector<std::uint64_t> read;    // of each core: how many spans have arrived, or were lost
+    std::uint32_t rate = 0;             // of sampling, that it has been given
+  };
+
   task<void> gather();
-  task<void> gather_from(NodeId node);
+  task<void> gather_from(NodeId node, platform::Instant until);
+  std::shared_ptr<Watched> watch(NodeId node);
+  void forget_all_but(const std::vector<NodeId>& nodes);
   void note_time_of_day();
-  void take(NodeId node, const detail::SpanBatch& batch);
+  Result<void> take(NodeId node, Watched& watched, const detail::SpanBatch& batch);
   task<void> set_rate(NodeId node);
   task<void> answer_traces(cluster::Answer<service::TraceList> answer, std::uint32_t limit);
   task<void> answer_trace(cluster::Answer<std::vector<service::SpanInfo>> answer, std::string id);
@@ -59,10 +72,8 @@ class Collector final : public service::ObserveControl {
   std::uint32_t per_million_;
   TraceStore store_;
   NodeClocks clocks_;
-  ClockEstimate time_of_day_;                 // against our clock
-  std::map<NodeId, std::uint64_t> dropped_;   // as each member has told
-  std::map<NodeId, std::uint32_t> rates_;     // that each member has been given
-  Semaphore gathering_{1};                    // one at a time: each span is taken once
+  ClockEstimate time_of_day_;  // against our clock
+  std::map<NodeId, std::shared_ptr<Watched>> watched_;  // shared with those who read
   cluster::OneShot closing_;
   Scope scope_;
   cluster::CoreAsker asker_;

@@ -4,14 +4,15 @@
 
 namespace ebb::frontend::observe {
 
-NodeClocks::NodeClocks(std::function<task<Result<std::int64_t>>(NodeId)> theirs, std::function<std::int64_t()> ours)
-    : theirs_(std::move(theirs)), ours_(std::move(ours)) {}
+NodeClocks::NodeClocks(Ask theirs, std::function<std::int64_t()> ours) : theirs_(std::move(theirs)), ours_(std::move(ours)) {}
 
-task<bool> NodeClocks::look(NodeId node) {
+task<bool> NodeClocks::look(NodeId node, platform::Instant until) {
   const int requests = estimates_[node].known() ? kLaterRequests : kFirstRequests;
+  const std::int64_t begun = ours_();
   for (int request = 0; request < requests; ++request) {
     const std::int64_t asked = ours_();
-    const Result<std::int64_t> told = co_await theirs_(node);
+    if (asked - begun > kEnoughNs) break;
+    const Result<std::int64_t> told = co_await theirs_(node, until);
     const std::int64_t answered = ours_();
     if (!told || *told < 0 || *told > kMostNs) co_return false;
     estimates_[node].add(asked, answered, *told);

@@ -30,7 +30,7 @@ struct Member {
 /// How many nodes a cluster may have, the front end included.
 inline constexpr std::size_t kMaxNodes = 1024;
 
-/// Who decides about membership: given by the front end to its node. All calls come on core 0 and must not block.
+/// Who decides about membership: given by the front end to its node. All calls come on core 0 and must not block the event.
 class MembershipAuthority {
  public:
   virtual ~MembershipAuthority() = default;
@@ -38,6 +38,11 @@ class MembershipAuthority {
   virtual Result<void> admit(const Member& candidate) = 0;
   /// It has joined: every member knows it, and calls reach it.
   virtual void on_joined(const Member& member) = 0;
+  /// A member that was asked to stop has nothing to do any more, and stops when this returns.
+  virtual task<void> before_stop(NodeId member) {
+    static_cast<void>(member);
+    co_return;
+  }
   /// The connection to a member was lost; it has been forgotten, and the other members have been told.
   virtual void on_lost(NodeId member, const Error& reason) = 0;
 };

@@ -323,6 +323,7 @@ task<void> ClusterNode::drain(NodeId member) {
 
 task<Result<void>> ClusterNode::ask_to_stop(NodeId member) {
   if (!ending_) co_await drain(member);
+  co_await options_.authority->before_stop(member);
   leaving_.insert(member);
   auto answer = co_await kNodeService.on(member).within(kAnnounceTimeout).call<&NodeService::stop>();
   if (!answer) leaving_.erase(member);

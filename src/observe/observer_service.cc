@@ -19,7 +19,7 @@ constexpr std::size_t kMethodsPerNode = 1024;
 
 struct CoreSpans {
   std::vector<EndedSpan> spans;
-  std::uint64_t dropped = 0;
+  std::uint64_t first = 0;
   bool more = false;
 };
 
@@ -68,23 +68,26 @@ MethodRecord record_of(const MethodHistogram& method) {
 
 }  // namespace
 
-task<Result<SpanBatch>> ObserverService::spans(std::uint32_t limit) {
+task<Result<SpanBatch>> ObserverService::spans(std::uint32_t limit, std::vector<std::uint64_t> read) {
   SpanBatch batch;
   Names names(batch);
   std::size_t left = std::min(limit, kSpanBatch);
   for (std::uint16_t core = 0; core < Core::count(); ++core) {
     // Named: gcc 12 destroys the captures of a temporary in a co_await expression twice (bug 99576).
-    auto take = [left] {
+    const std::uint64_t confirmed = core < read.size() ? read[core] : 0;
+    auto copy = [left, confirmed] {
       SpanRing& ring = CoreRecorder::own()->spans;
-      CoreSpans taken{ring.take(left), ring.dropped(), false};
-      taken.more = ring.size() != 0;
-      return taken;
+      ring.forget(confirmed);
+      CoreSpans copied{ring.read(left), ring.first(), false};
+      copied.more = ring.size() > copied.spans.size();
+      return copied;
     };
-    const CoreSpans taken = co_await on_core(CoreIndex(core), take);
-    batch.dropped += taken.dropped;
-    batch.more = batch.more || taken.more;
-    left -= taken.spans.size();
-    for (const EndedSpan& span : taken.spans) {
+    const CoreSpans copied = co_await on_core(CoreIndex(core), copy);
+    batch.first.push_back(copied.first);
+    batch.next.push_back(copied.first + copied.spans.size());
+    batch.more = batch.more || copied.more;
+    left -= copied.spans.size();
+    for (const EndedSpan& span : copied.spans) {
       batch.spans.push_back({span.trace_high, span.trace_low, span.span, span.parent, span.start_ns, span.duration_ns,
                              span.object, names.number_of(span), CoreIndex(core), span.peer, span.kind, span.status});
     }

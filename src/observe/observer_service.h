@@ -31,10 +31,11 @@ struct SpanRecord {
   Errc status = Errc::ok;
 };
 
-/// Spans that have ended, in no order; each is given out once.
+/// Spans that have ended, in no order. Each core numbers its own from 0 on.
 struct SpanBatch {
-  std::uint64_t dropped = 0;     ///< since the node's start: overwritten before anybody asked
-  bool more = false;             ///< ask again
+  std::vector<std::uint64_t> first;  ///< of each core: the oldest that it kept; what a reader has not got below that is lost
+  std::vector<std::uint64_t> next;   ///< of each core: the one after those that are here
+  bool more = false;                 ///< ask again
   std::vector<std::string> names;  ///< "demo.Counter/1.add"
   std::vector<SpanRecord> spans;
 };
@@ -53,8 +54,10 @@ struct MethodRecord {
 
 /// Known on every node under a fixed id.
 struct ObserverService {
-  /// Takes at most `limit` ended spans (and never more than kSpanBatch) off the node's cores.
-  task<Result<SpanBatch>> spans(std::uint32_t limit);
+  /// At most `limit` ended spans (and never more than kSpanBatch) of the node's cores, from those on that `read` names for each
+  /// core: SpanBatch::next of the last answer that arrived. What comes before `read` is kept no longer; a core that it does not
+  /// name begins with what it has. So an answer that is lost on its way costs no spans. One reader: the front end.
+  task<Result<SpanBatch>> spans(std::uint32_t limit, std::vector<std::uint64_t> read);
   /// What this node's platform::Clock shows, nanoseconds: for the reader's correction of clocks. Asks no other core, so that the
   /// answer's way is as long as the question's.
   std::int64_t clock();

@@ -1,6 +1,7 @@
-// The spans that have ended on a core and that nobody has asked for yet.
+// The spans that have ended on a core and that no reader has confirmed yet.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -30,38 +31,38 @@ struct EndedSpan {
   SpanKind kind = SpanKind::inside;
 };
 
-/// How many spans a core keeps; one more overwrites the oldest, which then counts as dropped.
+/// How many spans a core keeps; one more overwrites the oldest.
 inline constexpr std::size_t kSpansPerCore = 8192;
 
-/// Used on one core only. Memory (some 800 KB) comes with the first span.
+/// A core's spans have numbers, from 0 on, in the order in which they ended: by these a reader knows what it has not got, and says
+/// what need not be kept for it. Used on one core only. Memory (some 800 KB) comes with the first span.
 class SpanRing {
  public:
   explicit SpanRing(std::size_t capacity = kSpansPerCore) noexcept : capacity_(capacity) {}
 
   void push(const EndedSpan& span) {
     if (spans_ == nullptr) spans_ = std::make_unique<EndedSpan[]>(capacity_);
-    if (written_ - taken_ == capacity_) {
-      ++taken_;
-      ++dropped_;
-    }
+    if (size() == capacity_) ++first_;
     spans_[written_++ % capacity_] = span;
   }
 
-  /// Takes out at most `limit`, oldest first.
-  std::vector<EndedSpan> take(std::size_t limit) {
+  /// Those numbered below `next` have reached their reader.
+  void forget(std::uint64_t next) noexcept { first_ = std::max(first_, std::min(next, written_)); }
+  /// At most `limit`, from number first() on; they stay.
+  std::vector<EndedSpan> read(std::size_t limit) const {
     std::vector<EndedSpan> result;
-    for (; result.size() < limit && taken_ != written_; ++taken_) result.push_back(spans_[taken_ % capacity_]);
+    for (std::uint64_t at = first_; result.size() < limit && at != written_; ++at) result.push_back(spans_[at % capacity_]);
     return result;
   }
-  std::size_t size() const noexcept { return static_cast<std::size_t>(written_ - taken_); }
-  std::uint64_t dropped() const noexcept { return dropped_; }
+  /// The number of the oldest that is kept.
+  std::uint64_t first() const noexcept { return first_; }
+  std::size_t size() const noexcept { return static_cast<std::size_t>(written_ - first_); }
 
  private:
   std::size_t capacity_;
   std::unique_ptr<EndedSpan[]> spans_;
   std::uint64_t written_ = 0;
-  std::uint64_t taken_ = 0;  // or overwritten
-  std::uint64_t dropped_ = 0;
+  std::uint64_t first_ = 0;
 };
 
 }  // namespace ebb::detail

@@ -23,7 +23,7 @@ class Observe(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory()
         # Where the sockets of an ordinary user's programs are; the superuser's are in one place for all of them.
         os.environ["XDG_RUNTIME_DIR"] = cls.folder.name
-        cls.program = subprocess.Popen([PROGRAM, "--ebb-backends=2", "--ebb-cores=2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        cls.program = subprocess.Popen([PROGRAM, "--ebb-backends=3", "--ebb-cores=2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                        stderr=subprocess.DEVNULL, text=True)
         cls.ready = cls.program.stdout.readline()
         cls.address = f"unix:{front_end.socket_folder() / str(cls.program.pid)}.sock"
@@ -80,6 +80,10 @@ class Observe(unittest.TestCase):
         self.assertEqual((trace["spans"], trace["errors"]), (2, 2))
         self.assertIn("application_error", self.ebb("trace", trace["id"]))
 
+    def test_what_a_node_had_is_there_when_it_was_removed(self):
+        trace = self.trace_of("test.Chain/1.part")
+        self.assertEqual((trace["spans"], trace["errors"]), (2, 0))
+
     def test_methods_are_counted_and_timed(self):
         methods = {method["method"]: method for method in json.loads(self.ebb("methods", "--json"))["methods"]
                    if method["interface"] == "test.Chain/1"}
@@ -123,12 +127,12 @@ class HangingCollector(unittest.TestCase):
     def test_does_not_hold_up_the_end(self):
         with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as listener:
             collector = f"127.0.0.1:{listener.getsockname()[1]}"
-            done = subprocess.run([PROGRAM, "--ebb-backends=2", f"--ebb-otlp={collector}"], stdin=subprocess.DEVNULL, capture_output=True,
+            done = subprocess.run([PROGRAM, "--ebb-backends=3", f"--ebb-otlp={collector}"], stdin=subprocess.DEVNULL, capture_output=True,
                                   text=True, timeout=LIMIT, env=dict(os.environ, XDG_RUNTIME_DIR=folder))
         self.assertEqual(done.returncode, 0, done.stderr)
         lines = [line for line in done.stderr.splitlines() if collector in line]
-        # 4 + 2 + 2 * 17: all that the program recorded.
-        self.assertEqual([line for line in lines if "did not reach" in line], [f"ebb: 40 spans did not reach the collector {collector}"])
+        # 4 + 2 + 2 * 17 + 2: all that the program recorded.
+        self.assertEqual([line for line in lines if "did not reach" in line], [f"ebb: 42 spans did not reach the collector {collector}"])
         self.assertLessEqual(len([line for line in lines if "takes no spans" in line]), 1, done.stderr)
 
 

@@ -1,5 +1,6 @@
 // A program whose calls are worth looking at: a chain over three nodes, one call that fails, as many traces as make two begin
-// with the same digit, and many calls that are counted. Then it waits until its standard input ends. With two backends; observe_test.py looks at it.
+// with the same digit, many calls that are counted, and one on a node that is removed then. It waits until its standard input
+// ends. With three backends; observe_test.py looks at it.
 #include <cstdio>
 #include <stdexcept>
 #include <thread>
@@ -24,8 +25,10 @@ struct Chain {
   void fail() const { throw std::runtime_error("on purpose"); }
   void count() {}
   void look() {}
+  void part() {}
   using interface = ebb::interface<"test.Chain/1", method<"follow", &Chain::follow>, method<"fail", &Chain::fail>,
-                                   method<"count", &Chain::count>, method<"look", &Chain::look>>;
+                                   method<"count", &Chain::count>, method<"look", &Chain::look>,
+                                   method<"part", &Chain::part>>;
 };
 
 }  // namespace
@@ -37,6 +40,8 @@ task<int> ebb_main(application& app) {
   const Result<void> failed = co_await chain.on(NodeId{2}).traced().call<&Chain::fail>();
   for (int i = 0; i < 1000; ++i) (co_await chain.on(NodeId{1}, CoreIndex{0}).call<&Chain::count>()).value();
   for (int i = 0; i < 17; ++i) (co_await chain.on(NodeId{1}).traced().call<&Chain::look>()).value();
+  (co_await chain.on(NodeId{3}).traced().call<&Chain::part>()).value();
+  (co_await app.nodes().remove(NodeId{3})).value();
   std::printf("ready: %d %s\n", length ? *length : -1, std::string(name(failed.code())).c_str());
   std::fflush(stdout);
   Completion<> over;

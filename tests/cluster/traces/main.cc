@@ -23,6 +23,7 @@ using namespace ebb;
 using namespace std::chrono_literals;
 using detail::kObserver;
 using detail::ObserverService;
+using detail::SpanBatch;
 using detail::SpanKind;
 using detail::SpanRecord;
 
@@ -42,13 +43,21 @@ struct Found {
 };
 using Spans = std::map<std::pair<SpanKind, std::string>, Found>;
 
+/// What a node has that has not been read yet.
+task<Result<SpanBatch>> read_more(NodeId node) {
+  static std::map<NodeId, std::vector<std::uint64_t>> read;
+  auto answer = co_await kObserver.on(node).call<&ObserverService::spans>(ObserverService::kSpanBatch, read[node]);
+  if (answer) read[node] = answer->next;
+  co_return answer;
+}
+
 /// The spans of `trace` that the nodes still have.
 task<Spans> collect(std::vector<NodeId> nodes, TraceContext trace) {
   Spans spans;
   for (const NodeId node : nodes) {
     bool more = true;
     while (more) {
-      auto answer = co_await kObserver.on(node).call<&ObserverService::spans>(ObserverService::kSpanBatch);
+      auto answer = co_await read_more(node);
       CHECK(answer.has_value());
       if (!answer) co_return spans;
       const auto now = co_await kObserver.on(node).call<&ObserverService::clock>();
@@ -134,7 +143,7 @@ task<std::vector<Found>> collect_all(std::vector<NodeId> nodes, TraceContext tra
   for (const NodeId node : nodes) {
     bool more = true;
     while (more) {
-      auto answer = co_await kObserver.on(node).call<&ObserverService::spans>(ObserverService::kSpanBatch);
+      auto answer = co_await read_more(node);
       if (!answer) co_return spans;
       for (const SpanRecord& each : answer->spans) {
         if (each.trace_high == trace.trace_high && each.trace_low == trace.trace_low) spans.push_back({each, node});
@@ -252,7 +261,7 @@ task<bool> check_everywhere(NodeId a, NodeId b) {
 
 /// Whether `node` has recorded a call to the front end that began a trace.
 task<bool> began_a_trace(NodeId node) {
-  const auto answer = co_await kObserver.on(node).call<&ObserverService::spans>(ObserverService::kSpanBatch);
+  const auto answer = co_await read_more(node);
   CHECK(answer.has_value());
   if (!answer) co_return false;
   for (const SpanRecord& each : answer->spans) {

@@ -97,15 +97,21 @@ TEST(ReadSpans, LeavesOutWhatCannotBe) {
   detail::SpanBatch batch;
   batch.names = {"m"};
   detail::SpanRecord sound;
+  sound.trace_high = 1;
+  sound.span = 1;
   sound.start_ns = NodeClocks::kMostNs;
   sound.duration_ns = NodeClocks::kMostNs;
-  batch.spans.assign(6, sound);
+  batch.spans.assign(9, sound);
   batch.spans[0].name = 1;
   batch.spans[1].start_ns = -1;
   batch.spans[2].start_ns = NodeClocks::kMostNs + 1;
   batch.spans[3].duration_ns = -1;
   batch.spans[4].duration_ns = std::numeric_limits<std::int64_t>::max();
-  EXPECT_EQ(read_spans(NodeId{3}, batch, 0).size(), 1u);
+  batch.spans[5].trace_high = 0;
+  batch.spans[6].span = 0;
+  batch.spans[7].trace_high = 0;
+  batch.spans[7].trace_low = 1;
+  EXPECT_EQ(read_spans(NodeId{3}, batch, 0).size(), 2u);
 }
 
 TEST(MethodMerge, AddsUpNodesAndReadsQuantilesOffTheirHistograms) {

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "ebb/async/runtime.h"
 #include "ebb/async/task.h"
@@ -32,11 +34,15 @@ struct Tree {
   std::map<std::string, detail::SpanRecord> inside;
 };
 
-/// Since the last time.
-inline task<Tree> collect() {
+/// Of each core, what has been collected: the cores' spans stay from one test of a process to the next.
+inline std::vector<std::uint64_t> collected;
+
+/// At most `limit` since the last time.
+inline task<Tree> collect(std::uint32_t limit = detail::ObserverService::kSpanBatch) {
   detail::ObserverService service;
   Tree tree;
-  tree.batch = (co_await service.spans(detail::ObserverService::kSpanBatch)).value();
+  tree.batch = (co_await service.spans(limit, collected)).value();
+  collected = tree.batch.next;
   for (const detail::SpanRecord& each : tree.batch.spans) {
     auto& kind = each.kind == detail::SpanKind::client   ? tree.clients
                  : each.kind == detail::SpanKind::server ? tree.servers

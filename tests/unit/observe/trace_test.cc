@@ -66,7 +66,7 @@ TEST(Trace, HasTheCallAsItsCallerAndAsItsCalleeSeeIt) {
     EXPECT_GE(server.start_ns, client.start_ns);
     EXPECT_LE(server.duration_ns, client.duration_ns);
     EXPECT_LE(client.start_ns + client.duration_ns, detail::ObserverService().clock());
-    EXPECT_TRUE((co_await collect()).batch.spans.empty()) << "each is given out once";
+    EXPECT_TRUE((co_await collect()).batch.spans.empty()) << "what was confirmed is not given out again";
     co_return 0;
   });
 }
@@ -137,21 +137,38 @@ TEST(Trace, BeginsByChanceWithCallsThatLeaveTheirCore) {
 
 TEST(Trace, IsHandedOutInPartsAndTellsWhatWasOverwritten) {
   run([]() -> task<int> {
-    co_await collect();
-    detail::ObserverService service;
-    const std::uint64_t dropped = (co_await service.spans(0)).value().dropped;
+    while ((co_await collect()).batch.more) continue;
     for (std::size_t i = 0; i < detail::kSpansPerCore + 10; ++i) const span each = span::traced("each");
-    const SpanBatch first = (co_await service.spans(3)).value();
+    const std::uint64_t had = collected.at(0);
+    const SpanBatch first = (co_await collect(3)).batch;
     EXPECT_EQ(first.spans.size(), 3u);
     EXPECT_TRUE(first.more);
-    EXPECT_EQ(first.dropped - dropped, 10u);
-    EXPECT_EQ((co_await service.spans(~0u)).value().spans.size(), detail::ObserverService::kSpanBatch);
+    EXPECT_EQ(first.first.at(0) - had, 10u);
+    EXPECT_EQ(first.next.at(0) - had, 13u);
+    EXPECT_EQ((co_await collect(~0u)).batch.spans.size(), detail::ObserverService::kSpanBatch);
     while ((co_await collect()).batch.more) continue;
     // The limit is for all cores together: core 0 has a span of its own, and the other half of each call.
     const auto relay = (co_await create<Relay>()).value();
     for (int i = 0; i < 4; ++i) (co_await relay.on(CoreIndex{1}).traced().call<&Relay::touch>()).value();
-    EXPECT_EQ((co_await service.spans(5)).value().spans.size(), 5u);
-    EXPECT_EQ((co_await service.spans(5)).value().spans.size(), 3u);
+    EXPECT_EQ((co_await collect(5)).batch.spans.size(), 5u);
+    EXPECT_EQ((co_await collect(5)).batch.spans.size(), 3u);
+    co_return 0;
+  });
+}
+
+TEST(Trace, IsGivenOutAgainUntilItIsConfirmed) {
+  run([]() -> task<int> {
+    while ((co_await collect()).batch.more) continue;
+    const auto relay = (co_await create<Relay>()).value();
+    (co_await relay.on(CoreIndex{1}).traced().call<&Relay::touch>()).value();
+    detail::ObserverService service;
+    const SpanBatch lost = (co_await service.spans(~0u, collected)).value();
+    const SpanBatch again = (co_await service.spans(~0u, collected)).value();
+    EXPECT_EQ(lost.spans.size(), 2u);
+    EXPECT_EQ(again.spans.size(), 2u);
+    EXPECT_EQ(again.next, lost.next);
+    EXPECT_TRUE((co_await service.spans(~0u, again.next)).value().spans.empty());
+    collected = again.next;
     co_return 0;
   });
 }
