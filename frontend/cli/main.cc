@@ -87,7 +87,7 @@ int main(int argc, char** argv) {
   pass_on("directory", "FILE", "keep the directory of objects in FILE");
   pass_on("uri", "URI", "libvirt's address");
   pass_on("trace", "PPM", "trace so many of a million calls");
-  pass_on("otlp", "ADDRESS", "send traces to this OpenTelemetry collector");
+  pass_on("otlp", "ADDRESS", "send spans and histograms to this OpenTelemetry collector");
   pass_on("drain", "SECONDS", "how long objects may take to end before nodes are stopped; 0: in no order");
   running->add_flag_callback("--quiet", [&run] { run.options.push_back("--ebb-quiet"); },
                              "print neither progress nor what backends print");

@@ -9,6 +9,7 @@
 #include "ebb/async/when_all.h"
 #include "ebb/object/node_link.h"
 #include "frontend/observe/method_merge.h"
+#include "frontend/observe/read_methods.h"
 #include "frontend/observe/read_spans.h"
 
 namespace ebb::frontend::observe {
@@ -19,6 +20,7 @@ using detail::ObserverService;
 
 constexpr platform::Duration kAnswerLimit = std::chrono::seconds(10);
 constexpr platform::Duration kLook = std::chrono::seconds(1);
+constexpr platform::Duration kMethodsEvery = std::chrono::seconds(10);
 // Batches that one node is asked for in a row.
 constexpr int kMostBatches = 16;
 
@@ -41,9 +43,18 @@ std::vector<NodeId> members() {
   return nodes;
 }
 
+/// What each of `nodes` tells of its methods.
+task<std::vector<Result<std::vector<detail::MethodRecord>>>> methods_of(std::vector<NodeId> nodes) {
+  std::vector<task<Result<std::vector<detail::MethodRecord>>>> asked;
+  for (const NodeId node : nodes) asked.push_back(kObserver.on(node).within(Collector::kNodeLimit).call<&ObserverService::methods>());
+  return when_all(std::move(asked));
+}
+
 }  // namespace
 
-Collector::Collector(SpanSink* sink, std::uint32_t per_million) : sink_(sink), per_million_(per_million), clocks_(clock_of, clock_ns) {}
+Collector::Collector(Sink* sink, std::uint32_t per_million)
+    : sink_(sink), per_million_(per_million), begun_unix_ns_(unix_ns()), methods_due_(platform::Clock::now() + kMethodsEvery),
+      clocks_(clock_of, clock_ns) {}
 
 void Collector::start() { scope_.spawn(look_again()); }
 
@@ -55,6 +66,10 @@ task<void> Collector::look_again() {
       if (watch(node)->rate != per_million_) scope_.spawn(set_rate(node));
     }
     if (sink_ != nullptr || per_million_ != 0) co_await gather();
+    if (sink_ != nullptr && platform::Clock::now() >= methods_due_) {
+      methods_due_ = platform::Clock::now() + kMethodsEvery;
+      co_await tell_methods();
+    }
     co_await closing_.wait(kLook);
   }
 }
@@ -131,9 +146,25 @@ Result<void> Collector::take(NodeId node, Watched& watched, const detail::SpanBa
   return {};
 }
 
+task<void> Collector::tell_methods() {
+  const std::vector<NodeId> nodes = members();
+  const auto told = co_await methods_of(nodes);
+  service::MethodSnapshot snapshot{begun_unix_ns_, unix_ns(), {}};
+  for (std::size_t at = 0; at < nodes.size(); ++at) {
+    if (!told[at]) continue;
+    for (service::MethodHistogram& method : read_methods(nodes[at], *told[at])) snapshot.methods.push_back(std::move(method));
+  }
+  sink_->take(std::move(snapshot));
+}
+
 task<void> Collector::finish() {
   closing_.happen();
-  if (sink_ != nullptr) co_await gather();
+  std::vector<task<void>> works;
+  if (sink_ != nullptr) {
+    works.push_back(gather());
+    works.push_back(tell_methods());
+  }
+  co_await when_all(std::move(works));
   // What is still under way here began before that, and ends with it.
   co_await scope_.join();
 }
@@ -167,9 +198,7 @@ Result<service::MethodList> Collector::methods() {
 
 task<void> Collector::answer_methods(cluster::Answer<service::MethodList> answer) {
   const std::vector<NodeId> nodes = members();
-  std::vector<task<Result<std::vector<detail::MethodRecord>>>> asked;
-  for (const NodeId node : nodes) asked.push_back(kObserver.on(node).within(kNodeLimit).call<&ObserverService::methods>());
-  const auto told = co_await when_all(std::move(asked));
+  const auto told = co_await methods_of(nodes);
   service::MethodList list;
   MethodMerge merge;
   for (std::size_t at = 0; at < nodes.size(); ++at) {

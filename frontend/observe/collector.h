@@ -15,7 +15,7 @@
 #include "frontend/cluster/one_shot.h"
 #include "frontend/observe/clock_estimate.h"
 #include "frontend/observe/node_clocks.h"
-#include "frontend/observe/span_sink.h"
+#include "frontend/observe/sink.h"
 #include "frontend/observe/trace_store.h"
 #include "frontend/service/observation.h"
 #include "src/observe/observer_service.h"
@@ -28,8 +28,8 @@ class Collector final : public service::ObserveControl {
  public:
   static constexpr platform::Duration kNodeLimit = std::chrono::seconds(2);
 
-  /// `sink`: gets each span once; may be nullptr. `per_million`: every node's rate of sampling from the start.
-  Collector(SpanSink* sink, std::uint32_t per_million);
+  /// `sink`: gets each span once, and the histograms every ten seconds; may be nullptr. `per_million`: every node's rate of sampling from the start.
+  Collector(Sink* sink, std::uint32_t per_million);
 
   Result<service::TraceList> traces(std::uint32_t limit) override;
   Result<std::vector<service::SpanInfo>> trace(const std::string& id) override;
@@ -61,6 +61,7 @@ class Collector final : public service::ObserveControl {
   std::shared_ptr<Watched> watch(NodeId node);
   void forget_all_but(const std::vector<NodeId>& nodes);
   void note_time_of_day();
+  task<void> tell_methods();
   Result<void> take(NodeId node, Watched& watched, const detail::SpanBatch& batch);
   task<void> set_rate(NodeId node);
   task<void> answer_traces(cluster::Answer<service::TraceList> answer, std::uint32_t limit);
@@ -68,8 +69,10 @@ class Collector final : public service::ObserveControl {
   task<void> answer_methods(cluster::Answer<service::MethodList> answer);
   task<void> answer_sample(cluster::Answer<void> answer, std::uint32_t per_million);
 
-  SpanSink* const sink_;
+  Sink* const sink_;
   std::uint32_t per_million_;
+  const std::int64_t begun_unix_ns_;
+  platform::Instant methods_due_;  // look_again tells of methods then
   TraceStore store_;
   NodeClocks clocks_;
   ClockEstimate time_of_day_;  // against our clock

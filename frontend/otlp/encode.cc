@@ -12,15 +12,6 @@ void append_big_endian(std::string& bytes, std::uint64_t number) {
   for (int shift = 56; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(number >> shift & 0xff));
 }
 
-void set(proto::KeyValue& attribute, const char* key, std::int64_t value) {
-  attribute.set_key(key);
-  attribute.mutable_value()->set_int_value(value);
-}
-void set(proto::KeyValue& attribute, const char* key, const std::string& value) {
-  attribute.set_key(key);
-  attribute.mutable_value()->set_string_value(value);
-}
-
 proto::Span::Kind kind_of(service::SpanInfo::Kind kind) {
   switch (kind) {
     case service::SpanInfo::Kind::client: return proto::Span::KIND_CLIENT;
@@ -56,6 +47,21 @@ void encode(const service::SpanInfo& from, proto::Span& to) {
 
 }  // namespace
 
+void set(proto::KeyValue& attribute, const char* key, std::int64_t value) {
+  attribute.set_key(key);
+  attribute.mutable_value()->set_int_value(value);
+}
+
+void set(proto::KeyValue& attribute, const char* key, const std::string& value) {
+  attribute.set_key(key);
+  attribute.mutable_value()->set_string_value(value);
+}
+
+void set_resource(proto::Resource& resource, const std::string& service_name, NodeId node) {
+  set(*resource.add_attributes(), "service.name", service_name);
+  set(*resource.add_attributes(), "ebb.node", to_number(node));
+}
+
 proto::ExportTraceRequest encode(const std::vector<service::SpanInfo>& spans, const std::string& service_name) {
   proto::ExportTraceRequest request;
   std::map<NodeId, proto::ScopeSpans*> nodes;
@@ -63,10 +69,9 @@ proto::ExportTraceRequest encode(const std::vector<service::SpanInfo>& spans, co
     proto::ScopeSpans*& scope = nodes[span.node];
     if (scope == nullptr) {
       proto::ResourceSpans& resource = *request.add_resource_spans();
-      set(*resource.mutable_resource()->add_attributes(), "service.name", service_name);
-      set(*resource.mutable_resource()->add_attributes(), "ebb.node", to_number(span.node));
+      set_resource(*resource.mutable_resource(), service_name, span.node);
       scope = resource.add_scope_spans();
-      scope->mutable_scope()->set_name("multilibos");
+      scope->mutable_scope()->set_name(kScope);
     }
     encode(span, *scope->add_spans());
   }

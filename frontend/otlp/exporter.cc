@@ -1,5 +1,6 @@
 #include "frontend/otlp/exporter.h"
 
+#include <grpcpp/channel.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
@@ -20,7 +21,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* kMethod = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+constexpr const char* kTraceMethod = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+constexpr const char* kMetricsMethod = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
+// Spans, or histograms.
 constexpr std::size_t kMostOfRequest = 2'000;
 // Of what a collector says.
 constexpr std::size_t kMostOfMessage = 200;
@@ -53,7 +56,7 @@ class Exporter::Impl {
  public:
   Impl(std::string endpoint, std::string service_name, const Limits& limits)
       : endpoint_(std::move(endpoint)), service_name_(std::move(service_name)), limits_(limits),
-        stub_(grpc::CreateChannel(endpoint_, grpc::InsecureChannelCredentials())), thread_([this] { run(); }) {}
+        channel_(grpc::CreateChannel(endpoint_, grpc::InsecureChannelCredentials())), thread_([this] { run(); }) {}
 
   ~Impl() {
     {
@@ -83,13 +86,32 @@ class Exporter::Impl {
     changed_.notify_all();
   }
 
+  void push(service::MethodSnapshot snapshot) noexcept {
+    {
+      const std::lock_guard guard(mutex_);
+      snapshot_ = std::move(snapshot);
+    }
+    changed_.notify_all();
+  }
+
  private:
+  /// What goes into one request; nothing at the end.
+  struct Batch {
+    std::vector<service::SpanInfo> spans;
+    service::MethodSnapshot methods;  // where there are no spans
+    bool empty() const noexcept { return spans.empty() && methods.methods.empty(); }
+  };
+
   void run() {
-    for (std::vector<service::SpanInfo> batch = next(); !batch.empty(); batch = next()) {
-      const bool taken = send_until_taken(batch);
+    for (Batch batch = next(); !batch.empty(); batch = next()) {
+      if (batch.spans.empty()) {
+        send_once(batch.methods);
+        continue;
+      }
+      const bool taken = send_until_taken(batch.spans);
       const std::lock_guard guard(mutex_);
       being_sent_ = 0;
-      if (!taken) dropped_ += batch.size();
+      if (!taken) dropped_ += batch.spans.size();
     }
     const std::lock_guard guard(mutex_);
     ended_ = true;
@@ -101,7 +123,7 @@ class Exporter::Impl {
     std::chrono::milliseconds pause = limits_.first_pause;
     for (;;) {
       multilibos::otlp::ExportTraceResponse response;
-      const grpc::Status status = send(batch, &response);
+      const grpc::Status status = send(kTraceMethod, encode(batch, service_name_), &response);
       if (status.ok()) {
         if (std::exchange(away_, false)) std::fprintf(stderr, "ebb: the collector %s takes spans again\n", endpoint_.c_str());
         note_rejected(response, batch.size());
@@ -113,6 +135,16 @@ class Exporter::Impl {
       if (!may_help_later(status.error_code()) || !wait(pause)) return false;
       pause = std::min(2 * pause, limits_.longest_pause);
     }
+  }
+
+  void send_once(const service::MethodSnapshot& methods) {
+    multilibos::otlp::ExportMetricsResponse response;
+    const grpc::Status status = send(kMetricsMethod, encode(methods, service_name_), &response);
+    const bool whole = status.ok() && response.partial_success().rejected_data_points() <= 0;
+    if (whole == !std::exchange(metrics_missing_, !whole)) return;
+    const std::string reason = status.ok() ? response.partial_success().error_message() : status.error_message();
+    std::fprintf(stderr, "ebb: the collector %s takes %s\n", endpoint_.c_str(),
+                 whole ? "metrics again" : ("no metrics, or not all: " + one_line(reason)).c_str());
   }
 
   /// A success in part: the specification has the client not send what was rejected again.
@@ -127,17 +159,23 @@ class Exporter::Impl {
     rejected_ += rejected;
   }
 
-  /// Waits for spans; none: the end.
-  std::vector<service::SpanInfo> next() {
+  /// Waits for what is to be sent.
+  Batch next() {
     std::unique_lock guard(mutex_);
-    changed_.wait(guard, [this] { return closing_ || !queue_.empty(); });
+    changed_.wait(guard, [this] { return closing_ || !queue_.empty() || !snapshot_.methods.empty(); });
     if (closing_ && Clock::now() >= end_by_) return {};
-    const std::size_t count = std::min(queue_.size(), kMostOfRequest);
-    const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
-    std::vector<service::SpanInfo> batch(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
-    queue_.erase(queue_.begin(), end);
-    being_sent_ = batch.size();
+    Batch batch{first_of(queue_), {snapshot_.start_unix_ns, snapshot_.unix_ns, {}}};
+    being_sent_ = batch.spans.size();
+    if (batch.spans.empty()) batch.methods.methods = first_of(snapshot_.methods);
     return batch;
+  }
+
+  template <class T>
+  static std::vector<T> first_of(std::vector<T>& queue) {
+    const auto end = queue.begin() + static_cast<std::ptrdiff_t>(std::min(queue.size(), kMostOfRequest));
+    std::vector<T> first(std::make_move_iterator(queue.begin()), std::make_move_iterator(end));
+    queue.erase(queue.begin(), end);
+    return first;
   }
 
   /// False: there is no time for another attempt.
@@ -149,8 +187,9 @@ class Exporter::Impl {
     return !closing_ || Clock::now() < end_by_;
   }
 
-  grpc::Status send(const std::vector<service::SpanInfo>& spans, multilibos::otlp::ExportTraceResponse* response) {
-    const multilibos::otlp::ExportTraceRequest request = encode(spans, service_name_);
+  template <class Request, class Response>
+  grpc::Status send(const char* method, const Request& request, Response* response) {
+    grpc::TemplatedGenericStub<Request, Response> stub(channel_);
     grpc::ClientContext context;
     Clock::time_point limit = Clock::now() + limits_.request;
     {
@@ -161,7 +200,7 @@ class Exporter::Impl {
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::nanoseconds>(limit - Clock::now()));
     grpc::CompletionQueue queue;
     grpc::Status status;
-    const auto call = stub_.PrepareUnaryCall(&context, kMethod, request, &queue);
+    const auto call = stub.PrepareUnaryCall(&context, method, request, &queue);
     call->StartCall();
     call->Finish(response, &status, this);
     void* tag = nullptr;
@@ -179,6 +218,7 @@ class Exporter::Impl {
   std::mutex mutex_;  // guards what follows up to away_
   std::condition_variable changed_;
   std::vector<service::SpanInfo> queue_;
+  service::MethodSnapshot snapshot_;  // what of the newest has not been sent
   std::size_t being_sent_ = 0;
   std::size_t dropped_ = 0;
   bool closing_ = false;
@@ -187,7 +227,8 @@ class Exporter::Impl {
   grpc::ClientContext* under_way_ = nullptr;
   bool away_ = false;          // the thread's, as what follows
   std::size_t rejected_ = 0;
-  grpc::TemplatedGenericStub<multilibos::otlp::ExportTraceRequest, multilibos::otlp::ExportTraceResponse> stub_;
+  bool metrics_missing_ = false;
+  const std::shared_ptr<grpc::Channel> channel_;
   std::thread thread_;  // last: it uses all of the above
 };
 
@@ -196,5 +237,6 @@ Exporter::Exporter(std::string endpoint, std::string service_name, const Limits&
 Exporter::~Exporter() = default;
 
 void Exporter::push(std::vector<service::SpanInfo> spans) noexcept { impl_->push(std::move(spans)); }
+void Exporter::push(service::MethodSnapshot snapshot) noexcept { impl_->push(std::move(snapshot)); }
 
 }  // namespace ebb::frontend::otlp

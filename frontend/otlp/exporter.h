@@ -1,4 +1,4 @@
-// Sends spans to a collector that speaks the OpenTelemetry protocol.
+// Sends spans and histograms to a collector that speaks the OpenTelemetry protocol.
 #pragma once
 
 #include <chrono>
@@ -15,8 +15,9 @@ namespace ebb::frontend::otlp {
 /// OTLP over gRPC [OpenTelemetry Protocol Specification 1.x, "OTLP/gRPC"], without encryption. Has a thread of its own: whoever
 /// hands spans over never waits. A collector that is away, or that does not answer in time, is tried again with growing pauses;
 /// meanwhile kMaxQueued spans are kept, and those beyond are dropped and counted. What it rejects of a request is not sent again.
-/// One line on stderr says when failing begins, when it is over, when the collector first rejects spans, and at the end what it has
-/// not got.
+/// Of histograms the newest are kept, and each is sent once: those that follow say all that they do.
+/// One line on stderr says when failing begins, when it is over (of each of the two), when the collector first rejects spans, and at
+/// the end which spans it has not got.
 class Exporter {
  public:
   /// Spans kept, those of the request under way included.
@@ -39,6 +40,7 @@ class Exporter {
 
   /// Any thread.
   void push(std::vector<service::SpanInfo> spans) noexcept;
+  void push(service::MethodSnapshot snapshot) noexcept;
 
  private:
   class Impl;

@@ -146,11 +146,12 @@ task<void> FrontEnd::close(Node* node, bool clear, OneShot* closed) {
   closed->happen();
 }
 
-/// Spans on their way out of the cluster.
-class OtlpSink final : public observe::SpanSink {
+/// Spans and histograms on their way out of the cluster.
+class OtlpSink final : public observe::Sink {
  public:
   explicit OtlpSink(const Options& options) : exporter_(options.otlp, fs::path(options.arguments.front()).filename().string()) {}
   void take(std::vector<service::SpanInfo> spans) noexcept override { exporter_.push(std::move(spans)); }
+  void take(service::MethodSnapshot snapshot) noexcept override { exporter_.push(std::move(snapshot)); }
 
  private:
   otlp::Exporter exporter_;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ebb/base/ids.h"
@@ -63,6 +64,23 @@ struct MethodInfo {
 struct MethodList {
   std::vector<MethodInfo> methods;  ///< by interface and method
   std::vector<NodeId> silent;       ///< nodes that did not answer
+};
+
+/// How long a method's calls took on a node, since that node's start.
+struct MethodHistogram {
+  NodeId node = kNoNode;
+  std::string interface;
+  std::string method;
+  std::uint64_t total_ns = 0;
+  std::uint64_t maximum_ns = 0;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> buckets;  ///< (least duration in it, calls)
+};
+
+/// All methods of all nodes that answered, at one time. What they count began no earlier than `start_unix_ns`.
+struct MethodSnapshot {
+  std::int64_t start_unix_ns = 0;
+  std::int64_t unix_ns = 0;
+  std::vector<MethodHistogram> methods;
 };
 
 /// As with ClusterControl, every call comes on a thread of gRPC's and may block it.

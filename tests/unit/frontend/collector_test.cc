@@ -24,6 +24,7 @@ constexpr NodeId kSlow{2};
 /// One core with room for four spans.
 struct FakeNode {
   detail::SpanRing ring{4};
+  std::vector<detail::MethodRecord> methods;
   platform::Duration takes{};    // each answer
   int lost = 0;                  // so many answers with spans do not arrive
   bool endless = false;          // it always has more
@@ -72,6 +73,7 @@ struct FakeNodes final : FakeLink {
       co_return wire::encode(ObserverService().clock());
     }
     if (call.method == ObserverService::interface::method_id<&ObserverService::sample>()) co_return Bytes();
+    if (call.method == ObserverService::interface::method_id<&ObserverService::methods>()) co_return wire::encode(node.methods);
     const auto asked = wire::decode<std::tuple<std::uint32_t, std::vector<std::uint64_t>>>(arguments);
     const detail::SpanBatch batch = node.batch(std::get<1>(asked.value()));
     if (node.lost > 0 && node.lost-- > 0) co_return Error(Errc::node_gone, "lost");
@@ -79,9 +81,11 @@ struct FakeNodes final : FakeLink {
   }
 };
 
-struct CountingSink final : SpanSink {
+struct CountingSink final : Sink {
   std::size_t spans = 0;
+  service::MethodSnapshot methods;
   void take(std::vector<service::SpanInfo> taken) noexcept override { spans += taken.size(); }
+  void take(service::MethodSnapshot snapshot) noexcept override { methods = std::move(snapshot); }
 };
 
 /// `work` on a thread that is no core's, as gRPC's are.
@@ -176,6 +180,25 @@ TEST(Collector, CountsWhatItDidNotGet) {
     EXPECT_EQ((co_await traces_of(&collector)).dropped_spans, 3u) << "a span without ids";
     EXPECT_EQ((co_await traces_of(&collector)).traces.size(), 6u);
     co_await collector.join();
+  });
+}
+
+TEST(Collector, TellsOfMethodsOnceMoreAtTheEnd) {
+  run([](FakeNodes* nodes) -> task<void> {
+    nodes->nodes[kQuick].methods = {{"test.A/1", "m\n", 3, 0, 3'000, 1'500, {{8, 2}, {60'000, 7}}}, {"test.A/1", "idle", 0, 0, 0, 0, {}}};
+    nodes->nodes[kSlow].takes = 1h;
+    CountingSink sink;
+    Collector collector(&sink, 0);
+    co_await collector.finish();
+    EXPECT_GT(sink.methods.start_unix_ns, 0);
+    EXPECT_GE(sink.methods.unix_ns, sink.methods.start_unix_ns);
+    EXPECT_EQ(sink.methods.methods.size(), 1u);
+    if (sink.methods.methods.empty()) co_return;
+    const service::MethodHistogram& method = sink.methods.methods.front();
+    EXPECT_EQ(method.node, kQuick);
+    EXPECT_EQ(method.method, "m?");
+    EXPECT_EQ(method.buckets.size(), 1u) << "one that does not exist";
+    EXPECT_EQ(method.buckets.front(), (std::pair<std::uint64_t, std::uint64_t>(8, 2)));
   });
 }
 

@@ -1,4 +1,4 @@
-// Spans on their way to a collector: one that listens, refuses at first, rejects some, never answers, or is not there.
+// Spans and histograms on their way to a collector: one that listens, refuses at first, rejects some, never answers, or is not there.
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 #include <grpcpp/server_builder.h>
@@ -34,11 +34,20 @@ service::SpanInfo example() {
   return span;
 }
 
+service::MethodSnapshot snapshot_of(std::size_t methods) {
+  service::MethodSnapshot snapshot{1'000, 2'000, {}};
+  for (std::size_t number = 0; number < methods; ++number) {
+    snapshot.methods.push_back({NodeId{3}, "demo.Counter/1", "add", 5'000'000, 3'000'000, {{0, 2}, {1'023, 1}, {1'024, 4}, {std::uint64_t{1} << 36, 3}}});
+  }
+  return snapshot;
+}
+
 struct Behaviour {
   int refusals = 0;      ///< the first calls are answered with UNAVAILABLE; until accept()
   bool hangs = false;    ///< no call is answered
   std::int64_t rejects = 0;
   std::string message = {};
+  bool no_metrics = false;  ///< that method is unknown
 };
 
 /// Collects what comes for any method.
@@ -56,6 +65,10 @@ class Collector final : public grpc::CallbackGenericService {
   bool wait_for_spans(int count) {
     std::unique_lock guard(mutex_);
     return changed_.wait_for(guard, 20s, [this, count] { return spans_ >= count; });
+  }
+  bool wait_for_points(int count) {
+    std::unique_lock guard(mutex_);
+    return changed_.wait_for(guard, 20s, [this, count] { return points_ >= count; });
   }
   bool wait_for_attempts(int count) {
     std::unique_lock guard(mutex_);
@@ -77,8 +90,9 @@ class Collector final : public grpc::CallbackGenericService {
  private:
   class Reactor final : public grpc::ServerGenericBidiReactor {
    public:
-    explicit Reactor(Collector& collector) : collector_(collector) { StartRead(&request_); }
+    Reactor(Collector& collector, bool metrics) : collector_(collector), metrics_(metrics) { StartRead(&request_); }
     void OnReadDone(bool ok) override {
+      if (ok && metrics_) return take_metrics();
       const bool taken = ok && collector_.take(request_);
       const Behaviour& behaviour = collector_.behaviour_;
       if (ok && behaviour.hangs) return;
@@ -96,7 +110,15 @@ class Collector final : public grpc::CallbackGenericService {
     void OnDone() override { delete this; }
 
    private:
+    void take_metrics() {
+      if (!collector_.take_metrics(request_)) return Finish({grpc::StatusCode::UNIMPLEMENTED, "unknown service"});
+      bool own = false;
+      grpc::SerializationTraits<proto::ExportMetricsResponse>::Serialize(proto::ExportMetricsResponse(), &answer_, &own);
+      StartWriteAndFinish(&answer_, grpc::WriteOptions(), grpc::Status::OK);
+    }
+
     Collector& collector_;
+    const bool metrics_;
     grpc::ByteBuffer request_;
     grpc::ByteBuffer answer_;
   };
@@ -104,7 +126,19 @@ class Collector final : public grpc::CallbackGenericService {
   grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override {
     const std::lock_guard guard(mutex_);
     method_ = context->method();
-    return new Reactor(*this);
+    return new Reactor(*this, method_ == "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export");
+  }
+  bool take_metrics(grpc::ByteBuffer& bytes) {
+    proto::ExportMetricsRequest request;
+    const grpc::Status parsed = grpc::SerializationTraits<proto::ExportMetricsRequest>::Deserialize(&bytes, &request);
+    const std::lock_guard guard(mutex_);
+    ++attempts_;
+    changed_.notify_all();
+    if (!parsed.ok() || behaviour_.no_metrics) return false;
+    for (const auto& resource : request.resource_metrics()) {
+      points_ += resource.scope_metrics(0).metrics(0).histogram().data_points_size();
+    }
+    return true;
   }
   bool take(grpc::ByteBuffer& bytes) {
     proto::ExportTraceRequest request;
@@ -123,6 +157,7 @@ class Collector final : public grpc::CallbackGenericService {
   bool accepts_ = false;
   int attempts_ = 0;
   int spans_ = 0;
+  int points_ = 0;
   int port_ = 0;
   std::string method_;
   std::unique_ptr<grpc::Server> server_;
@@ -135,9 +170,10 @@ std::size_t lines_with(const std::string& said, const std::string& part) {
   return count;
 }
 
-std::map<std::string, std::string> attributes(const proto::Span& span) {
+template <class Holder>
+std::map<std::string, std::string> attributes(const Holder& holder) {
   std::map<std::string, std::string> found;
-  for (const auto& each : span.attributes()) {
+  for (const auto& each : holder.attributes()) {
     const proto::AnyValue& value = each.value();
     found[each.key()] = value.has_int_value() ? std::to_string(value.int_value()) : value.string_value();
   }
@@ -194,6 +230,83 @@ TEST(OtlpEncoding, UsesTheFieldNumbersOfTheSpecification) {
   EXPECT_EQ(only.SerializeAsString(), expected);
   EXPECT_EQ(request.SerializeAsString()[0], '\x0a');
   EXPECT_EQ(request.resource_spans(0).SerializeAsString().substr(0, 1), "\x0a");
+}
+
+TEST(OtlpEncoding, WritesAHistogramAMethodAndOneResourceANode) {
+  service::MethodSnapshot snapshot = snapshot_of(2);
+  snapshot.methods[1].node = NodeId{4};
+  snapshot.methods[1].interface.clear();
+  const proto::ExportMetricsRequest request = encode(snapshot, "demo");
+  ASSERT_EQ(request.resource_metrics_size(), 2);
+  const auto& resource = request.resource_metrics(0);
+  EXPECT_EQ(attributes(resource.resource()), (std::map<std::string, std::string>{{"service.name", "demo"}, {"ebb.node", "3"}}));
+  const proto::Metric& metric = resource.scope_metrics(0).metrics(0);
+  EXPECT_EQ(metric.name(), "rpc.server.call.duration");
+  EXPECT_EQ(metric.unit(), "s");
+  EXPECT_EQ(metric.histogram().aggregation_temporality(), proto::AGGREGATION_TEMPORALITY_CUMULATIVE);
+  ASSERT_EQ(metric.histogram().data_points_size(), 1);
+  const proto::HistogramDataPoint& point = metric.histogram().data_points(0);
+  EXPECT_EQ(point.start_time_unix_nano(), 1'000u);
+  EXPECT_EQ(point.time_unix_nano(), 2'000u);
+  EXPECT_EQ(point.count(), 10u);
+  EXPECT_DOUBLE_EQ(point.sum(), 0.005);
+  EXPECT_DOUBLE_EQ(point.max(), 0.003);
+  ASSERT_EQ(point.bucket_counts_size(), point.explicit_bounds_size() + 1);
+  EXPECT_DOUBLE_EQ(point.explicit_bounds(0), 1.024e-6);
+  EXPECT_EQ(point.bucket_counts(0), 3u);
+  EXPECT_EQ(point.bucket_counts(1), 4u);
+  EXPECT_EQ(point.bucket_counts(point.bucket_counts_size() - 1), 3u);
+  EXPECT_EQ(attributes(point), (std::map<std::string, std::string>{{"rpc.system", "ebb"}, {"rpc.service", "demo.Counter/1"}, {"rpc.method", "add"}}));
+  EXPECT_FALSE(attributes(request.resource_metrics(1).scope_metrics(0).metrics(0).histogram().data_points(0)).contains("rpc.service"));
+}
+
+// As above, of metrics/v1/metrics.proto: with one bucket and no attributes, field by field.
+TEST(OtlpEncoding, UsesTheFieldNumbersOfTheSpecificationForHistogramsToo) {
+  const auto request = encode(snapshot_of(1), "s");
+  proto::Metric metric = request.resource_metrics(0).scope_metrics(0).metrics(0);
+  proto::HistogramDataPoint point = metric.histogram().data_points(0);
+  point.clear_attributes();
+  point.clear_bucket_counts();
+  point.clear_explicit_bounds();
+  point.add_bucket_counts(10);
+  point.add_explicit_bounds(1);
+  point.set_sum(1);
+  point.set_max(1);
+  const std::string one("\0\0\0\0\0\0\xf0\x3f", 8);
+  const std::string expected = std::string("\x11\xe8\x03\0\0\0\0\0\0", 9) + std::string("\x19\xd0\x07\0\0\0\0\0\0", 9) +
+                               std::string("\x21\x0a\0\0\0\0\0\0\0", 9) + "\x29" + one + std::string("\x32\x08\x0a\0\0\0\0\0\0\0", 10) +
+                               "\x3a\x08" + one + "\x61" + one;
+  EXPECT_EQ(point.SerializeAsString(), expected);
+  metric.mutable_histogram()->clear_data_points();
+  metric.set_name("n");
+  metric.set_description("d");
+  EXPECT_EQ(metric.SerializeAsString(), std::string("\x0a\x01n\x12\x01" "d\x1a\x01s\x4a\x02\x10\x02", 13));
+}
+
+TEST(OtlpExporter, SendsHistogramsInParts) {
+  Collector collector({});
+  Exporter exporter(collector.address(), "demo");
+  exporter.push(snapshot_of(2'500));
+  EXPECT_TRUE(collector.wait_for_points(2'500));
+  EXPECT_EQ(collector.attempts(), 2);
+  EXPECT_EQ(collector.method(), "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export");
+}
+
+TEST(OtlpExporter, SaysOnceThatACollectorTakesNoMetricsAndGoesOnWithSpans) {
+  Collector collector({.no_metrics = true});
+  testing::internal::CaptureStderr();
+  {
+    Exporter exporter(collector.address(), "demo");
+    for (int attempt = 1; attempt <= 2; ++attempt) {
+      exporter.push(snapshot_of(1));
+      EXPECT_TRUE(collector.wait_for_attempts(attempt));
+    }
+    exporter.push({example()});
+    EXPECT_TRUE(collector.wait_for_spans(1));
+  }
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(lines_with(said, "takes no metrics, or not all: unknown service\n"), 1u) << said;
+  EXPECT_EQ(lines_with(said, "\n"), 1u) << said;
 }
 
 TEST(OtlpExporter, CallsTheCollectorsMethod) {
