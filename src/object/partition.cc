@@ -6,6 +6,7 @@
 
 #include "src/object/partition.h"
 
+#include <span>
 #include <string>
 #include <utility>
 
@@ -81,12 +82,14 @@ void* Partitioning::Use::instance() const noexcept { return static_cast<CountedU
 
 task<Result<Bytes>> Partitioning::serve(ObjectId id, void*, const RemoteMethod& method, Bytes arguments,
                                         ServedCaller caller) {
-  wire::Reader reader(arguments);
-  const auto partition = reader.number<std::uint32_t>();
-  if (reader.failed()) {
+  const std::span<const std::byte> bytes = arguments;
+  constexpr std::size_t kNumberBytes = sizeof(std::uint32_t);
+  if (bytes.size() < kNumberBytes) {
     co_return Error(Errc::malformed, "a call of a partitioned object does not say which partition is meant; use ref::on_key");
   }
-  arguments.erase(arguments.begin(), arguments.begin() + sizeof partition);
+  wire::Reader reader(bytes.last(kNumberBytes));
+  const auto partition = reader.number<std::uint32_t>();
+  arguments.resize(arguments.size() - kNumberBytes);
   const TypeDescriptor* type = NodeTable::instance().type_of(id);
   if (type == nullptr) co_return Error(Errc::no_such_object, describe(id) + " was destroyed meanwhile");
   const Use use(id, *type, partition);

@@ -166,8 +166,8 @@ class partition_target : public adjustable_target<partition_target<T>> {
                                                                 Stored arguments) {
     using R = detail::MethodResult<Member>;
     wire::Writer writer;
-    writer.number(partition);
     if constexpr (std::tuple_size_v<Stored> != 0) wire::Codec<Stored>::write(writer, arguments);
+    writer.number(partition);  // last, where the receiver takes it off without moving the arguments
     const NodeId node = call.node;
     auto answer = co_await detail::call_elsewhere(std::move(call), std::move(writer).take());
     if (!answer) co_return detail::with_method(std::move(answer).error(), node, detail::kMethodLabel<T, Member>);
