@@ -119,8 +119,12 @@ struct ShapeOf<Const, Class, Return, const call_context&, Parameters...> {
   using type = MethodWithContext<Const, Class, Return, Parameters...>;
 };
 
+/// Of member functions that an interface may list: it calls them on an object that stays, and nobody else may look at.
 template <class Member>
-struct Signature;
+struct Signature {
+  static_assert(std::is_void_v<Member>, "this is no method of an interface (Signature<type>): it must be a member function of the "
+                                        "class that is not static, and not qualified with &, && or volatile");
+};
 template <class C, class R, class... A>
 struct Signature<R (C::*)(A...)> : ShapeOf<false, C, R, A...>::type {};
 template <class C, class R, class... A>

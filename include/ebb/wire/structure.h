@@ -1,7 +1,6 @@
 // How things made of parts travel: their parts in order. Pairs, tuples, plain structs, classes with listed fields.
 #pragma once
 
-#include <array>
 #include <boost/pfr.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -9,6 +8,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "ebb/wire/plain_struct.h"
 #include "ebb/wire/scalar.h"
 
 namespace ebb {
@@ -51,24 +51,16 @@ struct Codec<std::tuple<T...>> {
 
 namespace detail {
 
+/// A field can be read, and then be written to. One that mentions its struct would have a name without an end.
+template <class T, class Field>
+concept field_travels = !std::is_const_v<Field> && !std::is_volatile_v<Field> && !kMentions<T, Field> && travels<Field>;
+
 template <class T>
 consteval bool fields_travel() {
   return []<std::size_t... I>(std::index_sequence<I...>) {
-    return (travels<std::remove_cv_t<boost::pfr::tuple_element_t<I, T>>> && ...);
+    return (field_travels<T, boost::pfr::tuple_element_t<I, T>> && ...);
   }(std::make_index_sequence<boost::pfr::tuple_size_v<T>>());
 }
-
-template <class>
-inline constexpr bool kIsArray = false;
-template <class T, std::size_t Size>
-inline constexpr bool kIsArray<std::array<T, Size>> = true;
-
-template <class T>
-concept lists_fields = requires { typename T::fields; };
-
-template <class T>
-concept plain_struct = std::is_aggregate_v<T> && std::is_class_v<T> && std::is_default_constructible_v<T> &&
-                       !kIsArray<T> && !std::is_empty_v<T> && !std::is_polymorphic_v<T> && !lists_fields<T>;
 
 }  // namespace detail
 
@@ -112,7 +104,7 @@ template <class T, class List>
 inline constexpr bool kListed = false;
 template <class T, auto... Members>
 inline constexpr bool kListed<T, fields<Members...>> =
-    sizeof...(Members) > 0 && (travels<typename FieldType<decltype(Members)>::type> && ...);
+    sizeof...(Members) > 0 && (field_travels<T, typename FieldType<decltype(Members)>::type> && ...);
 
 /// The codec of a class that lists its fields.
 template <class T, class List>
