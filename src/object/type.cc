@@ -1,6 +1,15 @@
 #include "ebb/object/type.h"
 
+#include <string>
+
 namespace ebb::detail {
+
+Error not_decoded(const wire::Reader& arguments) {
+  if (!arguments.too_large()) return Error(Errc::malformed, "the arguments of a call do not decode; the caller's program is broken");
+  return Error(Errc::too_large, "the arguments of a call would take more than " + std::to_string(wire::Reader::kMemoryPerByte) +
+                                    " times their bytes of memory; pass fewer elements that are empty");
+}
+
 namespace {
 // Zero before any constructor runs; written by constructors before main(), read afterwards.
 constinit const TypeRegistration* first = nullptr;

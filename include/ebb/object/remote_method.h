@@ -24,6 +24,8 @@ namespace ebb::detail {
 
 /// What a method's exception becomes for a caller who may be elsewhere.
 Error to_error(std::exception_ptr exception);
+/// What arguments become that a reader did not get through.
+Error not_decoded(const wire::Reader& arguments);
 
 /// Whose call it is that a kind carries out in its own way (TypeDescriptor::serve).
 struct ServedCaller {
@@ -42,8 +44,8 @@ struct RemoteMethod {
   bool takes_context;  ///< its first parameter is a call_context
 
   /// Runs it on `representative`, which must stay until the task ends, and so must `context` (nullptr: that of a call without
-  /// a deadline, which nobody cancels). Errors: malformed (the arguments do not decode), application_error (it threw), what the
-  /// method itself answers.
+  /// a deadline, which nobody cancels). Errors: malformed (the arguments do not decode), too_large (nor would they fit into the
+  /// memory that so many bytes may take, see wire::Reader), application_error (it threw), what the method itself answers.
   task<Result<Bytes>> invoke(void* representative, Bytes arguments, const call_context* context = nullptr) const {
     return run(representative, std::move(arguments), context);
   }
@@ -72,9 +74,9 @@ task<Result<Bytes>> invoke_encoded(void* representative, Bytes encoded, const ca
   try {
     typename Shape::stored arguments;
     if constexpr (std::tuple_size_v<typename Shape::stored> != 0) {
-      auto decoded = wire::decode<typename Shape::stored>(encoded);
-      if (!decoded) co_return Error(Errc::malformed, "the arguments of a call do not decode; the caller's program is broken");
-      arguments = *std::move(decoded);
+      wire::Reader reader(encoded);
+      arguments = wire::Codec<typename Shape::stored>::read(reader);
+      if (!reader.finished()) co_return not_decoded(reader);
     } else if (!encoded.empty()) {
       co_return Error(Errc::malformed, "a call has arguments where its method takes none; the caller's program is broken");
     }

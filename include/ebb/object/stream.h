@@ -1,6 +1,7 @@
 // ebb::stream: values that come one after the other, from wherever they are made, no faster than they are taken.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -143,7 +144,10 @@ struct wire::Codec<stream<T>> {
     const CoreIndex core{reader.number<std::uint16_t>()};
     const auto handle = reader.number<std::uint64_t>();
     stream<T> result;
-    if (handle != 0 && !reader.failed()) result.handle_ = ebb::detail::stream_from(node, core, handle);
+    if (handle == 0 || reader.failed()) return result;
+    constexpr std::size_t kShared = 2 * sizeof(void*);  // what a shared_ptr keeps beside its object
+    constexpr std::size_t kMemory = sizeof(ebb::detail::StreamReader) + sizeof(ebb::detail::StreamHandle) + 2 * kShared;
+    if (reader.take_memory(kMemory)) result.handle_ = ebb::detail::stream_from(node, core, handle);
     return result;
   }
 };

@@ -48,7 +48,13 @@ class Writer {
 /// nothing, and finished() stays false. The bytes must outlive the reader.
 class Reader {
  public:
-  explicit Reader(std::span<const std::byte> bytes) noexcept : rest_(bytes) {}
+  /// The memory that values read from n bytes may take is kMemoryBase + n * kMemoryPerByte. The factor is what a set of 16-bit
+  /// numbers needs; an empty optional of a string is a byte here and 40 there, and many of them are refused.
+  static constexpr std::size_t kMemoryBase = std::size_t{64} << 10;
+  static constexpr std::size_t kMemoryPerByte = 24;
+
+  explicit Reader(std::span<const std::byte> bytes) noexcept
+      : rest_(bytes), memory_(kMemoryBase + bytes.size() * kMemoryPerByte) {}
 
   template <plain_number T>
   T number() noexcept {
@@ -56,13 +62,26 @@ class Reader {
     raw(&value, sizeof value);
     return value;
   }
-  /// How many elements follow, each at least `least_bytes` long: a count that the bytes left cannot hold is an error,
-  /// so that no peer makes us reserve more than a multiple of what it sent.
-  std::size_t count(std::size_t least_bytes) noexcept {
+  /// How many elements follow, each at least `least_bytes` long here and `memory_bytes` large in memory: a count that the
+  /// bytes left cannot hold, or the memory left, is an error. Asked before anything is reserved.
+  std::size_t count(std::size_t least_bytes, std::size_t memory_bytes) noexcept {
     const std::size_t elements = number<std::uint32_t>();
-    if (elements <= rest_.size() / least_bytes) return elements;
-    fail();
+    if (elements > rest_.size() / least_bytes) {
+      fail();
+    } else if (take_memory(elements * memory_bytes)) {
+      return elements;
+    }
     return 0;
+  }
+  /// Asked before a value takes memory of its own; an error, and false, where that is too much for so few bytes.
+  bool take_memory(std::size_t bytes) noexcept {
+    if (bytes <= memory_) {
+      memory_ -= bytes;
+      return true;
+    }
+    fail();
+    too_large_ = true;
+    return false;
   }
   void raw(void* data, std::size_t size) noexcept {
     if (size > rest_.size()) return fail();
@@ -84,12 +103,16 @@ class Reader {
     rest_ = {};
   }
   bool failed() const noexcept { return failed_; }
+  /// It failed, since the values would have taken too much memory.
+  bool too_large() const noexcept { return too_large_; }
   /// Everything was right, and nothing is left over.
   bool finished() const noexcept { return !failed_ && rest_.empty(); }
 
  private:
   std::span<const std::byte> rest_;
+  std::size_t memory_;
   bool failed_ = false;
+  bool too_large_ = false;
 };
 
 }  // namespace ebb::wire

@@ -34,12 +34,13 @@ struct Codec<std::vector<T>> {
     }
   }
   static std::vector<T> read(Reader& reader) {
-    const std::size_t count = reader.count(Codec<T>::kLeastBytes);
+    const std::size_t count = reader.count(Codec<T>::kLeastBytes, sizeof(T));
     std::vector<T> values;
     if constexpr (kAsItLies) {
       values.resize(count);
       reader.raw(values.data(), count * sizeof(T));
     } else {
+      values.reserve(count);
       for (std::size_t i = 0; i < count && !reader.failed(); ++i) values.push_back(Codec<T>::read(reader));
     }
     return values;
@@ -73,6 +74,8 @@ template <class... T>
 inline constexpr bool kIsSet<std::set<T...>> = true;
 template <class... T>
 inline constexpr bool kIsSet<std::unordered_set<T...>> = true;
+template <class T>
+concept hashed = requires(const T& values) { values.bucket_count(); };
 template <class>
 inline constexpr bool kIsMap = false;
 template <class... T>
@@ -92,12 +95,18 @@ struct ElementOf<T> {
 
 }  // namespace detail
 
-/// Sets are lists, and maps are lists of pairs, in the order of their iteration. A key that comes twice is an error.
+/// Sets are lists, and maps are lists of pairs, in the order of their iteration. A key that comes twice is an error. So are
+/// keys of which too many have one place in a table of hashes: std::hash of a number is that number, and a peer that chooses them
+/// would make each insertion walk through all those before it.
 template <class T>
   requires(detail::kIsSet<T> || detail::kIsMap<T>) && travels<typename detail::ElementOf<T>::type>
 struct Codec<T> {
   using Element = typename detail::ElementOf<T>::type;
   static constexpr std::size_t kLeastBytes = 4;
+  /// Keys in one place of a table. Among a million keys that nobody chose ten are seldom.
+  static constexpr std::size_t kMostInOnePlace = 64;
+  /// A node of a tree has four words beside its element; one of a table two, and up to two of the table's own.
+  static constexpr std::size_t kNodeBytes = sizeof(typename T::value_type) + 4 * sizeof(void*);
   static constexpr std::uint64_t name(std::uint64_t hash) noexcept {
     return add_names<Element>(detail::kIsSet<T> ? "set" : "map", hash);
   }
@@ -114,13 +123,26 @@ struct Codec<T> {
   }
   static T read(Reader& reader) {
     T values;
-    const std::size_t count = reader.count(Codec<Element>::kLeastBytes);
+    const std::size_t count = reader.count(Codec<Element>::kLeastBytes, kNodeBytes);
+    if constexpr (detail::hashed<T>) values.reserve(count);
     for (std::size_t i = 0; i < count && !reader.failed(); ++i) {
       // Sorted containers come sorted: the hint makes each insertion constant time.
-      values.insert(values.end(), Codec<Element>::read(reader));
+      [[maybe_unused]] const auto place = values.insert(values.end(), Codec<Element>::read(reader));
       if (values.size() != i + 1) reader.fail();
+      if constexpr (detail::hashed<T>) {
+        if (crowded(values, place)) reader.fail();
+      }
     }
     return values;
+  }
+
+ private:
+  static bool crowded(const T& values, typename T::const_iterator place) {
+    if constexpr (detail::kIsSet<T>) {
+      return values.bucket_size(values.bucket(*place)) > kMostInOnePlace;
+    } else {
+      return values.bucket_size(values.bucket(place->first)) > kMostInOnePlace;
+    }
   }
 };
 

@@ -42,9 +42,10 @@ struct Codec<T> {
     writer.count(bytes.size());
     writer.raw(bytes.data(), bytes.size());
   }
-  /// Fails on bytes that are no such message, and on one that lacks a required field (proto2).
+  /// Fails on bytes that are no such message, and on one that lacks a required field (proto2). What the parsed message takes of
+  /// memory is not known before it is parsed: it counts as its bytes only.
   static T read(Reader& reader) {
-    const std::span<const std::byte> bytes = reader.view(reader.count(1));
+    const std::span<const std::byte> bytes = reader.view(reader.count(1, 1));
     T message;
     const bool fits = bytes.size() <= static_cast<std::size_t>(std::numeric_limits<int>::max());
     if (!fits || !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) reader.fail();

@@ -78,7 +78,7 @@ struct Codec<std::byte> {
 /// An enum class, or an enum with an underlying type (only those may be list-initialized from a number). Its values are
 /// not checked: a peer may send one that has no name.
 template <class T>
-  requires std::is_enum_v<T> && requires { T{std::underlying_type_t<T>{}}; }
+  requires std::is_enum_v<T> && requires { T{std::underlying_type_t<T>{}}; } && travels<std::underlying_type_t<T>>
 struct Codec<T> {
   using Number = std::underlying_type_t<T>;
   static constexpr std::size_t kLeastBytes = Codec<Number>::kLeastBytes;
@@ -96,7 +96,7 @@ struct Codec<std::string> {
     writer.raw(value.data(), value.size());
   }
   static std::string read(Reader& reader) {
-    const auto run = reader.view(reader.count(1));
+    const auto run = reader.view(reader.count(1, 1));
     return std::string(reinterpret_cast<const char*>(run.data()), run.size());
   }
 };
@@ -115,22 +115,39 @@ struct Codec<ObjectId> {
   }
 };
 
+/// "/" and a number above 0 in decimal digits.
+constexpr std::uint64_t add_number(std::intmax_t number, std::uint64_t hash) noexcept {
+  hash = fnv1a("/", hash);
+  std::intmax_t place = 1;
+  while (number / place >= 10) place *= 10;
+  for (; place != 0; place /= 10) {
+    const char digit = static_cast<char>('0' + number / place % 10);
+    hash = fnv1a({&digit, 1}, hash);
+  }
+  return hash;
+}
+
+/// The count; the period, in seconds as a fraction in lowest terms, is part of the name.
 template <travels Rep, class Period>
 struct Codec<std::chrono::duration<Rep, Period>> {
   using Duration = std::chrono::duration<Rep, Period>;
   static constexpr std::size_t kLeastBytes = Codec<Rep>::kLeastBytes;
   static constexpr std::uint64_t name(std::uint64_t hash) noexcept {
-    hash = add_names<Rep>("duration", hash);
-    for (std::intmax_t part : {Period::num, Period::den}) {
-      for (hash = fnv1a("/", hash); part != 0; part /= 10) {  // digits, last first: a name, not a text
-        const char digit = static_cast<char>('0' + part % 10);
-        hash = fnv1a({&digit, 1}, hash);
-      }
-    }
-    return hash;
+    return add_number(Period::den, add_number(Period::num, add_names<Rep>("duration", hash)));
   }
   static void write(Writer& writer, Duration value) { Codec<Rep>::write(writer, value.count()); }
   static Duration read(Reader& reader) { return Duration(Codec<Rep>::read(reader)); }
+};
+
+/// A moment of the calendar's time, as what has passed since 1970 (UTC, without leap seconds). Of other clocks none does: what a
+/// steady clock counts from is each machine's own.
+template <travels Duration>
+struct Codec<std::chrono::time_point<std::chrono::system_clock, Duration>> {
+  using Moment = std::chrono::time_point<std::chrono::system_clock, Duration>;
+  static constexpr std::size_t kLeastBytes = Codec<Duration>::kLeastBytes;
+  static constexpr std::uint64_t name(std::uint64_t hash) noexcept { return add_names<Duration>("moment", hash); }
+  static void write(Writer& writer, Moment value) { Codec<Duration>::write(writer, value.time_since_epoch()); }
+  static Moment read(Reader& reader) { return Moment(Codec<Duration>::read(reader)); }
 };
 
 }  // namespace ebb::wire

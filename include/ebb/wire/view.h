@@ -45,7 +45,7 @@ struct Codec<Text> {
   static constexpr std::uint64_t name(std::uint64_t hash) noexcept { return Codec<std::string>::name(hash); }
   static void write(Writer& writer, const Text& value) { Codec<std::string>::write(writer, value); }
   static Text read(Reader& reader) {
-    const auto run = reader.view(reader.count(1));
+    const auto run = reader.view(reader.count(1, 0));
     return Text::viewing({reinterpret_cast<const char*>(run.data()), run.size()});
   }
 };
@@ -87,7 +87,7 @@ struct Codec<Sequence<T>> {
     if constexpr (!List::kAsItLies) {
       return List::read(reader);
     } else {
-      const std::size_t count = reader.count(sizeof(T));
+      const std::size_t count = reader.count(sizeof(T), sizeof(T));
       const auto run = reader.view(count * sizeof(T));
       if (reinterpret_cast<std::uintptr_t>(run.data()) % alignof(T) == 0) {
         return Sequence<T>::viewing({reinterpret_cast<const T*>(run.data()), count});

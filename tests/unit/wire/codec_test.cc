@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "ebb/object.h"
 
@@ -84,6 +86,10 @@ TEST(Codec, LaysValuesOutAsTheProtocolSays) {
   expect_bytes(std::map<std::uint8_t, bool>{{1, true}, {2, false}}, {2, 0, 0, 0, 1, 1, 2, 0});
   expect_bytes(std::set<std::uint8_t>{1, 3}, {2, 0, 0, 0, 1, 3});
   expect_bytes(std::chrono::milliseconds(258), {2, 1, 0, 0, 0, 0, 0, 0});
+  expect_bytes(std::chrono::sys_seconds(258s), {2, 1, 0, 0, 0, 0, 0, 0});
+  expect_bytes(std::vector<bool>{true, false}, {2, 0, 0, 0, 1, 0});
+  expect_bytes(std::unordered_map<std::uint8_t, bool>{{1, true}}, {1, 0, 0, 0, 1, 1});
+  expect_bytes(std::unordered_set<std::string>{"hi"}, {1, 0, 0, 0, 2, 0, 0, 0, 'h', 'i'});
   expect_bytes(Place{1, "x"}, {1, 0, 0, 0, 1, 1, 0, 0, 0, 'x'});
 }
 
@@ -97,7 +103,65 @@ TEST(Codec, NamesTypesTheSameForEveryCompiler) {
   EXPECT_EQ((name_of<std::unordered_map<std::string, bool>>()), (name_of<std::map<std::string, bool>>()));
   EXPECT_EQ(name_of<Place>(), fnv1a("struct<i32,optional<string,>,>"));
   EXPECT_EQ(name_of<Colour>(), fnv1a("enum<u8,>"));
-  EXPECT_NE(name_of<std::chrono::seconds>(), name_of<std::chrono::milliseconds>());
+  EXPECT_EQ(name_of<std::vector<bool>>(), fnv1a("list<bool,>"));
+  EXPECT_EQ(name_of<std::unordered_set<char>>(), fnv1a("set<char,>"));
+  EXPECT_EQ(name_of<std::optional<std::optional<bool>>>(), fnv1a("optional<optional<bool,>,>"));
+}
+
+TEST(Codec, NamesTimesWithTheirPeriodInLowestTerms) {
+  using std::chrono::duration;
+  EXPECT_EQ(name_of<std::chrono::milliseconds>(), fnv1a("duration<i64,>/1/1000"));
+  EXPECT_EQ(name_of<std::chrono::seconds>(), fnv1a("duration<i64,>/1/1"));
+  EXPECT_EQ((name_of<duration<double, std::ratio<7200, 2>>>()), fnv1a("duration<f64,>/3600/1"));
+  EXPECT_EQ((name_of<duration<std::int32_t, std::ratio<20, 300>>>()), fnv1a("duration<i32,>/1/15"));
+  EXPECT_EQ((name_of<duration<std::int64_t, std::atto>>()), fnv1a("duration<i64,>/1/1000000000000000000"));
+  EXPECT_EQ(name_of<std::chrono::system_clock::time_point>(), fnv1a("moment<duration<i64,>/1/1000000000,>"));
+}
+
+TEST(Codec, KeepsAnOptionalOfNothingApartFromNothing) {
+  using Nested = std::optional<std::optional<std::uint8_t>>;
+  expect_bytes(Nested(), {0});
+  expect_bytes(Nested(std::in_place), {1, 0});
+  expect_bytes(Nested(std::in_place, std::uint8_t{7}), {1, 1, 7});
+}
+
+TEST(Codec, BringsHashedContainersBack) {
+  std::unordered_map<std::string, std::vector<std::uint32_t>> map;
+  std::unordered_set<std::uint32_t> set;
+  for (std::uint32_t i = 0; i < 100'000; ++i) {
+    map[std::to_string(i)] = {i, i + 1};
+    set.insert(i * 4096);
+  }
+  EXPECT_EQ(wire::decode<decltype(map)>(wire::encode(map)), map);
+  EXPECT_EQ(wire::decode<decltype(set)>(wire::encode(set)), set);
+}
+
+TEST(Codec, RefusesKeysThatWereChosenToCollide) {
+  // std::hash of a number is the number: these have one place in the table that so many elements are given.
+  constexpr std::size_t kKeys = 200'000;
+  std::unordered_set<std::uint64_t> table;
+  table.reserve(kKeys);
+  std::vector<std::uint64_t> keys;
+  for (std::size_t i = 0; i < kKeys; ++i) keys.push_back(i * table.bucket_count());
+  const auto started = std::chrono::steady_clock::now();
+  EXPECT_EQ(wire::decode<std::unordered_set<std::uint64_t>>(wire::encode(keys)), std::nullopt);
+  EXPECT_LT(std::chrono::steady_clock::now() - started, 2s);
+  EXPECT_TRUE(wire::decode<std::set<std::uint64_t>>(wire::encode(keys)).has_value());
+}
+
+TEST(Codec, BoundsTheMemoryOfWhatItReadsByTheBytesItCameIn) {
+  using Texts = std::vector<std::optional<std::string>>;
+  const auto whole = wire::encode(Texts(100'000));
+  wire::Reader reader(whole);
+  const Texts texts = wire::Codec<Texts>::read(reader);
+  EXPECT_TRUE(reader.too_large());
+  EXPECT_EQ(texts.capacity(), 0u) << "refused before anything was reserved";
+  EXPECT_EQ(wire::decode<Texts>(whole), std::nullopt);
+  EXPECT_TRUE(wire::decode<Texts>(wire::encode(Texts(1'000))).has_value()) << "a small one may be empty";
+  EXPECT_TRUE(wire::decode<Texts>(wire::encode(Texts(100'000, "word"))).has_value());
+  std::set<std::uint16_t> numbers;
+  for (int each = 0; each < 65'536; ++each) numbers.insert(static_cast<std::uint16_t>(each));
+  EXPECT_EQ(wire::decode<std::set<std::uint16_t>>(wire::encode(numbers)), numbers);
 }
 
 TEST(Codec, BringsNestedValuesBack) {
@@ -139,6 +203,26 @@ struct Stranger {
   using interface = ebb::interface<"test.Stranger/1", ebb::method<"local_only", &Stranger::local_only>,
                                    ebb::method<"shared", &Stranger::shared>>;
 };
+
+struct Taker {
+  void take(std::vector<std::optional<std::string>>) {}
+  using interface = ebb::interface<"test.Taker/1", ebb::method<"take", &Taker::take>>;
+};
+
+Errc code_of_a_call_with(std::vector<std::byte> encoded) {
+  Taker taker;
+  auto call = detail::kTypeDescriptor<Taker>.methods[0].invoke(&taker, std::move(encoded));
+  auto awaiter = std::move(call).operator co_await();
+  awaiter.await_suspend(std::noop_coroutine()).resume();  // it waits for nothing: it runs to its end
+  return awaiter.await_resume().code();
+}
+
+TEST(RemoteMethods, SayWhetherArgumentsAreWrongOrTooLargeInMemory) {
+  using Texts = std::vector<std::optional<std::string>>;
+  EXPECT_EQ(code_of_a_call_with(wire::encode(std::tuple(Texts(1'000)))), Errc::ok);
+  EXPECT_EQ(code_of_a_call_with(wire::encode(std::tuple(Texts(100'000)))), Errc::too_large);
+  EXPECT_EQ(code_of_a_call_with(bytes({1, 0, 0, 0})), Errc::malformed);
+}
 
 TEST(RemoteMethods, AreThoseWhoseTypesTravel) {
   ASSERT_EQ(detail::kTypeDescriptor<Stranger>.methods.size(), 1u);

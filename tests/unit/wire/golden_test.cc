@@ -1,15 +1,16 @@
-// The format, held fast: values and their exact bytes, methods and their exact ids. Built by every compiler there is, and
+// The format, held fast: values and their exact bytes, methods and their exact ids. Built by two compilers, and
 // without a test framework, so that two of them are seen to agree. A change here breaks running clusters.
 #include <cstdio>
 #include <string>
 
-#include "ebb/object/interface.h"
+#include "ebb/object.h"
 
 namespace golden {
 
 using namespace ebb;
 
 enum class Colour : std::uint8_t { blue = 7 };
+enum class Tide : std::int8_t { low = -3 };
 struct Place {
   std::int32_t x = 0;
   std::optional<std::string> name;
@@ -23,15 +24,22 @@ class Account {
 };
 using Choice = std::variant<std::monostate, std::uint16_t, std::string>;
 
+using Days = std::chrono::duration<double, std::ratio<86'400>>;
+using Minute = std::chrono::time_point<std::chrono::system_clock, std::chrono::minutes>;
+
 struct Golden {
-  void nothing();
-  std::int64_t add(std::int64_t);
-  std::vector<std::string> words(std::string_view, std::span<const std::byte>);
-  task<Result<Place>> place(const call_context&, const std::map<std::string, double>&, Colour);
-  Choice choose(Account, Result<std::uint8_t>, std::chrono::milliseconds) const;
+  void nothing() {}
+  std::int64_t add(std::int64_t value) { return value; }
+  std::vector<std::string> words(std::string_view, std::span<const std::byte>) { return {}; }
+  task<Result<Place>> place(const call_context&, const std::map<std::string, double>&, Colour) { co_return Place(); }
+  Choice choose(Account, Result<std::uint8_t>, std::chrono::milliseconds) const { return {}; }
+  void times(Days, std::chrono::nanoseconds, Minute, Tide) {}
+  stream<bool> links(ref<Golden>, Result<void>, std::unordered_map<char, float>, std::vector<bool>) { return {}; }
+  std::array<std::byte, 2> rows(std::optional<std::optional<std::int16_t>>, std::unordered_set<std::uint32_t>) { return {}; }
   using interface =
       ebb::interface<"golden.Golden/1", method<"nothing", &Golden::nothing>, method<"add", &Golden::add>,
-                     method<"words", &Golden::words>, method<"place", &Golden::place>, method<"choose", &Golden::choose>>;
+                     method<"words", &Golden::words>, method<"place", &Golden::place>, method<"choose", &Golden::choose>,
+                     method<"times", &Golden::times>, method<"links", &Golden::links>, method<"rows", &Golden::rows>>;
 };
 
 }  // namespace golden
@@ -73,8 +81,14 @@ int main() {
   expect("f32", -0.5F, "000000bf");
   expect("f64", 1.0, "000000000000f03f");
   expect("enum", Colour::blue, "07");
+  expect("signed enum", Tide::low, "fd");
+  expect("char", 'A', "41");
+  expect("byte", std::byte{0x9c}, "9c");
   expect("string", std::string("hi"), "020000006869");
   expect("object", ObjectId(1025), "01040000");
+  expect("ref", ref<Golden>::unchecked(ObjectId(1025)), "01040000");
+  expect("stream that has ended", stream<bool>(), "ffffffffffff0000000000000000");
+  expect("bools", std::vector<bool>{true, false}, "020000000100");
   expect("list", std::vector<std::uint16_t>{1, 2}, "0200000001000200");
   expect("array", std::array<std::uint8_t, 3>{1, 2, 3}, "010203");
   expect("none", std::optional<std::uint8_t>{}, "00");
@@ -82,12 +96,19 @@ int main() {
   expect("tuple", std::tuple<std::pair<std::uint8_t, bool>, std::int8_t>({5, false}, -1), "0500ff");
   expect("map", std::map<std::uint8_t, std::string>{{1, "a"}, {2, ""}}, "0200000001010000006102" "00000000");
   expect("set", std::set<std::int16_t>{-1, 3}, "02000000ffff0300");
+  expect("unordered map", std::unordered_map<std::uint8_t, bool>{{5, true}}, "010000000501");
+  expect("unordered set", std::unordered_set<std::int16_t>{-1}, "01000000ffff");
+  expect("optional of none", std::optional<std::optional<std::uint8_t>>(std::in_place), "0100");
   expect("duration", std::chrono::milliseconds(258), "0201000000000000");
+  expect("days", Days(1), "000000000000f03f");
+  expect("moment", Minute(std::chrono::minutes(-1)), std::string(2 * sizeof(std::chrono::minutes::rep), 'f'));
   expect("struct", Place{1, "x"}, "01000000010100000078");
   expect("fields", Account(), "020100000000000001");
   expect("variant", Choice("x"), "020100000078");
   expect("monostate", Choice(), "00");
   expect("value", Result<std::uint8_t>(std::uint8_t{7}), "0107");
+  expect("no value", Result<void>(), "01");
+  expect("error of none", Result<void>(Error(Errc::node_gone, "")), "00040000000000");
   expect("error", Result<std::uint8_t>(Error(Errc::not_found, "no")), "000e00020000006e6f");
   expect("text", wire::Text("hi"), "020000006869");
   expect_id<&Golden::nothing>("golden.Golden/1#nothing()", 0xd06675e8579591d2);
@@ -96,7 +117,13 @@ int main() {
   expect_id<&Golden::place>("golden.Golden/1#place(map<tuple<string,f64,>,>,enum<u8,>,)struct<i32,optional<string,>,>",
                             0x72686ee8801ce76d);
   expect_id<&Golden::choose>(
-      "golden.Golden/1#choose(struct<i64,bool,>,result<u8,>,duration<i64,>/1/0001,)variant<none,u16,string,>",
-      0x651ac5fd2b2f5685);
+      "golden.Golden/1#choose(struct<i64,bool,>,result<u8,>,duration<i64,>/1/1000,)variant<none,u16,string,>",
+      0x10e9bf84d119f55b);
+  expect_id<&Golden::times>("golden.Golden/1#times(duration<f64,>/86400/1,duration<i64,>/1/1000000000,"
+                            "moment<duration<i64,>/60/1,>,enum<i8,>,)",
+                            0xbdb9058cb41fddab);
+  expect_id<&Golden::links>("golden.Golden/1#links(ref<golden.Golden/1>,result<>,map<tuple<char,f32,>,>,list<bool,>,)stream<bool,>",
+                            0x3dff165c4a3eb44d);
+  expect_id<&Golden::rows>("golden.Golden/1#rows(optional<optional<i16,>,>,set<u32,>,)array<byte,byte,>", 0x30c4b905231ef0e9);
   return failures == 0 ? 0 : 1;
 }
