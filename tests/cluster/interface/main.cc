@@ -1,13 +1,17 @@
 // Two programs from an older and a newer header of one interface: what both have works, what differs is refused by name. Compiled
-// twice, with EBB_NEWER and without; each is the front end of the other's backends once.
+// twice, with EBB_NEWER and without; each is the front end of the other's backends once. The backends come from another compiler
+// too (tests/other_compiler).
+#include <array>
 #include <cstdint>
 #include <cstdio>
+#include <span>
 #include <string>
 
 #include "ebb/application.h"
 #include "ebb/async.h"
 #include "ebb/object.h"
 #include "tests/cluster/check.h"
+#include "tests/cluster/interface/shapes.h"
 
 namespace {
 
@@ -47,6 +51,25 @@ bool names(const Error& error, Errc code, const std::string& interface, const st
   return false;
 }
 
+/// Everything that travels arrives as what it was, whichever side calls.
+task<void> check_shapes(NodeId other) {
+  const auto shapes = (co_await create<ebb::test::Shapes>()).value();
+  const auto there = shapes.on(other);
+  const ebb::test::Chart chart = ebb::test::make_chart();
+  const std::array<std::uint32_t, 3> numbers{1, 2, 3};
+  const std::string expected = shapes->spell(chart, "text", numbers);
+  const auto spelled = co_await there.call<&ebb::test::Shapes::spell>(chart, "text", std::span<const std::uint32_t>(numbers));
+  CHECK(spelled.value() == expected);
+  const auto made = co_await there.call<&ebb::test::Shapes::make>();
+  CHECK(ebb::test::spell_chart(made.value()) == ebb::test::spell_chart(chart));
+  const auto spelled_here = co_await there.call<&ebb::test::Shapes::spell_there>(shapes);
+  CHECK(spelled_here.value() == expected);
+  auto counting = (co_await there.call<&ebb::test::Shapes::count>(1000)).value();
+  std::int32_t sum = 0;
+  while (const auto each = (co_await counting.next()).value()) sum += *each;
+  CHECK(sum == 500'500);
+}
+
 }  // namespace
 
 task<int> ebb_main(application& app) {
@@ -73,6 +96,7 @@ task<int> ebb_main(application& app) {
   const auto ticking = (co_await create<Clock>()).value();
   const auto refused = co_await ticking.on(other).call<&Clock::now>();
   CHECK(names(refused.error(), Errc::interface_mismatch, clock, "same build"));
+  co_await check_shapes(other);
   // Nothing of it has harmed what both have.
   CHECK((co_await there.call<&Ledger::total>()).value() == 42);
   co_return ebb::test::conclude();
