@@ -1,5 +1,7 @@
 #include "tests/sim/cluster.h"
 
+#include <algorithm>
+
 #include "ebb/async/sleep.h"
 #include "ebb/object/create.h"
 #include "ebb/object/directory.h"
@@ -10,6 +12,8 @@ namespace ebb::sim {
 namespace {
 
 constexpr platform::Duration kLook = std::chrono::milliseconds(50);
+/// Of how many backends' clients the pauses are.
+constexpr std::size_t kUsualBackends = 14;
 
 }  // namespace
 
@@ -24,6 +28,23 @@ std::uint32_t Cluster::add_backend() {
   const auto number = static_cast<std::uint32_t>(world_.nodes() + 1);
   backends.insert(number);
   return world_.add("node" + std::to_string(number - 1), cores_, [this, number] { return run_backend(this, number); });
+}
+
+platform::Duration Cluster::pause(platform::Duration least, platform::Duration most) {
+  const auto ticks = static_cast<platform::Duration::rep>(
+      world_.pick(static_cast<std::uint64_t>(least.count()), static_cast<std::uint64_t>(most.count())));
+  return platform::Duration(ticks) * std::max(backends.size(), kUsualBackends) / kUsualBackends;
+}
+
+task<void> Cluster::dismiss(Cluster* self, NodeId leaver) {
+  const std::uint32_t number = number_of(leaver);
+  self->world_.say("node " + std::to_string(to_number(leaver)) + " is asked to leave");
+  self->dismissed.insert(number);
+  const Result<void> left = co_await Node::current()->ask_to_stop(leaver);
+  co_await Node::current()->remove_member(leaver, "it was asked to leave");
+  if (left) co_return;
+  self->harmed.insert(number);
+  self->world_.crash(number, true);
 }
 
 void Cluster::on_lost(NodeId member, const Error& reason) {

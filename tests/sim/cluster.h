@@ -39,6 +39,15 @@ class Cluster final : private MembershipAuthority {
   /// Backends by their simulated node's number.
   std::set<std::uint32_t> backends;
   std::map<NodeId, std::string> lost;  // members that the front end has declared gone
+  /// Backends to which something was done that may cost them their membership.
+  std::set<std::uint32_t> harmed;
+  /// Those that were asked to leave.
+  std::set<std::uint32_t> dismissed;
+
+  /// How long a client thinks between two operations: longer the more clients there are, so that the whole of them asks as often.
+  platform::Duration pause(platform::Duration least, platform::Duration most);
+  /// Core 0 of the front end. Asks a member to leave, and forgets it.
+  static task<void> dismiss(Cluster* self, NodeId leaver);
 
   /// How many ids there are, and when they are used again.
   struct Ids {

@@ -1,6 +1,7 @@
 #include "tests/sim/history.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "tests/sim/linearizability.h"
@@ -100,6 +101,29 @@ void History::check_as_counters(bool ordered_epochs) {
     if (verdict == Verdict::linearizable) continue;
     complain("object " + std::to_string(object) + ": no counter could have given the answers of its " + std::to_string(attempts.size()) +
              " operations" + (verdict == Verdict::undecided ? ", as far as the search went (undecided)" : ""));
+  }
+}
+
+void History::check_reads() {
+  // The highest write of each object and epoch that had been answered by a time, by that time.
+  std::map<std::pair<std::uint64_t, std::uint64_t>, std::map<Time, std::uint64_t>> written;
+  for (const Operation& each : operations_) {
+    if (!each.write || !each.moment) continue;
+    std::uint64_t& count = written[{each.object, each.moment->epoch}][*each.end];
+    count = std::max(count, each.moment->count);
+  }
+  for (auto& [key, answered] : written) {
+    std::uint64_t highest = 0;
+    for (auto& [time, count] : answered) count = highest = std::max(highest, count);
+  }
+  for (const Operation& read : operations_) {
+    if (read.write || !read.moment) continue;
+    const auto& answered = written[{read.object, read.moment->epoch}];
+    const auto after = answered.lower_bound(read.begin);
+    if (after == answered.begin() || std::prev(after)->second <= read.moment->count) continue;
+    complain("read " + std::to_string(read.id) + " at " + describe(read.begin) + " by " + read.who + " saw write " +
+             std::to_string(read.moment->count) + " although write " + std::to_string(std::prev(after)->second) +
+             " had been answered at " + describe(std::prev(after)->first));
   }
 }
 

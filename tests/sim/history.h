@@ -45,12 +45,16 @@ class History {
   /// An instance of an object begins its life. Complains if it is the second one of that epoch.
   void constructed(std::uint64_t object, std::uint64_t epoch, const std::string& where);
 
-  /// That the writes of each object took place one after the other, in an order that respects real time. Objects whose epochs follow each other in time, as homes do: all of them are in one order. Otherwise
-  /// epochs are names, and only writes of one epoch are compared.
+  /// That the writes of each object took place one after the other, in an order that respects real time. Objects whose epochs
+  /// follow each other in time, as homes do: all of them are in one order. Otherwise epochs are names, and only writes of one epoch
+  /// are compared.
   void check(bool ordered_epochs);
   /// That one counter an object, which may lose its state, could have given all answers, seen from the clients alone: an
   /// operation that failed may have run or not. Of use where every operation is a write. `ordered_epochs` as above.
   void check_as_counters(bool ordered_epochs);
+
+  /// That a read that begins after a write of the same epoch was answered shows that write.
+  void check_reads();
 
   const std::vector<Operation>& operations() const noexcept { return operations_; }
   std::size_t successes() const noexcept;

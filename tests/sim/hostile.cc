@@ -11,7 +11,7 @@
 #include "ebb/object/node_link.h"
 #include "src/node/system_objects.h"
 #include "tests/fuzz/object/calls.h"
-#include "tests/sim/scenario.h"
+#include "tests/sim/trial.h"
 
 namespace ebb::sim {
 namespace {
@@ -80,31 +80,23 @@ task<void> front_end(Cluster* cluster, Run* run) {
 }  // namespace
 
 Outcome run_hostile(const Settings& settings) {
-  World world(settings.seed);
-  world.verbose = settings.verbose;
   Run run;
-  Cluster cluster(
-      world, settings.cores, [&run](Cluster* self) { return front_end(self, &run); },
-      [&run](Cluster* self) { return bother(self, &run); });
-  for (std::size_t at = 0; at < settings.nodes; ++at) cluster.add_backend();
+  Trial trial(
+      settings, [&run](Cluster* self) { return front_end(self, &run); }, [&run](Cluster* self) { return bother(self, &run); });
+  World& world = trial.world;
   // Those that were stopped are missed.
-  for (Time when(5s); when < kHostility; when += Time(1s)) world.at(when, [&cluster] { cluster.add_backend(); });
+  for (Time when(5s); when < kHostility; when += Time(1s)) world.at(when, [&trial] { trial.cluster.add_backend(); });
   world.run_until(kEnd);
-
-  Outcome outcome;
-  outcome.trace = world.trace();
-  outcome.steps = world.steps();
-  outcome.operations = run.calls;
-  outcome.successes = run.answers;
   for (std::uint32_t number = 1; number <= world.nodes(); ++number) {
     // Asked to stop; told that it is no member any more.
     const int status = world.status(number).value_or(0);
-    if (status != 0 && status != 72) outcome.violations.push_back("a node ended with " + std::to_string(status));
+    if (status != 0 && status != 72) violated("a node ended with " + std::to_string(status));
   }
-  if (run.answers == 0) outcome.violations.push_back("nobody answered anything");
-  if (!run.front_end_answers) outcome.violations.push_back("the front end does not go on");
-  outcome.log = world.log;
-  return outcome;
+  if (run.answers == 0) violated("nobody answered anything");
+  if (!run.front_end_answers) violated("the front end does not go on");
+  trial.outcome.operations = run.calls;
+  trial.outcome.successes = run.answers;
+  return trial.finish_as_it_is();
 }
 
 }  // namespace ebb::sim

@@ -7,7 +7,7 @@
 
 #include "ebb/async.h"
 #include "ebb/object.h"
-#include "tests/sim/rest.h"
+#include "tests/sim/trial.h"
 
 namespace ebb::sim {
 namespace {
@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 /// What this run looks at. Objects of all nodes reach it directly, which no message could do as well.
 struct Ledger {
   History homes;
+  History vaults;
   History boards;
   History shelves;
   std::uint64_t next_incarnation = 0;
@@ -51,6 +52,19 @@ struct Cell {
   using interface = ebb::interface<"sim.Cell/1", method<"run", &Cell::run>, method<"run_slowly", &Cell::run_slowly>>;
 };
 
+/// One instance that ends with its node.
+struct Vault {
+  Alive alive{"Vault"};
+  using policy = single_home;
+  std::uint64_t count = 0;
+  Answer run(std::uint64_t object, std::uint64_t operation) {
+    if (count == 0) ledger->vaults.constructed(object, 1, here());
+    ledger->vaults.ran(operation, here());
+    return {1, ++count};
+  }
+  using interface = ebb::interface<"sim.Vault/1", method<"run", &Vault::run>>;
+};
+
 /// Replicas; a state that nobody has any more begins with another incarnation.
 struct Board {
   Alive alive{"Board"};
@@ -80,10 +94,14 @@ struct Shelf {
 };
 
 constexpr std::size_t kCells = 6;
+constexpr std::size_t kVaults = 3;
 constexpr std::uint64_t kKeys = 12;
+constexpr Time kHealed = 75s;
 
 struct Objects {
   std::vector<ref<Cell>> cells;
+  std::vector<ref<Vault>> vaults;
+  std::vector<NodeId> vault_homes;
   ref<Board> board;
   ref<Shelf> shelf;
   bool made = false;
@@ -128,6 +146,32 @@ task<void> use_cell(Run* run, std::uint64_t which, platform::Duration timeout) {
   note(run->ledger.homes, id, answer);
 }
 
+/// A call that is given up after a moment, and one whose answer nobody waits for: they may run or not.
+task<void> begin_with_cell(Run* run, std::uint64_t which, bool send) {
+  World& world = World::instance();
+  const std::uint64_t id = run->ledger.homes.begin(world.now(), which, true);
+  if (send) {
+    const Result<void> sent = co_await run->objects.cells[which].on_home().within(10s).send<&Cell::run>(which, id);
+    static_cast<void>(sent);
+    co_return;
+  }
+  cancel_source source;
+  const TimerId timer =
+      Core::current().call_after(std::chrono::microseconds(world.pick(0, 8'000)), [&source] { source.cancel(); });
+  const auto target = run->objects.cells[which].on_home().within(10s).cancelled_by(source.token());
+  const Result<Answer> answer = co_await target.call<&Cell::run_slowly>(which, id);
+  Core::current().cancel(timer);
+  note(run->ledger.homes, id, answer);
+}
+
+/// What it says of one whose node was lost.
+task<Errc> use_vault(Run* run, std::uint64_t which) {
+  const std::uint64_t id = run->ledger.vaults.begin(World::instance().now(), which, true);
+  const Result<Answer> answer = co_await run->objects.vaults[which].on_home().within(10s).call<&Vault::run>(which, id);
+  note(run->ledger.vaults, id, answer);
+  co_return answer.code();
+}
+
 task<void> use_board(Run* run, bool write) {
   World& world = World::instance();
   const std::uint64_t id = run->ledger.boards.begin(world.now(), 0, write);
@@ -157,7 +201,14 @@ task<void> use_shelf(Run* run, std::uint64_t key, platform::Duration timeout) {
 }
 
 /// Every object, once all is whole again.
-task<void> ask_all(Run* run) {
+task<void> ask_all(const Cluster* cluster, Run* run) {
+  for (std::uint64_t vault = 0; vault < kVaults; ++vault) {
+    const Errc code = co_await use_vault(run, vault);
+    const bool lost = cluster->lost.contains(run->objects.vault_homes[vault]);
+    if (code != (lost ? Errc::node_gone : Errc::ok)) {
+      violated("vault " + std::to_string(vault) + (lost ? ", which was lost," : "") + " answers with " + std::string(name(code)));
+    }
+  }
   for (std::uint64_t cell = 0; cell < kCells; ++cell) co_await use_cell(run, cell, 10s);
   for (std::uint64_t key = 0; key < kKeys; ++key) co_await use_shelf(run, key, 10s);
   co_await use_board(run, true);
@@ -166,14 +217,20 @@ task<void> ask_all(Run* run) {
 task<void> client(Cluster* cluster, Run* run) {
   World& world = cluster->world();
   while (!cluster->ending) {
-    if (this_node() == kFrontEndNode && run->healed && !std::exchange(run->asked_all, true)) co_await ask_all(run);
-    co_await sleep_for(std::chrono::microseconds(world.pick(1'000, 150'000)));
+    if (this_node() == kFrontEndNode && run->healed && !std::exchange(run->asked_all, true)) co_await ask_all(cluster, run);
+    co_await sleep_for(cluster->pause(1ms, 150ms));
     if (!run->objects.made || cluster->ending) continue;
-    switch (world.pick(0, 4)) {
-      case 0: co_await use_cell(run, world.pick(0, kCells - 1), 10s); break;
-      case 1: co_await use_board(run, true); break;
-      case 2: co_await use_board(run, false); break;
-      case 3: co_await ask_anybody(run, world.pick(0, kCells - 1)); break;
+    switch (world.pick(0, 10)) {
+      case 0:
+      case 1: co_await use_cell(run, world.pick(0, kCells - 1), 10s); break;
+      case 2:
+      case 3: co_await use_board(run, true); break;
+      case 4:
+      case 5: co_await use_board(run, false); break;
+      case 6:
+      case 7: co_await ask_anybody(run, world.pick(0, kCells - 1)); break;
+      case 8: co_await use_vault(run, world.pick(0, kVaults - 1)); break;
+      case 9: co_await begin_with_cell(run, world.pick(0, kCells - 1), world.pick(0, 1) == 0); break;
       default: co_await use_shelf(run, world.pick(0, kKeys - 1), 10s); break;
     }
   }
@@ -187,77 +244,53 @@ task<void> make_objects(Cluster* cluster, Run* run) {
     const Member& home = members[world.pick(0, members.size() - 1)];
     run->objects.cells.push_back((co_await create_at<Cell>(home.id)).value());
   }
+  for (std::size_t at = 0; at < kVaults; ++at) {
+    run->objects.vault_homes.push_back(members[world.pick(0, members.size() - 1)].id);
+    run->objects.vaults.push_back((co_await create_at<Vault>(run->objects.vault_homes.back())).value());
+  }
   run->objects.board = (co_await create_at<Board>(members[world.pick(1, members.size() - 1)].id)).value();
   run->objects.shelf = (co_await create_at<Shelf>(members[world.pick(0, members.size() - 1)].id)).value();
   run->objects.made = true;
   co_await client(cluster, run);
 }
 
-/// A replica that is read after a write was answered shows that write.
-void check_boards(const History& history, std::vector<std::string>& violations) {
-  for (const auto& read : history.operations()) {
-    if (read.write || !read.moment) continue;
-    for (const auto& write : history.operations()) {
-      if (!write.write || !write.moment || write.moment->epoch != read.moment->epoch || !(*write.end < read.begin)) continue;
-      if (read.moment->count >= write.moment->count) continue;
-      violations.push_back("read " + std::to_string(read.id) + " at " + std::to_string(read.begin.count() / 1000) + " us by " + read.who + " saw write " + std::to_string(read.moment->count) + " although write " +
-                           std::to_string(write.moment->count) + " had been answered at " + std::to_string(write.end->count() / 1000) + " us");
-      break;
-    }
-  }
+/// Whether a call that began then or later was answered.
+bool answers_after(const History& history, std::uint64_t object, Time healed) {
+  return std::any_of(history.operations().begin(), history.operations().end(), [=](const History::Operation& each) {
+    return each.object == object && each.moment && each.begin >= healed;
+  });
 }
 
 }  // namespace
 
 Outcome run_kinds(const Settings& settings) {
-  World world(settings.seed);
-  world.verbose = settings.verbose;
   Run run;
   ledger = &run.ledger;
-  Cluster cluster(
-      world, settings.cores, [&run](Cluster* self) { return make_objects(self, &run); },
-      [&run](Cluster* self) { return client(self, &run); });
-  cluster.drivers_report_ends = world.pick(0, 1) == 0;
-  for (std::size_t at = 0; at < settings.nodes; ++at) cluster.add_backend();
-  Nemesis nemesis(cluster);
-  nemesis.trouble(Time(3s), Time(43s));
-  world.run_until(Time(45s));
-  world.mend_all();
+  Trial trial(
+      settings, [&run](Cluster* self) { return make_objects(self, &run); }, [&run](Cluster* self) { return client(self, &run); });
+  trial.trouble(43s);
   // Time for everything to heal; then every object must answer.
-  world.run_until(Time(75s));
-  const Time healed = world.now();
+  trial.world.run_until(kHealed);
   run.healed = true;
-  world.run_until(Time(90s));
+  trial.world.run_until(90s);
 
-  Outcome outcome;
-  outcome.trace = world.trace();
-  outcome.steps = world.steps();
+  for (std::uint64_t cell = 0; cell < kCells; ++cell) {
+    if (!answers_after(run.ledger.homes, cell, kHealed)) violated("cell " + std::to_string(cell) + " never answers again");
+  }
+  if (!answers_after(run.ledger.boards, 0, kHealed)) violated("the board never answers again");
+  for (std::uint64_t key = 0; key < kKeys; ++key) {
+    if (!answers_after(run.ledger.shelves, key, kHealed)) violated("key " + std::to_string(key) + " never answers again");
+  }
   run.ledger.homes.check(true);
   run.ledger.homes.check_as_counters(true);
+  run.ledger.vaults.check(true);
+  run.ledger.vaults.check_as_counters(true);
   run.ledger.boards.check(false);
+  run.ledger.boards.check_reads();
   run.ledger.shelves.check(false);
   run.ledger.shelves.check_as_counters(false);
-  for (History* history : {&run.ledger.homes, &run.ledger.boards, &run.ledger.shelves}) {
-    outcome.operations += history->operations().size();
-    outcome.successes += history->successes();
-    outcome.violations.insert(outcome.violations.end(), history->violations.begin(), history->violations.end());
-  }
-  check_boards(run.ledger.boards, outcome.violations);
-  const auto answers_after = [healed](const History& history, std::uint64_t object) {
-    return std::any_of(history.operations().begin(), history.operations().end(), [=](const History::Operation& each) {
-      return each.object == object && each.moment && each.begin >= healed;
-    });
-  };
-  for (std::uint64_t cell = 0; cell < kCells; ++cell) {
-    if (!answers_after(run.ledger.homes, cell)) outcome.violations.push_back("cell " + std::to_string(cell) + " never answers again");
-  }
-  if (!answers_after(run.ledger.boards, 0)) outcome.violations.push_back("the board never answers again");
-  for (std::uint64_t key = 0; key < kKeys; ++key) {
-    if (!answers_after(run.ledger.shelves, key)) outcome.violations.push_back("key " + std::to_string(key) + " never answers again");
-  }
-  come_to_rest(cluster, outcome);
-  outcome.log = world.log;
-  return outcome;
+  for (const History* history : {&run.ledger.homes, &run.ledger.vaults, &run.ledger.boards, &run.ledger.shelves}) trial.add(*history);
+  return trial.finish();
 }
 
 }  // namespace ebb::sim

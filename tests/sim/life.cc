@@ -6,137 +6,242 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "ebb/async.h"
 #include "ebb/object.h"
-#include "tests/sim/rest.h"
+#include "tests/sim/trial.h"
 
 namespace ebb::sim {
 namespace {
 
 using namespace std::chrono_literals;
 
-/// So few ids that they are given out again, after a grace that the run sees the end of. It is longer than a state waits for its
+/// So few ids that leases of them are small and used up, and that they are given out again, after a grace that the run sees the end of. It is longer than a state waits for its
 /// home (a minute), as the real one is.
-constexpr std::uint32_t kIds = 96;
+constexpr std::uint32_t kIds = 512;
 constexpr platform::Duration kGrace = 70s;
 constexpr platform::Duration kForget = 66s;
 
 /// One creation of an object, and all that is known of its life.
 struct Handle {
   std::uint64_t serial = 0;
-  ref<struct Token> object;
+  std::variant<ref<struct Token>, ref<struct Badge>, ref<struct Drawer>> object;
   std::optional<Time> destroyed;  // destroy() has answered so
   std::optional<Time> ending;     // destroy() was called then
   std::map<std::uint64_t, std::uint32_t> ran;  // operations, and how often
-  std::uint64_t newest = 0;       // of the instances that have run one
+  std::uint64_t newest = 0;       // of the instances of a Token that have run one
+
+  NodeId maker = this_node();
+
+  ObjectId id() const {
+    return std::visit([](auto each) { return each.id(); }, object);
+  }
 };
 
 struct Ledger {
+  const Cluster* cluster = nullptr;
   std::vector<std::unique_ptr<Handle>> handles;
-  std::vector<std::string> violations;
   std::size_t operations = 0;
   std::size_t successes = 0;
   std::size_t reused = 0;
+  std::size_t swaps = 0;
+  std::size_t drops = 0;
 };
 Ledger* ledger = nullptr;
 
+/// What an instance does for all kinds: belongs to the creation for which it was used first, and says so.
+std::uint64_t note_use(const Alive& alive, std::uint64_t& serial, std::uint64_t expected, std::uint64_t operation, bool alone) {
+  Handle& handle = *ledger->handles[expected - 1];
+  if (++handle.ran[operation] > 1) violated("operation " + std::to_string(operation) + " ran twice");
+  if (alone && alive.number() < handle.newest) {
+    violated("operation " + std::to_string(operation) + " ran on an instance that had a successor");
+  }
+  handle.newest = alive.number();
+  if (serial == 0) serial = expected;
+  return serial;
+}
+
+task<std::uint64_t> linger(std::uint64_t instance, std::uint64_t operation, std::uint64_t serial) {
+  co_await sleep_for(std::chrono::milliseconds(8));
+  if (!Alive::lives(instance)) violated("an instance ended in the middle of operation " + std::to_string(operation));
+  co_return serial;
+}
+
+/// Has one place.
 struct Token {
   Alive alive{"Token"};
   using policy = remade_home;
-  std::uint64_t serial = 0;  // 0: nobody has said yet, or the state was lost
-  std::uint64_t count = 0;
-  std::uint64_t name(std::uint64_t own) { return std::exchange(serial, own); }
-  /// `expected`: the object that the caller means.
-  std::uint64_t use(std::uint64_t expected, std::uint64_t operation) {
-    ++count;
-    Handle& handle = *ledger->handles[expected - 1];
-    ++handle.ran[operation];
-    if (alive.number() < handle.newest) {
-      ledger->violations.push_back("operation " + std::to_string(operation) + " ran on an instance that had a successor");
-    }
-    handle.newest = alive.number();
-    return serial;
-  }
+  std::uint64_t serial = 0;  // 0: not used yet, or the state was lost
+  std::uint64_t use(std::uint64_t expected, std::uint64_t operation) { return note_use(alive, serial, expected, operation, true); }
   task<std::uint64_t> use_slowly(std::uint64_t expected, std::uint64_t operation) {
-    const std::uint64_t own = use(expected, operation);
-    const std::uint64_t instance = alive.number();
-    co_await sleep_for(std::chrono::milliseconds(8));
-    if (!Alive::lives(instance)) ledger->violations.push_back("an instance ended in the middle of operation " + std::to_string(operation));
-    co_return own;
+    return linger(alive.number(), operation, use(expected, operation));
   }
-  std::pair<std::uint64_t, std::uint64_t> save() const { return {serial, count}; }
-  void restore(std::pair<std::uint64_t, std::uint64_t> state) { std::tie(serial, count) = state; }
+  std::uint64_t save() const { return serial; }
+  void restore(std::uint64_t state) { serial = state; }
   void on_lost(const home_lost&) {}
-  using interface = ebb::interface<"sim.Token/1", method<"name", &Token::name>, method<"use", &Token::use>,
-                                   method<"use_slowly", &Token::use_slowly>>;
+  using interface = ebb::interface<"sim.Token/1", method<"use", &Token::use>, method<"use_slowly", &Token::use_slowly>>;
+};
+
+/// Is everywhere, and has no name: made under leased ids without asking anybody. Swapped and dropped.
+struct Badge {
+  Alive alive{"Badge"};
+  std::uint64_t serial = 0;
+  Badge() = default;
+  Badge(const Badge&) = default;
+  Badge& operator=(const Badge&) = default;
+  virtual ~Badge() = default;
+  virtual std::uint64_t use(std::uint64_t expected, std::uint64_t operation) {
+    return note_use(alive, serial, expected, operation, false);
+  }
+  virtual task<std::uint64_t> use_slowly(std::uint64_t expected, std::uint64_t operation) {
+    return linger(alive.number(), operation, use(expected, operation));
+  }
+  using interface = ebb::interface<"sim.Badge/1", method<"use", &Badge::use>, method<"use_slowly", &Badge::use_slowly>>;
+};
+struct Silver final : Badge {
+  static constexpr std::string_view implementation = "sim.Silver";
+  explicit Silver(Badge&& other) : Badge(other) {}
+  Silver() = default;
+};
+struct Gold final : Badge {
+  static constexpr std::string_view implementation = "sim.Gold";
+  explicit Gold(Badge&& other) : Badge(other) {}
+  Gold() = default;
+};
+
+/// Has its parts on all nodes.
+struct Drawer {
+  Alive alive{"Drawer"};
+  using policy = partitioned;
+  static constexpr std::uint32_t kPartitions = 8;
+  std::uint64_t serial = 0;
+  std::uint64_t use(std::uint64_t expected, std::uint64_t operation) { return note_use(alive, serial, expected, operation, false); }
+  task<std::uint64_t> use_slowly(std::uint64_t expected, std::uint64_t operation) {
+    return linger(alive.number(), operation, use(expected, operation));
+  }
+  std::uint64_t save() const { return serial; }
+  void restore(std::uint64_t state) { serial = state; }
+  using interface = ebb::interface<"sim.Drawer/1", method<"use", &Drawer::use>, method<"use_slowly", &Drawer::use_slowly>>;
 };
 
 std::string describe(const Handle& handle) {
-  return "object " + std::to_string(handle.object.id().index()) + " (creation " + std::to_string(handle.serial) + ")";
+  return "object " + std::to_string(handle.id().index()) + " (creation " + std::to_string(handle.serial) + ")";
 }
 
-void violated(const std::string& what) {
-  ledger->violations.push_back("at " + std::to_string(World::instance().now().count() / 1000) + " us: " + what);
+const Member& any_member(const std::vector<Member>& members) { return members[World::instance().pick(0, members.size() - 1)]; }
+CoreIndex any_core(const Member& member) { return CoreIndex{static_cast<std::uint16_t>(World::instance().pick(0, member.cores - 1))}; }
+
+template <class T, class Target>
+task<Result<std::uint64_t>> call(Target target, std::uint64_t serial, std::uint64_t operation) {
+  task<Result<std::uint64_t>> work = World::instance().pick(0, 1) == 0 ? target.template call<&T::use>(serial, operation)
+                                                                      : target.template call<&T::use_slowly>(serial, operation);
+  return work;
 }
 
-task<void> make(Cluster*) {
-  World& world = World::instance();
-  const auto members = Node::current()->members();
-  const Member& home = members[world.pick(0, members.size() - 1)];
-  const auto created = co_await create_at<Token>(home.id);
-  if (!created) co_return;
-  bool again = false;
-  for (const auto& each : ledger->handles) {
-    if (each->object.id() != created->id()) continue;
-    again = true;
-    // The one before must have ended everywhere, a grace ago: the answer of its destroy() may have been held up on its way, so what
-    // counts is when it was called. Clocks run apart by up to 5 %.
-    const bool early = !each->ending || world.now() < *each->ending + kGrace * 9 / 10;
-    if (early) violated(describe(*each) + " gave its id away while somebody may mean it");
-  }
-  ledger->reused += again ? 1 : 0;
-  auto fresh = std::make_unique<Handle>();
-  fresh->serial = ledger->handles.size() + 1;
-  fresh->object = *created;
-  Handle* handle = fresh.get();
-  ledger->handles.push_back(std::move(fresh));
-  const auto before = co_await created->on_home().within(5s).call<&Token::name>(handle->serial);
-  if (before && *before != 0 && *before != handle->serial) {
-    violated(describe(*handle) + " was born as creation " + std::to_string(*before));
-  }
+/// What was made without asking and never came to be known, because its maker was lost: it never was, and its id is another's.
+bool may_never_have_been(const Handle& handle) {
+  const Cluster& cluster = *ledger->cluster;
+  const std::uint32_t maker = Cluster::number_of(handle.maker);
+  const bool lost = cluster.lost.contains(handle.maker) || (cluster.dismissed.contains(maker) && cluster.harmed.contains(maker));
+  return lost && std::holds_alternative<ref<Badge>>(handle.object);
 }
 
 task<void> use(Handle* handle) {
   World& world = World::instance();
-  const Time begin = world.now();
-  const bool dead = handle->destroyed && *handle->destroyed < begin;
+  const bool dead = handle->destroyed && *handle->destroyed < world.now();
   const std::uint64_t operation = ++ledger->operations;
-  const auto target = handle->object.on_home().within(5s);
-  task<Result<std::uint64_t>> call = world.pick(0, 1) == 0 ? target.call<&Token::use>(handle->serial, operation)
-                                                          : target.call<&Token::use_slowly>(handle->serial, operation);
-  const Result<std::uint64_t> answer = co_await std::move(call);
+  const std::vector<Member> members = Node::current()->members();
+  const Member& anybody = any_member(members);
+  task<Result<std::uint64_t>> work;
+  if (const auto* token = std::get_if<ref<Token>>(&handle->object)) {
+    work = call<Token>(token->on_home().within(5s), handle->serial, operation);
+  } else if (const auto* badge = std::get_if<ref<Badge>>(&handle->object)) {
+    work = call<Badge>(badge->on(anybody.id, any_core(anybody)).within(5s), handle->serial, operation);
+  } else {
+    const auto key = world.pick(0, 100);
+    work = call<Drawer>(std::get<ref<Drawer>>(handle->object).on_key(key).within(5s), handle->serial, operation);
+  }
+  const Result<std::uint64_t> answer = co_await std::move(work);
+  if (answer.code() == Errc::no_such_object && !handle->ending && !may_never_have_been(*handle)) {
+    violated(describe(*handle) + " is said not to exist: " + answer.error().text());
+  }
   if (!answer) co_return;
   ++ledger->successes;
   if (dead) violated(describe(*handle) + " answered after it was destroyed, as creation " + std::to_string(*answer));
-  if (*answer != 0 && *answer != handle->serial) violated(describe(*handle) + " answered as creation " + std::to_string(*answer));
+  if (*answer != handle->serial) violated(describe(*handle) + " answered as creation " + std::to_string(*answer));
+}
+
+/// Whether an id that was given out again might still mean its object of before.
+void look_at_id(ObjectId id) {
+  bool again = false;
+  for (const auto& each : ledger->handles) {
+    if (each->id() != id) continue;
+    again = true;
+    if (may_never_have_been(*each)) continue;
+    // The one before must have ended everywhere, a grace ago: the answer of its destroy() may have been held up on its way, so what
+    // counts is when it was called. Clocks run apart by up to 5 %.
+    const bool early = !each->ending || World::instance().now() < *each->ending + kGrace * 9 / 10;
+    if (early) violated(describe(*each) + " gave its id away while somebody may mean it");
+  }
+  ledger->reused += again ? 1 : 0;
+}
+
+template <class T>
+Handle* enter(const Result<ref<T>>& created) {
+  if (!created) return nullptr;
+  look_at_id(created->id());
+  auto fresh = std::make_unique<Handle>();
+  fresh->serial = ledger->handles.size() + 1;
+  fresh->object = *created;
+  ledger->handles.push_back(std::move(fresh));
+  return ledger->handles.back().get();
+}
+
+task<void> make() {
+  const std::vector<Member> members = Node::current()->members();
+  const Member& home = any_member(members);
+  const std::uint64_t what = World::instance().pick(0, 5);
+  Handle* made = nullptr;
+  if (what < 3) {
+    const auto badge = co_await create<Badge>();
+    made = enter(badge);
+  } else if (what < 5) {
+    const auto token = co_await create_at<Token>(home.id);
+    made = enter(token);
+  } else {
+    const auto drawer = co_await create_at<Drawer>(home.id);
+    made = enter(drawer);
+  }
+  if (made != nullptr) co_await use(made);
 }
 
 task<void> end(Handle* handle) {
   handle->ending = World::instance().now();
-  const Result<void> ended = co_await destroy(handle->object);
+  task<Result<void>> ending = std::visit([](auto object) { return destroy(object); }, handle->object);
+  const Result<void> ended = co_await std::move(ending);
   if (ended) handle->destroyed = World::instance().now();
 }
 
 task<void> move(Handle* handle) {
   World& world = World::instance();
-  const auto members = Node::current()->members();
-  const Member& target = members[world.pick(0, members.size() - 1)];
-  const CoreIndex core{static_cast<std::uint16_t>(world.pick(0, target.cores - 1))};
-  const Result<void> moved = co_await migrate(handle->object, target.id, core);
-  static_cast<void>(moved);
+  const std::vector<Member> members = Node::current()->members();
+  const Member& target = any_member(members);
+  if (const auto* token = std::get_if<ref<Token>>(&handle->object)) {
+    const Result<void> moved = co_await migrate(*token, target.id, any_core(target));
+    static_cast<void>(moved);
+  } else if (const auto* badge = std::get_if<ref<Badge>>(&handle->object)) {
+    const std::uint64_t what = world.pick(0, 2);
+    if (what == 0) {
+      ledger->drops += (co_await drop(*badge)).has_value() ? 1 : 0;
+      co_return;
+    }
+    auto swapping = what == 1 ? swap<Silver>(*badge) : swap<Gold>(*badge);
+    ledger->swaps += (co_await std::move(swapping)).has_value() ? 1 : 0;
+  }
 }
 
 /// One whose references may still be used: it lives, or it ended less than the grace ago.
@@ -145,7 +250,7 @@ Handle* any_handle() {
   std::vector<Handle*> all;
   for (const auto& each : ledger->handles) {
     const bool past = each->ending && (!each->destroyed || world.now() > *each->destroyed + kGrace / 2);
-    if (!past) all.push_back(each.get());
+    if (!past && !may_never_have_been(*each)) all.push_back(each.get());
   }
   return all.empty() ? nullptr : all[world.pick(0, all.size() - 1)];
 }
@@ -153,12 +258,12 @@ Handle* any_handle() {
 task<void> client(Cluster* cluster, bool* begun) {
   World& world = cluster->world();
   while (!cluster->ending) {
-    co_await sleep_for(std::chrono::microseconds(world.pick(2'000, 300'000)));
+    co_await sleep_for(cluster->pause(2ms, 300ms));
     if (!*begun || cluster->ending) continue;
     Handle* handle = any_handle();
     const std::uint64_t what = world.pick(0, 9);
     if (handle == nullptr || what == 0) {
-      co_await make(cluster);
+      co_await make();
     } else if (what == 1 && !handle->ending) {
       co_await end(handle);
     } else if (what == 2) {
@@ -176,11 +281,7 @@ task<void> dismiss(Cluster* cluster) {
     co_await sleep_for(std::chrono::milliseconds(world.pick(3'000, 12'000)));
     const auto members = Node::current()->members();
     if (members.size() < 4 || cluster->ending) continue;
-    const NodeId leaver = members[world.pick(1, members.size() - 1)].id;
-    world.say("node " + std::to_string(to_number(leaver)) + " is asked to leave");
-    const Result<void> left = co_await Node::current()->ask_to_stop(leaver);
-    co_await Node::current()->remove_member(leaver, "it was asked to leave");
-    if (!left) world.crash(Cluster::number_of(leaver), true);
+    co_await Cluster::dismiss(cluster, members[world.pick(1, members.size() - 1)].id);
     cluster->add_backend();
   }
 }
@@ -195,45 +296,25 @@ task<void> begin(Cluster* cluster, bool* begun) {
 }  // namespace
 
 Outcome run_life(const Settings& settings) {
-  World world(settings.seed);
-  world.verbose = settings.verbose;
   Ledger own;
   ledger = &own;
   bool begun = false;
-  Cluster cluster(
-      world, settings.cores, [&begun](Cluster* self) { return begin(self, &begun); },
-      [&begun](Cluster* self) { return client(self, &begun); });
-  cluster.drivers_report_ends = world.pick(0, 1) == 0;
-  cluster.ids = Cluster::Ids{kIds, kGrace, kForget};
-  for (std::size_t at = 0; at < settings.nodes; ++at) cluster.add_backend();
-  Nemesis nemesis(cluster);
-  if (world.pick(0, 2) != 0) nemesis.trouble(Time(3s), Time(150s));
-  world.run_until(Time(152s));
-  world.mend_all();
-  world.run_until(Time(175s));
-  const std::size_t before = own.successes;
-  world.run_until(Time(190s));
+  Trial trial(
+      settings, [&begun](Cluster* self) { return begin(self, &begun); }, [&begun](Cluster* self) { return client(self, &begun); });
+  own.cluster = &trial.cluster;
+  trial.cluster.ids = Cluster::Ids{kIds, kGrace, kForget};
+  if (trial.world.pick(0, 2) != 0) trial.trouble(150s);
+  trial.must_answer(175s, 190s, own.successes);
 
-  Outcome outcome;
-  outcome.trace = world.trace();
-  outcome.steps = world.steps();
-  outcome.operations = own.operations;
-  outcome.successes = own.successes;
-  outcome.violations = own.violations;
-  for (const auto& handle : own.handles) {
-    for (const auto& [operation, times] : handle->ran) {
-      if (times > 1) outcome.violations.push_back("operation " + std::to_string(operation) + " ran " + std::to_string(times) + " times");
-    }
-  }
-  if (own.successes == before) outcome.violations.push_back("nothing is answered after all has been mended");
-  outcome.report = std::to_string(own.handles.size()) + " creations, of which " + std::to_string(own.reused) + " had an id again";
+  trial.outcome.operations = own.operations;
+  trial.outcome.successes = own.successes;
+  trial.outcome.report = std::to_string(own.handles.size()) + " creations, of which " + std::to_string(own.reused) +
+                         " had an id again; " + std::to_string(own.swaps) + " swaps, " + std::to_string(own.drops) + " drops";
   std::set<ObjectId> not_ended;
   for (const auto& handle : own.handles) {
-    if (handle->ending && !handle->destroyed) not_ended.insert(handle->object.id());
+    if (handle->ending && !handle->destroyed) not_ended.insert(handle->id());
   }
-  come_to_rest(cluster, outcome, not_ended);
-  outcome.log = world.log;
-  return outcome;
+  return trial.finish(not_ended);
 }
 
 }  // namespace ebb::sim

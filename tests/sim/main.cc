@@ -1,7 +1,7 @@
 // simulate: runs scenarios over ranges of seeds, each in a process of its own, and says which seed broke what.
 //
-//   simulate --seeds 1..200 [--scenario kinds] [--nodes 5] [--cores 2] [--jobs 2] [--verbose] [--twice] [--expect-broken]
-//   simulate --nightly [--jobs J]
+//   simulate --seeds 1..200 [--scenario kinds] [--nodes 5] [--cores 2] [--jobs 2] [--verbose] [--twice] [--expect-broken TEXT]
+//   simulate --brief | --nightly [--jobs J] [--twice]
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,11 +12,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "tests/sim/nightly.h"
+#include "tests/sim/portions.h"
 #include "tests/sim/scenario.h"
 
 namespace {
@@ -27,20 +28,24 @@ using namespace ebb::sim;
 constexpr unsigned kRunLimitS = 600;
 /// Runs between two lines that say how far a night is.
 constexpr std::size_t kProgress = 500;
+/// Seeds of each portion that --twice looks at.
+constexpr std::uint64_t kSeedsTwice = 2;
 
 struct Options {
   Settings settings;
   std::uint64_t first = 1;
   std::uint64_t last = 1;
-  std::size_t jobs = 0;         // 0: two, and at night one a CPU
-  bool nightly = false;         // every scenario, until the first broken promise; prints only that and how far it is
-  bool twice = false;           // each seed must give the same run again
-  bool expect_broken = false;   // succeed when a promise is broken, and stop there: the program has a bug on purpose
+  std::size_t jobs = 0;           // 0: two, and at night one a CPU
+  bool here = false;              // one run in this process: what all others are started as
+  bool brief = false;             // every scenario, as in the tests
+  bool nightly = false;           // every scenario, until the first broken promise; prints only that and how far it is
+  bool twice = false;             // each run must be the same a second time
+  std::string_view expected;      // succeed when a violation has this text, and stop there: the program has a bug on purpose
 };
 
 [[noreturn]] void usage() {
-  std::fprintf(stderr, "usage: simulate --seeds A..B [--scenario NAME] [--nodes N] [--cores M] [--jobs J] [--twice] [--expect-broken] [--verbose]\n"
-                       "       simulate --nightly [--jobs J]\n");
+  std::fprintf(stderr, "usage: simulate --seeds A..B [--scenario NAME] [--nodes N] [--cores M] [--jobs J] [--twice] [--expect-broken TEXT] [--verbose]\n"
+                       "       simulate --brief | --nightly [--jobs J] [--twice]\n");
   std::exit(2);
 }
 
@@ -53,16 +58,13 @@ std::uint64_t number(std::string_view text) {
 
 Options parse(int argc, char** argv) {
   Options options;
+  const std::map<std::string_view, bool*> flags = {{"--here", &options.here},       {"--brief", &options.brief},
+                                                   {"--nightly", &options.nightly}, {"--twice", &options.twice},
+                                                   {"--verbose", &options.settings.verbose}};
   for (int at = 1; at < argc; ++at) {
     const std::string_view name = argv[at];
-    if (name == "--twice") {
-      options.twice = true;
-    } else if (name == "--expect-broken") {
-      options.expect_broken = true;
-    } else if (name == "--nightly") {
-      options.nightly = true;
-    } else if (name == "--verbose") {
-      options.settings.verbose = true;
+    if (const auto flag = flags.find(name); flag != flags.end()) {
+      *flag->second = true;
     } else if (at + 1 == argc) {
       usage();
     } else if (const std::string_view value = argv[++at]; name == "--seeds") {
@@ -77,6 +79,8 @@ Options parse(int argc, char** argv) {
       options.settings.cores = number(value);
     } else if (name == "--jobs") {
       options.jobs = number(value);
+    } else if (name == "--expect-broken") {
+      options.expected = value;
     } else {
       usage();
     }
@@ -95,123 +99,166 @@ const Scenario* find_scenario(std::string_view name) {
   return nullptr;
 }
 
-Outcome run_scenario(const Settings& settings) { return find_scenario(settings.scenario)->run(settings); }
-
-void print_how_to_repeat(const Settings& settings) {
-  std::printf("  repeat it: ./dev simulate --scenario %.*s --seeds %llu --nodes %zu --cores %zu --verbose\n",
-              static_cast<int>(settings.scenario.size()), settings.scenario.data(),
-              static_cast<unsigned long long>(settings.seed), settings.nodes, settings.cores);
+std::vector<std::string> arguments_of(const Settings& settings) {
+  std::vector<std::string> arguments = {"--scenario", std::string(settings.scenario),      "--seeds", std::to_string(settings.seed),
+                                        "--nodes",    std::to_string(settings.nodes), "--cores", std::to_string(settings.cores)};
+  if (settings.verbose) arguments.emplace_back("--verbose");
+  return arguments;
 }
 
-/// In a child: one seed. Its line (`quiet`: only that of a broken promise), and its status: 0, 1 (a promise was broken); others
-/// by a crash.
-int run(Settings settings, bool quiet) {
-  const Outcome outcome = run_scenario(settings);
-  if (quiet && outcome.violations.empty()) return 0;
-  std::printf("seed %llu: %zu operations, %zu answered, %llu steps, trace %016llx%s\n",
-              static_cast<unsigned long long>(settings.seed), outcome.operations, outcome.successes,
-              static_cast<unsigned long long>(outcome.steps), static_cast<unsigned long long>(outcome.trace),
+/// One seed: 0, or 1 when a promise was broken; any other status is that of a crash.
+int run_here(Settings settings, std::uint64_t seed) {
+  settings.seed = seed;
+  alarm(kRunLimitS);
+  const Outcome outcome = find_scenario(settings.scenario)->run(settings);
+  std::printf("%s with %zu nodes, seed %llu: %zu operations, %zu answered, %llu steps, trace %016llx%s\n",
+              std::string(settings.scenario).c_str(), settings.nodes, static_cast<unsigned long long>(seed), outcome.operations,
+              outcome.successes, static_cast<unsigned long long>(outcome.steps), static_cast<unsigned long long>(outcome.trace),
               outcome.violations.empty() ? "" : ": BROKEN");
   if (!outcome.report.empty()) std::printf("  %s\n", outcome.report.c_str());
   for (const std::string& each : outcome.violations) std::printf("  %s\n", each.c_str());
-  if (!outcome.violations.empty()) print_how_to_repeat(settings);
   std::fflush(stdout);
-  return outcome.violations.empty() ? 0 : 1;
-}
-
-/// In a child: the trace of a seed's run, through a pipe.
-std::uint64_t trace_of(Settings settings) {
-  int ends[2];
-  if (pipe(ends) != 0) return 0;
-  const pid_t child = fork();
-  if (child == 0) {
-    const std::uint64_t trace = run_scenario(settings).trace;
-    _exit(write(ends[1], &trace, sizeof trace) == sizeof trace ? 0 : 1);
-  }
-  close(ends[1]);
-  std::uint64_t trace = 0;
-  if (child < 0 || read(ends[0], &trace, sizeof trace) != sizeof trace) trace = 0;
-  close(ends[0]);
-  if (child > 0) waitpid(child, nullptr, 0);
-  return trace;
-}
-
-int run_twice(const Options& options) {
-  std::size_t different = 0;
-  for (std::uint64_t seed = options.first; seed <= options.last; ++seed) {
-    Settings settings = options.settings;
-    settings.seed = seed;
-    const std::uint64_t first = trace_of(settings);
-    if (first != 0 && first == trace_of(settings)) continue;
-    std::printf("seed %llu does not give the same run twice\n", static_cast<unsigned long long>(seed));
-    ++different;
-  }
-  std::printf("%llu seeds, %zu different\n", static_cast<unsigned long long>(options.last - options.first + 1), different);
-  return different == 0 ? 0 : 1;
-}
-
-/// Starts a child for a seed; what it prints comes through.
-pid_t start(Settings settings, bool quiet) {
-  const pid_t child = fork();
-  if (child < 0) {
-    std::perror("simulate: fork");
-    std::exit(2);
-  }
   // A world ends with its process: what its nodes hold is nobody's to free.
-  if (child == 0) {
-    alarm(kRunLimitS);
-    _exit(run(settings, quiet));
-  }
-  return child;
+  _exit(outcome.violations.empty() ? 0 : 1);
 }
 
 std::vector<Settings> runs_of(const Options& options) {
-  if (options.nightly) return nightly();
   std::vector<Settings> runs;
-  for (std::uint64_t seed = options.first; seed <= options.last; ++seed) {
-    runs.push_back(options.settings);
-    runs.back().seed = seed;
+  if (options.brief || options.nightly) {
+    runs = runs_of_portions([&options](const Portion& each) {
+      const std::uint64_t seeds = options.nightly ? each.nightly : each.brief;
+      return options.twice ? std::min(seeds, kSeedsTwice) : seeds;
+    });
+  } else {
+    for (std::uint64_t seed = options.first; seed <= options.last; ++seed) {
+      runs.push_back(options.settings);
+      runs.back().seed = seed;
+    }
   }
-  return runs;
+  if (!options.twice) return runs;
+  std::vector<Settings> doubled;
+  for (const Settings& each : runs) doubled.insert(doubled.end(), 2, each);
+  return doubled;
 }
 
-int run_all(const Options& options) {
-  const std::vector<Settings> runs = runs_of(options);
-  const auto begin = std::chrono::steady_clock::now();
-  const auto seconds = [begin] {
-    return static_cast<long long>(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begin).count());
-  };
-  std::map<pid_t, const Settings*> running;
-  std::size_t broken = 0;
-  std::size_t done = 0;
-  auto next = runs.begin();
-  while (next != runs.end() || !running.empty()) {
-    const bool enough = (options.expect_broken || options.nightly) && broken != 0;
-    if (enough && running.empty()) break;
-    if (!enough && next != runs.end() && running.size() < options.jobs) {
-      std::fflush(stdout);
-      running[start(*next, options.nightly)] = &*next;
-      ++next;
-      continue;
+/// All runs, some at a time.
+class Runs {
+ public:
+  explicit Runs(const Options& options) : options_(options), runs_(runs_of(options)) {}
+
+  int run() {
+    while ((next_ != runs_.size() && !enough()) || !running_.empty()) {
+      if (next_ != runs_.size() && !enough() && running_.size() < options_.jobs) {
+        start();
+      } else {
+        end_one();
+      }
     }
-    int status = 0;
-    const pid_t ended = wait(&status);
-    if (ended < 0) break;
-    ++done;
-    if (!WIFEXITED(status) || WEXITSTATUS(status) > 1) {
-      const Settings& settings = *running[ended];
-      const bool endless = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
-      std::printf("seed %llu: the run itself ended with status %d%s\n", static_cast<unsigned long long>(settings.seed), status,
-                  endless ? " (it took too long)" : "");
-      print_how_to_repeat(settings);
-    }
-    if (status != 0) ++broken;
-    running.erase(ended);
-    if (options.nightly && done % kProgress == 0) std::printf("%zu of %zu seeds after %lld s\n", done, runs.size(), seconds());
+    std::printf("%zu runs, %zu broken, %lld s\n", done_, broken_, seconds());
+    if (options_.expected.empty()) return broken_ == 0 ? 0 : 1;
+    if (!found_) std::printf("none shows \"%s\"\n", std::string(options_.expected).c_str());
+    return found_ ? 0 : 1;
   }
-  std::printf("%zu seeds, %zu broken, %lld s\n", done, broken, seconds());
-  return (broken != 0) == options.expect_broken ? 0 : 1;
-}
+
+ private:
+  struct Child {
+    std::size_t run;
+    std::FILE* output;
+  };
+
+  bool enough() const { return found_ || (options_.nightly && broken_ != 0); }
+  long long seconds() const {
+    return static_cast<long long>(
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begin_).count());
+  }
+
+  /// The same program afresh, at addresses of its own, so that nothing of one run is in another.
+  void start() {
+    std::vector<std::string> arguments = arguments_of(runs_[next_]);
+    arguments.insert(arguments.begin(), {"simulate", "--here"});
+    std::vector<char*> pointers;
+    for (std::string& each : arguments) pointers.push_back(each.data());
+    pointers.push_back(nullptr);
+    std::FILE* output = std::tmpfile();
+    std::fflush(stdout);
+    const pid_t child = output == nullptr ? -1 : fork();
+    if (child < 0) {
+      std::perror("simulate");
+      std::exit(2);
+    }
+    if (child == 0) {
+      dup2(fileno(output), STDOUT_FILENO);
+      execv("/proc/self/exe", pointers.data());
+      _exit(127);
+    }
+    running_[child] = {next_++, output};
+  }
+
+  void end_one() {
+    int status = 0;
+    const pid_t child = wait(&status);
+    const auto ended = running_.find(child);
+    if (ended == running_.end()) return;
+    const Child over = ended->second;
+    running_.erase(ended);
+    ++done_;
+    judge(over.run, status, text_of(over.output));
+    if (options_.nightly && done_ % kProgress == 0) std::printf("%zu of %zu runs after %lld s\n", done_, runs_.size(), seconds());
+  }
+
+  static std::string text_of(std::FILE* output) {
+    std::string text;
+    char part[4096];
+    std::rewind(output);
+    while (const std::size_t read = std::fread(part, 1, sizeof part, output)) text.append(part, read);
+    std::fclose(output);
+    return text;
+  }
+
+  void judge(std::size_t run, int status, std::string text) {
+    const bool ended = WIFEXITED(status) && WEXITSTATUS(status) <= 1;
+    if (!ended) {
+      const bool endless = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
+      text += "seed " + std::to_string(runs_[run].seed) + ": the run itself ended with status " + std::to_string(status) +
+              (endless ? " (it took too long)" : "") + "\n";
+    }
+    if (options_.twice) text += compare(run, text);
+    const bool broken = status != 0 || differs_;
+    differs_ = false;
+    if (broken) ++broken_;
+    if (!options_.expected.empty()) {
+      found_ = found_ || (ended && status != 0 && text.find(options_.expected) != std::string::npos);
+      if (found_) std::printf("%s", text.c_str());
+      return;
+    }
+    if (options_.nightly && !broken) return;
+    std::printf("%s", text.c_str());
+    if (!broken) return;
+    std::printf("  repeat it: ./dev simulate");
+    for (const std::string& each : arguments_of(runs_[run])) std::printf(" %s", each.c_str());
+    std::printf(" --verbose\n");
+  }
+
+  /// Of two runs of the same that stand beside each other: what to say of the second.
+  std::string compare(std::size_t run, const std::string& text) {
+    const auto [first, fresh] = said_.emplace(run / 2, text);
+    if (fresh) return {};
+    differs_ = first->second != text;
+    said_.erase(first);
+    return differs_ ? "  not the same as the first time: BROKEN\n" : "";
+  }
+
+  const Options& options_;
+  const std::vector<Settings> runs_;
+  const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  std::map<pid_t, Child> running_;
+  std::map<std::size_t, std::string> said_;  // --twice: by those whose second run has not ended
+  std::size_t next_ = 0;
+  std::size_t done_ = 0;
+  std::size_t broken_ = 0;
+  bool found_ = false;
+  bool differs_ = false;
+};
 
 }  // namespace
 
@@ -223,5 +270,6 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "\n");
     return 2;
   }
-  return options.twice ? run_twice(options) : run_all(options);
+  if (options.here) return run_here(options.settings, options.first);
+  return Runs(options).run();
 }

@@ -1,19 +1,23 @@
 // The scenario "moves": everybody moves a few objects about, at the same time and through connections that break in the middle.
 // No node is lost, so nothing of an object's state may be.
+#include <algorithm>
+#include <array>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ebb/async.h"
 #include "ebb/object.h"
-#include "tests/sim/rest.h"
+#include "tests/sim/trial.h"
 
 namespace ebb::sim {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kObjects = 4;
+constexpr std::size_t kTills = 4;
 // The first is used and moved for the first part of each period only: a state must wait for its home as long as nobody calls.
 constexpr std::size_t kIdle = 0;
 constexpr Time kPeriod = 75s;
@@ -21,35 +25,32 @@ constexpr Time kBusy = 10s;
 constexpr Time kBegin = 3s;
 constexpr Time kTroubleEnds = 150s;
 constexpr Time kClientsEnd = 190s;
+constexpr std::uint64_t kKeys = 6;
+// Nothing is lost, so every object has one life.
+constexpr std::uint64_t kLife = 1;
 
-/// What one object has answered.
-struct Answers {
-  ref<struct Till> object;
-  std::uint64_t highest = 0;  // of all answers that have come
-  std::size_t count = 0;
-};
-
+/// What this run looks at; objects of all nodes reach it directly.
 struct Ledger {
-  std::vector<Answers> objects;
-  std::vector<std::string> violations;
-  std::size_t operations = 0;
-  std::size_t successes = 0;
+  History tills;
+  History boards;
+  History shelves;
   std::size_t moves = 0;
 };
 Ledger* ledger = nullptr;
 
-void violated(const std::string& what) {
-  ledger->violations.push_back("at " + std::to_string(World::instance().now().count() / 1000) + " us: " + what);
-}
+std::string here() { return "node " + std::to_string(to_number(this_node())) + " core " + std::to_string(to_number(Core::current().index())); }
 
 struct Till {
   using policy = remade_home;
   Alive alive{"Till"};
   std::uint64_t sum = 0;
-  std::uint64_t add() { return ++sum; }
-  task<std::uint64_t> add_slowly() {
+  std::uint64_t add(std::uint64_t operation) {
+    ledger->tills.ran(operation, here());
+    return ++sum;
+  }
+  task<std::uint64_t> add_slowly(std::uint64_t operation) {
     const std::uint64_t instance = alive.number();
-    const std::uint64_t own = ++sum;
+    const std::uint64_t own = add(operation);
     co_await sleep_for(std::chrono::milliseconds(20));
     if (!Alive::lives(instance)) violated("an instance ended in the middle of a call");
     co_return own;
@@ -60,99 +61,153 @@ struct Till {
   using interface = ebb::interface<"sim.Till/1", method<"add", &Till::add>, method<"add_slowly", &Till::add_slowly>>;
 };
 
-task<void> add(std::size_t which) {
-  const std::uint64_t before = ledger->objects[which].highest;
-  ++ledger->operations;
-  const auto target = ledger->objects[which].object.on_home().within(8s);
-  task<Result<std::uint64_t>> call =
-      World::instance().pick(0, 1) == 0 ? target.call<&Till::add>() : target.call<&Till::add_slowly>();
-  const Result<std::uint64_t> sum = co_await std::move(call);
-  if (!sum) co_return;
-  ++ledger->successes;
-  Answers& answers = ledger->objects[which];
-  if (*sum <= before) {
-    violated("object " + std::to_string(which) + " counted to " + std::to_string(*sum) + " after it had answered " + std::to_string(before));
+/// Its home and its replicas move with the nodes that leave.
+struct Ticker {
+  using policy = replicated;
+  Alive alive{"Ticker"};
+  std::uint64_t count = 0;
+  std::uint64_t write() { return ++count; }
+  std::uint64_t read() const { return count; }
+  std::uint64_t save() const { return count; }
+  void restore(std::uint64_t saved) { count = saved; }
+  using interface = ebb::interface<"sim.Ticker/1", method<"write", &Ticker::write>, method<"read", &Ticker::read>>;
+};
+
+struct Rack {
+  using policy = partitioned;
+  static constexpr std::uint32_t kPartitions = 8;
+  Alive alive{"Rack"};
+  std::array<std::uint64_t, kKeys> counts{};
+  std::uint64_t add(std::uint64_t key, std::uint64_t operation) {
+    ledger->shelves.ran(operation, here());
+    return ++counts[key];
   }
-  answers.highest = std::max(answers.highest, *sum);
-  ++answers.count;
+  std::array<std::uint64_t, kKeys> save() const { return counts; }
+  void restore(std::array<std::uint64_t, kKeys> saved) { counts = saved; }
+  void on_lost(const partition_lost&) { violated("a partition was lost, but no node was"); }
+  using interface = ebb::interface<"sim.Rack/1", method<"add", &Rack::add>>;
+};
+
+struct Run {
+  std::vector<ref<Till>> tills;
+  ref<Ticker> ticker;
+  ref<Rack> rack;
+  bool made = false;
+  Ledger ledger;
+};
+
+void note(History& history, std::uint64_t operation, const Result<std::uint64_t>& count) {
+  const Time now = World::instance().now();
+  if (count) history.succeeded(operation, now, {kLife, *count});
+  if (!count) history.failed(operation, now);
 }
 
-task<void> move(std::size_t which) {
+task<void> use_till(Run* run, std::size_t which) {
+  World& world = World::instance();
+  const std::uint64_t operation = ledger->tills.begin(world.now(), which, true);
+  const auto target = run->tills[which].on_home().within(8s);
+  task<Result<std::uint64_t>> call =
+      world.pick(0, 1) == 0 ? target.call<&Till::add>(operation) : target.call<&Till::add_slowly>(operation);
+  const Result<std::uint64_t> sum = co_await std::move(call);
+  note(ledger->tills, operation, sum);
+}
+
+task<void> use_ticker(Run* run, bool write) {
+  const std::uint64_t operation = ledger->boards.begin(World::instance().now(), 0, write);
+  ledger->boards.note(operation, here());
+  if (write) {
+    const Result<std::uint64_t> count = co_await run->ticker.call<&Ticker::write>();
+    if (count) ledger->boards.ran(operation, "the home");
+    note(ledger->boards, operation, count);
+    co_return;
+  }
+  const Result<std::uint64_t> count = co_await run->ticker.call<&Ticker::read>();
+  note(ledger->boards, operation, count);
+}
+
+task<void> use_rack(Run* run, std::uint64_t key) {
+  const std::uint64_t operation = ledger->shelves.begin(World::instance().now(), key, true);
+  const auto count = co_await run->rack.on_key(key).within(8s).call<&Rack::add>(key, operation);
+  note(ledger->shelves, operation, count);
+}
+
+task<void> move(Run* run, std::size_t which) {
   World& world = World::instance();
   const auto members = Node::current()->members();
   const Member& target = members[world.pick(0, members.size() - 1)];
   const CoreIndex core{static_cast<std::uint16_t>(world.pick(0, target.cores - 1))};
-  const Result<void> moved = co_await migrate(ledger->objects[which].object, target.id, core);
+  const Result<void> moved = co_await migrate(run->tills[which], target.id, core);
   if (moved) ++ledger->moves;
 }
 
-task<void> client(Cluster* cluster, bool* begun) {
+task<void> client(Cluster* cluster, Run* run) {
   World& world = cluster->world();
   while (!cluster->ending && world.now() < kClientsEnd) {
     co_await sleep_for(std::chrono::microseconds(world.pick(1'000, 900'000)));
-    if (!*begun || cluster->ending) continue;
+    if (!run->made || cluster->ending) continue;
     const bool idle = world.now() % kPeriod > kBusy;
-    const std::size_t which = world.pick(idle ? kIdle + 1 : 0, kObjects - 1);
-    const std::uint64_t what = world.pick(0, 2);
-    if (what == 0) co_await move(which);
-    else co_await add(which);
+    const std::size_t which = world.pick(idle ? kIdle + 1 : 0, kTills - 1);
+    switch (world.pick(0, 7)) {
+      case 0:
+      case 1: co_await move(run, which); break;
+      case 2:
+      case 3:
+      case 4: co_await use_till(run, which); break;
+      case 5: co_await use_ticker(run, true); break;
+      case 6: co_await use_ticker(run, false); break;
+      default: co_await use_rack(run, world.pick(0, kKeys - 1)); break;
+    }
   }
 }
 
-task<void> begin(Cluster* cluster, bool* begun) {
+task<void> begin(Cluster* cluster, Run* run) {
   while (Node::current()->members().size() < cluster->backends.size() + 1) co_await sleep_for(50ms);
-  for (std::size_t at = 0; at < kObjects; ++at) ledger->objects.push_back({(co_await create<Till>()).value()});
-  *begun = true;
-  co_await client(cluster, begun);
+  for (std::size_t at = 0; at < kTills; ++at) run->tills.push_back((co_await create<Till>()).value());
+  run->ticker = (co_await create_at<Ticker>(Node::current()->members().back().id)).value();
+  run->rack = (co_await create<Rack>()).value();
+  run->made = true;
+  co_await client(cluster, run);
 }
 
 /// Connections between backends break and are cut, in one direction mostly, for less than what makes a member count as gone.
-void trouble(World& world, const Cluster& cluster) {
-  const std::vector<std::uint32_t> nodes(cluster.backends.begin(), cluster.backends.end());
-  for (Time when = kBegin; when < kTroubleEnds; when += std::chrono::milliseconds(world.pick(100, 3'000))) {
-    const std::uint32_t from = nodes[world.pick(0, nodes.size() - 1)];
-    const std::uint32_t to = nodes[world.pick(0, nodes.size() - 1)];
-    if (from == to) continue;
-    const Time length = std::chrono::milliseconds(world.pick(10, 9'000));
-    world.at(when, [&world, from, to] { world.cut(from, to); });
-    world.at(when + length, [&world, from, to] { world.mend(from, to); });
-  }
+void cut_somewhere(Cluster& cluster) {
+  World& world = cluster.world();
+  std::vector<std::uint32_t> nodes(cluster.backends.begin(), cluster.backends.end());
+  std::erase_if(nodes, [&world](std::uint32_t each) { return !world.alive(each); });
+  const std::uint32_t from = nodes[world.pick(0, nodes.size() - 1)];
+  const std::uint32_t to = nodes[world.pick(0, nodes.size() - 1)];
+  const Time length = std::chrono::milliseconds(world.pick(10, 9'000));
+  if (from == to) return;
+  world.cut(from, to);
+  world.at(world.now() + length, [&world, from, to] { world.mend(from, to); });
 }
 
 }  // namespace
 
 Outcome run_moves(const Settings& settings) {
-  World world(settings.seed);
-  world.verbose = settings.verbose;
-  Ledger own;
-  ledger = &own;
-  bool begun = false;
-  Cluster cluster(
-      world, settings.cores, [&begun](Cluster* self) { return begin(self, &begun); },
-      [&begun](Cluster* self) { return client(self, &begun); });
-  for (std::size_t at = 0; at < settings.nodes; ++at) cluster.add_backend();
-  trouble(world, cluster);
+  Run run;
+  ledger = &run.ledger;
+  Trial trial(
+      settings, [&run](Cluster* self) { return begin(self, &run); }, [&run](Cluster* self) { return client(self, &run); });
+  World& world = trial.world;
+  for (Time when = kBegin; when < kTroubleEnds; when += std::chrono::milliseconds(world.pick(100, 3'000))) {
+    world.at(when, [&trial] { cut_somewhere(trial.cluster); });
+  }
   world.run_until(kTroubleEnds + 5s);
   world.mend_all();
   world.run_until(kClientsEnd + 30s);
 
-  Outcome outcome;
-  outcome.trace = world.trace();
-  outcome.steps = world.steps();
-  outcome.operations = own.operations;
-  outcome.successes = own.successes;
-  outcome.violations = own.violations;
-  for (std::size_t at = 0; at < own.objects.size(); ++at) {
-    if (own.objects[at].highest < own.objects[at].count) {
-      outcome.violations.push_back("object " + std::to_string(at) + " gave " + std::to_string(own.objects[at].count) +
-                                   " answers, the highest of them " + std::to_string(own.objects[at].highest));
-    }
+  run.ledger.tills.check_as_counters(true);
+  run.ledger.shelves.check_as_counters(true);
+  run.ledger.boards.check_reads();
+  for (History* history : {&run.ledger.tills, &run.ledger.boards, &run.ledger.shelves}) {
+    history->check(true);
+    trial.add(*history);
   }
-  if (own.successes == 0 || own.moves == 0) outcome.violations.push_back("nothing was answered, or nothing moved");
-  outcome.report = std::to_string(own.moves) + " moves";
-  come_to_rest(cluster, outcome);
-  outcome.log = world.log;
-  return outcome;
+  if (!trial.cluster.lost.empty()) violated("a node was lost");
+  if (trial.outcome.successes == 0 || run.ledger.moves == 0) violated("nothing was answered, or nothing moved");
+  trial.outcome.report = std::to_string(run.ledger.moves) + " moves";
+  return trial.finish();
 }
 
 }  // namespace ebb::sim

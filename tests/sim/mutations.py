@@ -1,150 +1,421 @@
 #!/usr/bin/env python3
 """Bugs put in on purpose, which the simulator must find.
 
-    mutations.py list                       NAME|FILE|SCENARIO|NODES;... of all
+    mutations.py list                       NAME|FILE|SCENARIO|NODES|VIOLATION;... of all
     mutations.py write NAME TREE FILE       the source file of TREE that NAME changes, changed, to FILE
+    mutations.py table                      all, for docs/simulation.md
+    mutations.py check FILE                 fails if the table in FILE is another
 
-Each replaces a text that must stand in its file exactly once, so that a mutation that no longer fits is noticed.
+Each replaces texts that must stand in its file exactly once, so that a mutation that no longer fits is noticed.
 """
+import dataclasses
 import pathlib
 import sys
 
-MUTATIONS = {
-    "answers_without_lease": (
+
+@dataclasses.dataclass(frozen=True)
+class Mutation:
+    """What the bug is, where and how it is put in, and the text of the violation by which it must be found."""
+    name: str
+    what: str
+    file: str
+    changes: list
+    violation: str
+    scenario: str = "kinds"
+    nodes: int = 5
+
+
+MUTATIONS = [
+    Mutation(
+        "answers_without_lease",
+        "a node answers although its lease has run out",
         "src/object/node_link.cc",
-        [("""  const NodeLink* link = node_link();
-  if (link == nullptr || link->has_lease()) return;
-  throw ErrorException(Error(Errc::moved,""",
-          """  const NodeLink* link = node_link();
-  if (link != nullptr) return;
-  throw ErrorException(Error(Errc::moved,"""),
-         ("""  if (link == nullptr || link->has_lease()) return;
-  throw ErrorException(Error(Errc::node_gone,""",
-          """  if (link != nullptr) return;
-  throw ErrorException(Error(Errc::node_gone,""")]),
-    "makes_homes_anew_at_once": (
+        [
+            ("  const NodeLink* link = node_link();\n"
+             "  if (link == nullptr || link->has_lease()) return;\n"
+             "  throw ErrorException(Error(Errc::moved,",
+             "  const NodeLink* link = node_link();\n"
+             "  if (link != nullptr) return;\n"
+             "  throw ErrorException(Error(Errc::moved,"),
+            ("  if (link == nullptr || link->has_lease()) return;\n"
+             "  throw ErrorException(Error(Errc::node_gone,",
+             "  if (link != nullptr) return;\n"
+             "  throw ErrorException(Error(Errc::node_gone,"),
+        ],
+        "no counter could have given"),
+    Mutation(
+        "makes_homes_anew_at_once",
+        "not waiting until a lost node has surely ended",
         "src/node/home_keeper.cc",
-        [("lease_end = last_heard + kLeaseEnds;", "lease_end = last_heard - kLeaseEnds;")]),
-    "a_move_settles_the_next_one": (
-        "src/object/home_service.cc",
-        [("if (!given || given->epoch != epoch) co_return;", "if (!given) co_return;\n    epoch = given->epoch;")]),
-    "an_old_home_believes_itself": (
-        "src/object/home_service.cc",
-        [("if (record.code() == Errc::moved) record = co_await table.lookup(id);",
-          "if (record.code() == Errc::moved) {\n"
-          "      if (const auto mine = remove_given(id, epoch)) type->end_representative(mine->instance, nullptr);\n"
-          "      co_return;\n    }")]),
-    "a_state_is_given_before_its_calls_end": (
-        "src/object/home_service.cc",
-        [("if (!given->drained) {", "if (type == nullptr) {")]),
-    "states_wait_for_a_minute_only": (
-        "src/object/home_service.cc",
-        [("const bool ours = record && record->epoch == epoch && record->home == this_node();", "const bool ours = !record;"),
-         ("static_cast<void>(co_await kHomeService.on(node, core).call<&HomeService::arrive>(id));", "static_cast<void>(core);")]),
-    "homes_need_no_directory": (
+        [
+            ("lease_end = last_heard + kLeaseEnds;",
+             "lease_end = last_heard - kLeaseEnds;"),
+        ],
+        "no counter could have given"),
+    Mutation(
+        "homes_need_no_directory",
+        "a core believes itself the home without the directory's word",
         "src/object/home.cc",
-        [("  if (home.node == node && home.core == core) return home.epoch;", "  if (home.epoch != 0) return home.epoch;")]),
-    "replicas_are_told_later": (
+        [
+            ("  if (home.node == node && home.core == core) return home.epoch;",
+             "  if (home.epoch != 0) return home.epoch;"),
+        ],
+        "no counter could have given"),
+    Mutation(
+        "lease_counts_from_the_answer",
+        "and is longer than the front end believes",
+        "src/node/node.cc",
+        [
+            ("if (heard) extend_lease(sent);",
+             "if (heard) extend_lease(platform::Clock::now() + std::chrono::seconds(2));"),
+        ],
+        "no counter could have given"),
+    Mutation(
+        "replicas_are_told_later",
+        "a write is answered before all replicas have it",
         "src/object/original.cc",
-        [("everywhere = std::min(everywhere, each.acknowledged);", "everywhere = std::max(everywhere, each.acknowledged);")]),
-    "old_replicas_stay": (
+        [
+            ("everywhere = std::min(everywhere, each.acknowledged);",
+             "everywhere = std::max(everywhere, each.acknowledged);"),
+        ],
+        "saw write"),
+    Mutation(
+        "old_replicas_stay",
+        "a new home does not drop replicas of the old one",
         "src/object/replica.cc",
-        [("if (mine.stage == Replica::Stage::live && mine.epoch < home.epoch)", "if (mine.epoch > home.epoch)")]),
-    "replicas_outlive_the_lease": (
+        [
+            ("if (mine.stage == Replica::Stage::live && mine.epoch < home.epoch)",
+             "if (mine.epoch > home.epoch)"),
+        ],
+        "saw write"),
+    Mutation(
+        "replicas_outlive_the_lease",
+        "they are not dropped when the lease ends",
         "src/node/node.cc",
-        [("if (!lease_.valid()) scope_.spawn(NodeTable::instance().drop_caches());", "static_cast<void>(this);")]),
-    "lease_counts_from_the_answer": (
-        "src/node/node.cc",
-        [("if (heard) extend_lease(sent);", "if (heard) extend_lease(platform::Clock::now() + std::chrono::seconds(2));")]),
-    "an_end_needs_no_answer": (
+        [
+            ("if (!lease_.valid()) scope_.spawn(NodeTable::instance().drop_caches());",
+             "static_cast<void>(this);"),
+        ],
+        "saw write"),
+    Mutation(
+        "leases_of_the_lost_are_forgotten",
+        "a new home of replicas does not outlast them",
+        "src/object/replica.cc",
+        [
+            ("if (fence.leases_end > platform::Duration::zero())",
+             "if (fence.leases_end < platform::Duration::zero())"),
+        ],
+        "saw write", nodes=7),
+    Mutation(
+        "an_end_needs_no_answer",
+        "`destroy` takes a lost connection for the end of the object there",
         "src/node/elsewhere.cc",
-        [("if (ended || (ended.code() != Errc::node_gone && ended.code() != Errc::unavailable)) co_return ended;",
-          "if (ended.code() == Errc::node_gone) ended = Result<void>();\n    co_return ended;")]),
-    "ids_have_no_grace": (
+        [
+            ("if (ended || (ended.code() != Errc::node_gone && ended.code() != Errc::unavailable)) co_return ended;",
+             "if (ended.code() == Errc::node_gone) ended = Result<void>();\n"
+             "    co_return ended;"),
+        ],
+        "are left", scenario="life"),
+    Mutation(
+        "ids_have_no_grace",
+        "an id is given out again as soon as its object has ended",
         "src/object/memory_directory.cc",
-        [("quarantine_(reuse) {}", "quarantine_(IdReuse{.grace = {}, .clock = reuse.clock}) {}")]),
-    "parts_are_carried_out_again": (
+        [
+            ("quarantine_(reuse) {}",
+             "quarantine_(IdReuse{.grace = {}, .clock = reuse.clock}) {}"),
+        ],
+        "gave its id away", scenario="life"),
+    Mutation(
+        "parts_are_carried_out_again",
+        "a node runs its part of a collective call for everyone who asks",
         "src/object/collective_service.cc",
-        [("if (const auto found = parts_.find(key); found != parts_.end()) {", "if (const auto found = parts_.end(); found != parts_.end()) {"),
-         ("  const auto found = parts_.find(key);\n  found->second->bytes", "  const auto found = parts_.try_emplace(key, std::make_shared<Own>()).first;\n  found->second->bytes")]),
-    "a_lost_node_takes_those_below_along": (
+        [
+            ("if (const auto found = parts_.find(key); found != parts_.end()) {",
+             "if (const auto found = parts_.end(); found != parts_.end()) {"),
+            ("  const auto found = parts_.find(key);\n"
+             "  found->second->bytes",
+             "  const auto found = parts_.try_emplace(key, std::make_shared<Own>()).first;\n"
+             "  found->second->bytes"),
+        ],
+        "ran twice on node", scenario="collectives", nodes=14),
+    Mutation(
+        "a_lost_node_takes_those_below_along",
+        "nobody asks those below a lost node",
         "src/object/collective.cc",
-        [("std::vector<Answer> parts = co_await ask_all(request, below, options);", "std::vector<Answer> parts;")]),
-    "moving_partitions_go_on_answering": (
+        [
+            ("std::vector<Answer> parts = co_await ask_all(request, below, options);",
+             "std::vector<Answer> parts;"),
+        ],
+        "nodes and lost", scenario="collectives", nodes=14),
+    Mutation(
+        "moving_partitions_go_on_answering",
+        "the old owner takes calls while its state is on the way",
         "src/object/partition.cc",
-        [("return found == mine.held.end() || found->second->frozen ? nullptr", "return found == mine.held.end() ? nullptr")]),
-    "decisions_that_failed_are_made_again": (
-        "src/object/coordinator.cc",
-        [("    for (const Adoption& adoption : adoptions) fresh_[adoption.partition] = false;\n    collected_ = false;\n",
-          "    for (const Adoption& adoption : adoptions) unsettled_.insert(adoption.partition);\n"),
-         ("if (code != Errc::ok && code != Errc::too_large) collected_ = false;",
-          "if (code != Errc::ok && code != Errc::too_large) unsettled_.insert(adoptions[at].partition);\n    if (code == Errc::not_found) collected_ = false;")]),
-    "representatives_do_not_end": (
+        [
+            ("return found == mine.held.end() || found->second->frozen ? nullptr",
+             "return found == mine.held.end() ? nullptr"),
+        ],
+        "no counter could have given", nodes=2),
+    Mutation(
+        "representatives_do_not_end",
+        "`destroy` takes them out of their slots only",
         "src/object/node_table_end.cc",
-        [("    type->end_representative(representative, entry->root);\n    return nullptr;\n", "    return nullptr;\n")]),
-    "ends_wait_for_no_calls": (
+        [
+            ("    type->end_representative(representative, entry->root);\n"
+             "    return nullptr;\n",
+             "    return nullptr;\n"),
+        ],
+        "are left"),
+    Mutation(
+        "ends_wait_for_no_calls",
+        "an object ends while calls are under way on it",
         "src/object/node_table_end.cc",
-        [("representative == nullptr || calls_under_way(id) != 0) return representative;", "representative == nullptr) return representative;"),
-         ("if (!co_await calls_ended(id, platform::Clock::now() + calls_limit)) {", "if (calls_limit < platform::Duration::zero()) {")]),
-    "answered_calls_stay_pending": (
+        [
+            ("representative == nullptr || calls_under_way(id) != 0) return representative;",
+             "representative == nullptr) return representative;"),
+            ("if (!co_await calls_ended(id, platform::Clock::now() + calls_limit)) {",
+             "if (calls_limit < platform::Duration::zero()) {"),
+        ],
+        "an instance ended in the middle", scenario="life"),
+    Mutation(
+        "answered_calls_stay_pending",
+        "the slot of an answered call is not free again",
         "src/messenger/connection_calls.cc",
-        [("  settle(*pending, std::move(answer));\n  free_slot(call_id % kMaxPendingCalls);\n", "  settle(*pending, std::move(answer));\n")]),
-    "calls_of_an_object_have_no_bound": (
+        [
+            ("  settle(*pending, std::move(answer));\n"
+             "  free_slot(call_id % kMaxPendingCalls);\n",
+             "  settle(*pending, std::move(answer));\n"),
+        ],
+        "pending calls are left"),
+    Mutation(
+        "calls_of_an_object_have_no_bound",
+        "a core takes as many as come",
         "src/object/serve.cc",
-        [("if (call.count() > kMaxCallsPerObject) {", "if (call.count() == 0) {")]),
-    "ids_do_not_come_back": (
+        [
+            ("if (call.count() > kMaxCallsPerObject) {",
+             "if (call.count() == 0) {"),
+        ],
+        "calls of an object", scenario="streams"),
+    Mutation(
+        "ids_do_not_come_back",
+        "the grace never begins",
         "src/object/memory_directory.cc",
-        [("if (!quarantine_.retire(id)) co_return not_ending(id);", "static_cast<void>(id);")]),
-    "names_are_given_twice": (
+        [
+            ("if (!quarantine_.retire(id)) co_return not_ending(id);",
+             "static_cast<void>(id);"),
+        ],
+        "has not come back", scenario="life"),
+    Mutation(
+        "names_are_given_twice",
+        "the directory does not look whether a name is taken",
         "src/object/memory_directory.cc",
-        [("    if (names_.contains(wanted.name)) co_return name_taken(wanted.name);\n", "")]),
-    "a_home_that_moved_goes_on_answering": (
+        [
+            ("    if (names_.contains(wanted.name)) co_return name_taken(wanted.name);\n",
+             ""),
+        ],
+        "no directory could have said", scenario="names"),
+    Mutation(
+        "a_home_that_moved_goes_on_answering",
+        "it keeps its instance in its slot, and counts it as given away all the same",
         "src/object/home_service.cc",
-        [("  void* instance = table.take_out(id);\n", "  void* instance = platform::translate(id);\n"),
-         ("    moves().given[id] = {here, epoch, instance};\n", "    static_cast<void>(here);\n"),
-         ("if (!mark_drained(id, epoch)) co_return", "if (mark_drained(id, epoch)) co_return")]),
-    "a_call_is_sent_again_after_a_reset": (
+        [
+            ("  void* instance = table.take_out(id);\n",
+             "  void* instance = platform::translate(id);\n"),
+            ("    moves().given[id] = {here, epoch, instance};\n",
+             "    static_cast<void>(here);\n"),
+            ("if (!mark_drained(id, epoch)) co_return",
+             "if (mark_drained(id, epoch)) co_return"),
+        ],
+        "ran on an instance that had a successor", scenario="life"),
+    Mutation(
+        "a_move_settles_the_next_one",
+        "what watches over one move of an object decides on a later one",
+        "src/object/home_service.cc",
+        [
+            ("if (!given || given->epoch != epoch) co_return;",
+             "if (!given) co_return;\n"
+             "    epoch = given->epoch;"),
+        ],
+        "no counter could have given", scenario="moves", nodes=3),
+    Mutation(
+        "an_old_home_believes_itself",
+        "it forgets its instance, but not that it was the home",
+        "src/object/home_service.cc",
+        [
+            ("if (record.code() == Errc::moved) record = co_await table.lookup(id);",
+             "if (record.code() == Errc::moved) {\n"
+             "      if (const auto mine = remove_given(id, epoch)) type->end_representative(mine->instance, nullptr);\n"
+             "      co_return;\n"
+             "    }"),
+        ],
+        "no counter could have given", scenario="moves", nodes=3),
+    Mutation(
+        "a_state_is_given_before_its_calls_end",
+        "when a second move asks for it",
+        "src/object/home_service.cc",
+        [
+            ("if (!given->drained) {",
+             "if (type == nullptr) {"),
+        ],
+        "an instance ended in the middle", scenario="moves", nodes=3),
+    Mutation(
+        "states_wait_for_a_minute_only",
+        "a state that moved is discarded if nobody has called the object since",
+        "src/object/home_service.cc",
+        [
+            ("const bool ours = record && record->epoch == epoch && record->home == this_node();",
+             "const bool ours = !record;"),
+            ("static_cast<void>(co_await kHomeService.on(node, core).call<&HomeService::arrive>(id));",
+             "static_cast<void>(core);"),
+        ],
+        "no counter could have given", scenario="moves", nodes=3),
+    Mutation(
+        "a_call_is_sent_again_after_a_reset",
+        "although it may have run",
         "src/messenger/core_messenger.cc",
-        [("  co_return co_await connection->call(std::move(target), deadline, std::move(arguments));",
-          """  const CallTarget again = target;
-  const Bytes copy = arguments;
-  Result<Bytes> answer = co_await connection->call(std::move(target), deadline, std::move(arguments));
-  if (answer || answer.code() != Errc::node_gone) co_return answer;
-  auto reached = co_await reach(again.node, deadline);
-  if (!reached) co_return std::move(reached).error();
-  co_return co_await (*reached)->call(again, deadline, copy);""")]),
-    "leases_of_the_lost_are_forgotten": (
-        "src/object/replica.cc",
-        [("if (fence.leases_end > platform::Duration::zero())", "if (fence.leases_end < platform::Duration::zero())")]),
-}
+        [
+            ("  co_return co_await connection->call(std::move(target), deadline, std::move(arguments));",
+             "  const CallTarget again = target;\n"
+             "  const Bytes copy = arguments;\n"
+             "  Result<Bytes> answer = co_await connection->call(std::move(target), deadline, std::move(arguments));\n"
+             "  if (answer || answer.code() != Errc::node_gone) co_return answer;\n"
+             "  auto reached = co_await reach(again.node, deadline);\n"
+             "  if (!reached) co_return std::move(reached).error();\n"
+             "  co_return co_await (*reached)->call(again, deadline, copy);"),
+        ],
+        "ran twice"),
+    Mutation(
+        "decisions_that_failed_are_made_again",
+        "an order to take a partition that got no answer is given again, to whomever",
+        "src/object/coordinator.cc",
+        [
+            ("    for (const Adoption& adoption : adoptions) fresh_[adoption.partition] = false;\n"
+             "    collected_ = false;\n",
+             "    for (const Adoption& adoption : adoptions) unsettled_.insert(adoption.partition);\n"),
+            ("if (code != Errc::ok && code != Errc::too_large) collected_ = false;",
+             "if (code != Errc::ok && code != Errc::too_large) unsettled_.insert(adoptions[at].partition);\n"
+             "    if (code == Errc::not_found) collected_ = false;"),
+        ],
+        "no counter could have given", nodes=2),
+    Mutation(
+        "homes_answer_after_their_lease",
+        "a call that began within the lease is answered after it",
+        "src/object/node_link.cc",
+        [
+            ("  if (link == nullptr || link->has_lease()) return;\n"
+             "  throw ErrorException(Error(Errc::node_gone,",
+             "  if (link != nullptr) return;\n"
+             "  throw ErrorException(Error(Errc::node_gone,"),
+        ],
+        "after the lease", scenario="front_end", nodes=4),
+    Mutation(
+        "homes_are_given_without_a_look",
+        "the directory does not compare the epoch",
+        "src/object/memory_directory.cc",
+        [
+            ("    if (record.epoch != epoch) {\n",
+             "    if (record.epoch == 0) {\n"),
+        ],
+        "no directory could have said", scenario="names"),
+    Mutation(
+        "heartbeats_of_the_gone_are_answered",
+        "a node that was declared gone goes on having a lease",
+        "src/node/node.cc",
+        [
+            ("    return Error(Errc::permission_denied, named(member) + \" has been declared gone; it is to end\");\n",
+             "    return {};\n"),
+        ],
+        "no counter could have given"),
+    Mutation(
+        "partitions_are_forgotten_before_they_are_copied",
+        "the old owner's copy goes while the state is still on its way",
+        "src/object/partition_service.cc",
+        [
+            ("  const auto state = co_await fetch_parcel(*std::move(parcel));\n",
+             "  if (!co_await take_last_copy(id, round, adoption)) co_return Errc::moved;\n"
+             "  const auto state = co_await fetch_parcel(*std::move(parcel));\n"),
+            ("  if (!co_await take_last_copy(id, round, adoption)) co_return Errc::moved;\n"
+             "  // No wait",
+             "  // No wait"),
+        ],
+        "no counter could have given", scenario="moves", nodes=3),
+    Mutation(
+        "leased_ids_are_known_late",
+        "who looks an object up before its maker has entered it finds none",
+        "src/node/leasing_directory.cc",
+        [
+            ("    if (holder == kNoNode) return store().lookup(id);\n",
+             "    if (holder != this_node()) return store().lookup(id);\n"),
+        ],
+        "is said not to exist", scenario="life"),
+    Mutation(
+        "a_lost_batch_is_asked_for_again",
+        "and the one after it comes in its place",
+        "src/object/stream.cc",
+        [
+            ("  Result<StreamBatch> batch = co_await place.call<&StreamService::pull>(self->handle_);\n",
+             "  Result<StreamBatch> batch = co_await place.call<&StreamService::pull>(self->handle_);\n"
+             "  if (batch.code() == Errc::node_gone) batch = co_await place.call<&StreamService::pull>(self->handle_);\n"),
+        ],
+        "was due", scenario="streams"),
+    Mutation(
+        "streams_do_not_end",
+        "their end is not told",
+        "src/object/stream.cc",
+        [
+            ("  batch.ended = ended;\n",
+             "  batch.ended = ended && items != 0;\n"),
+        ],
+        "streams are left", scenario="streams"),
+    Mutation(
+        "a_step_is_run_again_after_a_reset",
+        "although it may have run",
+        "src/object/pipeline.cc",
+        [
+            ("answer.code() == Errc::overloaded || answer.code() == Errc::moved;",
+             "answer.code() != Errc::ok;"),
+        ],
+        "step ran twice", scenario="streams"),
+    Mutation(
+        "the_living_are_called_lost",
+        "a lost connection counts as a lost node in a call of everyone",
+        "src/object/collective.cc",
+        [
+            ("    if (!is_member(child.node)) break;\n",
+             "    break;\n"),
+        ],
+        "which lives", scenario="collectives", nodes=14),
+]
 
-# Those that are found by other clusters than of 5 backends: more than the fan-out, so that a tree has two levels; so few that
-# every change of the members moves much of the state.
-NODES = {"a_move_settles_the_next_one": 3, "an_old_home_believes_itself": 3, "a_state_is_given_before_its_calls_end": 3,
-         "states_wait_for_a_minute_only": 3, "parts_are_carried_out_again": 14, "a_lost_node_takes_those_below_along": 14, "moving_partitions_go_on_answering": 2,
-         "decisions_that_failed_are_made_again": 2, "leases_of_the_lost_are_forgotten": 7}
 
-# Those that another scenario than "kinds" finds.
-SCENARIOS = {"a_move_settles_the_next_one": "moves", "an_old_home_believes_itself": "moves",
-             "a_state_is_given_before_its_calls_end": "moves", "states_wait_for_a_minute_only": "moves",
-             "ids_have_no_grace": "life", "names_are_given_twice": "directory", "a_home_that_moved_goes_on_answering": "life", "ids_do_not_come_back": "life", "ends_wait_for_no_calls": "life", "calls_of_an_object_have_no_bound": "streams", "an_end_needs_no_answer": "life", "parts_are_carried_out_again": "everywhere", "a_lost_node_takes_those_below_along": "everywhere"}
-
-
-def mutated(name, tree):
-    source, changes = MUTATIONS[name]
-    text = (pathlib.Path(tree) / source).read_text()
-    for old, new in changes:
+def mutated(mutation, tree):
+    text = (pathlib.Path(tree) / mutation.file).read_text()
+    for old, new in mutation.changes:
         if text.count(old) != 1:
-            sys.exit(f"mutation {name}: its text stands {text.count(old)} times in {source}; bring tests/sim/mutations.py up to date")
+            sys.exit(f"mutation {mutation.name}: its text stands {text.count(old)} times in {mutation.file}; "
+                     "bring tests/sim/mutations.py up to date")
         text = text.replace(old, new)
     return text
 
 
+def table():
+    lines = ["| bug | found by | with the words |", "| --- | --- | --- |"]
+    for each in MUTATIONS:
+        lines.append(f"| `{each.name}`: {each.what} | `{each.scenario}`, {each.nodes} backends | {each.violation} |")
+    return "\n".join(lines) + "\n"
+
+
 def main(arguments):
     if arguments == ["list"]:
-        print(";".join(f"{name}|{source}|{SCENARIOS.get(name, 'kinds')}|{NODES.get(name, 5)}" for name, (source, _) in MUTATIONS.items()))
+        print(";".join(f"{each.name}|{each.file}|{each.scenario}|{each.nodes}|{each.violation}" for each in MUTATIONS))
     elif len(arguments) == 4 and arguments[0] == "write":
-        pathlib.Path(arguments[3]).write_text(mutated(arguments[1], arguments[2]))
+        [mutation] = [each for each in MUTATIONS if each.name == arguments[1]]
+        pathlib.Path(arguments[3]).write_text(mutated(mutation, arguments[2]))
+    elif arguments == ["table"]:
+        print(table(), end="")
+    elif len(arguments) == 2 and arguments[0] == "check":
+        if table() not in pathlib.Path(arguments[1]).read_text():
+            sys.exit(f"the table of mutations in {arguments[1]} is not that of mutations.py table")
     else:
         sys.exit(__doc__)
 

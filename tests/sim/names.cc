@@ -1,6 +1,9 @@
-// The scenario "directory": objects are created under names, found and destroyed from everywhere, by all at the same few names, while
-// connections break. What clients are told must be what one directory could have said that does one thing at a time.
+// The scenario "names": objects are created under names, found and destroyed from everywhere, by all at the same few names, while
+// connections break; and records of some others are given new homes and removed, by all at once. What clients are told must be what one
+// directory could have said that does one thing at a time.
+#include <algorithm>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -8,7 +11,7 @@
 #include "ebb/async.h"
 #include "ebb/object.h"
 #include "tests/sim/linearizability.h"
-#include "tests/sim/rest.h"
+#include "tests/sim/trial.h"
 #include "tests/sim/specifications.h"
 
 namespace ebb::sim {
@@ -18,16 +21,37 @@ using namespace std::chrono_literals;
 
 constexpr std::uint64_t kNames = 8;
 
+/// Records that everybody is after at a time.
+constexpr std::size_t kRecords = 3;
+
 using Action = NameSpecification::Action;
 using History = std::vector<Attempt<NameSpecification>>;
+using RecordAction = RecordSpecification::Action;
 
+/// One a node.
 struct Sign {
+  using policy = per_node;
   Alive alive{"Sign"};
   std::uint64_t read() const { return 1; }
   using interface = ebb::interface<"sim.Sign/1", method<"read", &Sign::read>>;
 };
 
+/// Only its record is used: nobody but clients gives it another home.
+struct Plaque {
+  Alive alive{"Plaque"};
+  std::uint64_t read() const { return 1; }
+  using interface = ebb::interface<"sim.Plaque/1", method<"read", &Plaque::read>>;
+};
+
+struct Record {
+  ObjectId id;
+  std::uint32_t epoch = 1;  // the last that was heard of
+  bool removed = false;     // so one was told
+  std::vector<Attempt<RecordSpecification>> history;
+};
+
 struct Run {
+  std::vector<std::unique_ptr<Record>> records;
   std::map<std::uint64_t, History> histories;     // by name
   std::map<std::uint64_t, ref<Sign>> known;       // by name, the last that was found or made
   std::size_t successes = 0;
@@ -85,17 +109,89 @@ task<void> use(Run* run, std::uint64_t name) {
   static_cast<void>(answer);
 }
 
+Attempt<RecordSpecification> asks(RecordSpecification::Input input) {
+  return {input, std::nullopt, World::instance().now().count(), 0};
+}
+
+/// What was heard of an operation on a record.
+void hear(Run* run, Record* record, Attempt<RecordSpecification>& asked, const Result<ObjectRecord>& told) {
+  using Output = RecordSpecification::Output;
+  asked.end = World::instance().now().count();
+  const bool changes = asked.input.action != RecordAction::find;
+  if (told) {
+    record->epoch = std::max(record->epoch, told->epoch);
+    asked.output = Output{{told->epoch, to_number(told->home)}, changes, true};
+  } else if (told.code() == Errc::no_such_object) {
+    asked.output = Output{{}, false, true};
+    record->removed = true;
+  } else if (told.code() == Errc::moved) {
+    asked.output = Output{{}, false, false};
+  }
+  if (asked.output) ++run->successes;
+}
+
+task<void> make_record(Run* run) {
+  static_cast<void>(&detail::Registered<Plaque>::entry);  // all that is listed is destroyed in the end
+  NewObject wanted{std::string(Plaque::interface::name), Plaque::interface::id, "per_core", this_node(), CoreIndex{0},
+                   "plaque " + std::to_string(World::instance().random()())};
+  Attempt<RecordSpecification> asked = asks({RecordAction::create, 0, to_number(this_node())});
+  const Result<ObjectRecord> made = co_await NodeTable::instance().directory().create(std::move(wanted));
+  if (!made) co_return;
+  auto fresh = std::make_unique<Record>();
+  fresh->id = made->id;
+  hear(run, fresh.get(), asked, made);
+  fresh->history.push_back(asked);
+  run->records.push_back(std::move(fresh));
+}
+
+task<void> remove_record(Run* run, Record* record, std::size_t at) {
+  const Result<void> removed = co_await NodeTable::instance().directory().remove(record->id);
+  if (!removed) co_return hear(run, record, record->history[at], removed.error());
+  record->history[at].end = World::instance().now().count();
+  record->history[at].output = RecordSpecification::Output{{}, true, true};
+  record->removed = true;
+  ++run->successes;
+}
+
+/// One operation on one of the records that are not known to be removed.
+task<void> use_record(Run* run) {
+  World& world = World::instance();
+  std::vector<Record*> there;
+  for (const auto& each : run->records) {
+    if (!each->removed) there.push_back(each.get());
+  }
+  if (there.size() < kRecords) co_return co_await make_record(run);
+  Record* record = there[world.pick(0, there.size() - 1)];
+  const auto members = Node::current()->members();
+  const NodeId home = members[world.pick(0, members.size() - 1)].id;
+  const std::uint64_t what = world.pick(0, 19);
+  RecordSpecification::Input input{RecordAction::find, 0, 0};
+  if (what < 10) input = {RecordAction::re_home, record->epoch, to_number(home)};
+  if (what == 10) input = {RecordAction::remove, 0, 0};
+  const std::size_t at = record->history.size();
+  record->history.push_back(asks(input));
+  if (what == 10) co_return co_await remove_record(run, record, at);
+  Directory& directory = NodeTable::instance().directory();
+  task<Result<ObjectRecord>> asking = what < 10 ? directory.re_home(record->id, record->epoch, home, CoreIndex{0})
+                                                : directory.lookup(record->id);
+  const Result<ObjectRecord> told = co_await std::move(asking);
+  hear(run, record, record->history[at], told);
+}
+
 task<void> client(Cluster* cluster, Run* run) {
   World& world = cluster->world();
   while (!cluster->ending) {
-    co_await sleep_for(std::chrono::microseconds(world.pick(5'000, 500'000)));
+    co_await sleep_for(cluster->pause(5ms, 500ms));
     if (cluster->ending) continue;
     const std::uint64_t name = world.pick(0, kNames - 1);
-    switch (world.pick(0, 6)) {
+    switch (world.pick(0, 9)) {
       case 0:
       case 1: co_await make(run, name); break;
       case 2: co_await end(run, name); break;
       case 3: co_await use(run, name); break;
+      case 4:
+      case 5:
+      case 6: co_await use_record(run); break;
       default: co_await look(run, name); break;
     }
   }
@@ -112,7 +208,16 @@ std::set<ObjectId> not_ended(const Run& run) {
   return all;
 }
 
-void check(const Run& run, std::vector<std::string>& violations) {
+void check_records(const Run& run) {
+  for (const auto& record : run.records) {
+    const Verdict verdict = check_linearizable(RecordSpecification(), record->history);
+    if (verdict == Verdict::linearizable) continue;
+    violated("record " + std::to_string(record->id.index()) + ": no directory could have said what it did of its " +
+             std::to_string(record->history.size()) + " operations" + (verdict == Verdict::undecided ? " (undecided)" : ""));
+  }
+}
+
+void check(const Run& run) {
   for (auto [name, history] : run.histories) {
     // A look that failed says nothing.
     std::erase_if(history, [](const auto& each) { return each.input.action == Action::find && !each.output; });
@@ -122,39 +227,24 @@ void check(const Run& run, std::vector<std::string>& violations) {
     }
     const Verdict verdict = check_linearizable(specification, history);
     if (verdict == Verdict::linearizable) continue;
-    violations.push_back("name " + std::to_string(name) + ": no directory could have said what it did of its " +
+    violated("name " + std::to_string(name) + ": no directory could have said what it did of its " +
                          std::to_string(history.size()) + " operations" + (verdict == Verdict::undecided ? " (undecided)" : ""));
   }
 }
 
 }  // namespace
 
-Outcome run_directory(const Settings& settings) {
-  World world(settings.seed);
-  world.verbose = settings.verbose;
+Outcome run_names(const Settings& settings) {
   Run run;
   const Work work = [&run](Cluster* self) { return client(self, &run); };
-  Cluster cluster(world, settings.cores, work, work);
-  cluster.drivers_report_ends = world.pick(0, 1) == 0;
-  for (std::size_t at = 0; at < settings.nodes; ++at) cluster.add_backend();
-  Nemesis nemesis(cluster);
-  nemesis.trouble(Time(3s), Time(43s));
-  world.run_until(Time(45s));
-  world.mend_all();
-  world.run_until(Time(60s));
-  const std::size_t before = run.successes;
-  world.run_until(Time(66s));
-
-  Outcome outcome;
-  outcome.trace = world.trace();
-  outcome.steps = world.steps();
-  outcome.successes = run.successes;
-  if (run.successes == before) outcome.violations.push_back("nothing is answered after all has been mended");
-  come_to_rest(cluster, outcome, not_ended(run));
-  check(run, outcome.violations);
-  for (const auto& [name, history] : run.histories) outcome.operations += history.size();
-  outcome.log = world.log;
-  return outcome;
+  Trial trial(settings, work, work);
+  trial.trouble(43s);
+  trial.must_answer(60s, 66s, run.successes);
+  check(run);
+  check_records(run);
+  for (const auto& [name, history] : run.histories) trial.outcome.operations += history.size();
+  trial.outcome.successes = run.successes;
+  return trial.finish(not_ended(run));
 }
 
 }  // namespace ebb::sim

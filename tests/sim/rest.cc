@@ -23,6 +23,8 @@ constexpr Time kLookAgain = 100ms;
 // How long the front end may take to end.
 constexpr Time kClose = 10s;
 constexpr std::uint32_t kFrontEnd = 1;
+// The status of a backend that has lost its front end, or was declared gone.
+constexpr int kCutOff = 72;
 
 std::string on_node(const SimNode& node) { return " on " + node.name; }
 
@@ -51,6 +53,22 @@ void look_at_objects(const SimNode& node, std::uint32_t ids, const std::set<Obje
     const ObjectId id(kFirstDynamicObject.index() + at);
     if (not_ended.contains(id) || (table.living_type_of(id) == nullptr && table.cores_of(id) == 0)) continue;
     violations.push_back("object " + std::to_string(id.index()) + " is left" + on_node(node));
+  }
+}
+
+/// How nodes ended, and whom the front end has declared gone: nobody without a reason.
+void look_at_ends(Cluster& cluster, std::vector<std::string>& violations) {
+  World& world = cluster.world();
+  for (const std::uint32_t number : cluster.backends) {
+    const std::optional<int> status = world.status(number);
+    const bool left = status == 0 && cluster.dismissed.contains(number);
+    const bool cut_off = status == kCutOff && cluster.harmed.contains(number);
+    if (!status || left || cut_off) continue;
+    violations.push_back(world.node(number).name + " ended with " + std::to_string(*status) + " without a reason");
+  }
+  for (const auto& [member, reason] : cluster.lost) {
+    if (cluster.harmed.contains(Cluster::number_of(member))) continue;
+    violations.push_back("node " + std::to_string(to_number(member)) + " was lost, and nothing had been done to it: " + reason);
   }
 }
 
@@ -113,6 +131,7 @@ void come_to_rest(Cluster& cluster, Outcome& outcome, const std::set<ObjectId>& 
   world.mend_all();
   cluster.ending = true;
   world.run_until(world.now() + kLastCalls);
+  look_at_ends(cluster, violations);
   cluster.destroying = true;
   for (const Time limit = world.now() + kDestroyLimit; !cluster.destroyed && world.now() < limit;) {
     world.run_until(world.now() + 1s);

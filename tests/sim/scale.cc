@@ -5,7 +5,7 @@
 
 #include "ebb/async.h"
 #include "ebb/object.h"
-#include "tests/sim/scenario.h"
+#include "tests/sim/trial.h"
 
 namespace ebb::sim {
 namespace {
@@ -22,7 +22,6 @@ struct Measured {
   Time joined{};
   std::vector<Time> reductions;
   Time round_trip{};
-  std::vector<std::string> violations;
 };
 
 constexpr int kReductions = 5;
@@ -40,14 +39,14 @@ task<void> measure(Cluster* cluster, Measured* measured) {
     const auto answer = co_await all.reduce<&Counter::get>(std::uint64_t{0}, sum());
     measured->reductions.push_back(world.now() - begin);
     if (!answer || answer->value != nodes * Core::count() || answer->who.nodes != nodes) {
-      measured->violations.push_back("a reduction over " + std::to_string(nodes) + " nodes counted " +
+      violated("a reduction over " + std::to_string(nodes) + " nodes counted " +
                                      (answer ? std::to_string(answer->value) : answer.error().to_string()));
     }
   }
   for (int i = 0; i < 2; ++i) {
     const Time begin = world.now();
     const auto answer = co_await counter.on(Cluster::id_of(2)).call<&Counter::get>();
-    if (!answer) measured->violations.push_back(answer.error().to_string());
+    if (!answer) violated(answer.error().to_string());
     measured->round_trip = world.now() - begin;
   }
   measured->done = true;
@@ -60,35 +59,27 @@ std::string microseconds(Time time) { return std::to_string(std::chrono::duratio
 }  // namespace
 
 Outcome run_scale(const Settings& settings) {
-  World world(settings.seed);
-  world.verbose = settings.verbose;
-  world.even_network = true;
   Measured measured;
-  Cluster cluster(
-      world, settings.cores, [&measured](Cluster* self) { return measure(self, &measured); }, nothing);
-  for (std::size_t at = 0; at < settings.nodes; ++at) cluster.add_backend();
-  for (Time until(1s); !measured.done && until < Time(120s); until += Time(1s)) world.run_until(until);
+  Trial trial(
+      settings, [&measured](Cluster* self) { return measure(self, &measured); }, nothing);
+  trial.world.even_network = true;
+  for (Time until(1s); !measured.done && until < Time(120s); until += Time(1s)) trial.world.run_until(until);
 
-  Outcome outcome;
-  outcome.trace = world.trace();
-  outcome.steps = world.steps();
-  outcome.violations = measured.violations;
-  outcome.operations = kReductions;
-  outcome.successes = measured.reductions.size() - measured.violations.size();
+  trial.outcome.operations = kReductions;
+  if (!measured.done) {
+    violated("not done after 120 s");
+    return trial.finish_as_it_is();
+  }
+  trial.outcome.successes = measured.reductions.size();
   // Down and up a tree: no more than two round trips and a hop for each doubling.
   const auto limit = 2 * measured.round_trip + std::bit_width(settings.nodes) * measured.round_trip / 2;
-  if (measured.done && measured.reductions.back() > limit) {
-    outcome.violations.push_back("a reduction took " + microseconds(measured.reductions.back()) + ", more than " + microseconds(limit));
+  if (measured.reductions.back() > limit) {
+    violated("a reduction took " + microseconds(measured.reductions.back()) + ", more than " + microseconds(limit));
   }
-  if (!measured.done) {
-    outcome.violations.push_back("not done after 120 s");
-  } else {
-    outcome.report = std::to_string(settings.nodes + 1) + " nodes: all have joined after " + microseconds(measured.joined) +
-                     "; a round trip takes " + microseconds(measured.round_trip) + ", the first reduction " +
-                     microseconds(measured.reductions.front()) + ", a later one " + microseconds(measured.reductions.back());
-  }
-  outcome.log = world.log;
-  return outcome;
+  trial.outcome.report = std::to_string(settings.nodes + 1) + " nodes: all have joined after " + microseconds(measured.joined) +
+                         "; a round trip takes " + microseconds(measured.round_trip) + ", the first reduction " +
+                         microseconds(measured.reductions.front()) + ", a later one " + microseconds(measured.reductions.back());
+  return trial.finish_as_it_is();
 }
 
 }  // namespace ebb::sim

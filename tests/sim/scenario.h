@@ -29,33 +29,43 @@ struct Outcome {
   std::string report;                   ///< what was measured; may be empty
 };
 
-/// Does harm to a cluster: crashes with and without noise, cuts of links in one and both directions, resets, clocks that run
-/// apart, and new nodes. The front end lives.
+/// Does harm to a cluster: crashes with and without noise, cuts of links in one and both directions, connections lost on both or
+/// one side, machines that stop for a while, clocks that run apart, and new nodes. The front end lives. All in proportion to the
+/// number of backends. Notes in `Cluster::harmed` who may be lost for it.
 class Nemesis {
  public:
   explicit Nemesis(Cluster& cluster) : cluster_(cluster) {}
-  /// From `begin` to `end`, every now and then.
+  /// From `begin` to `end`, every now and then. The nemesis must live until then.
   void trouble(Time begin, Time end);
 
  private:
   void act();
-  std::uint32_t any_backend();
+  std::vector<std::uint32_t> alive() const;
+  void change_clock(std::uint32_t node);
   void cut_for_a_while(std::uint32_t from, std::uint32_t to);
+  /// The front end believes that the node is gone, and the node hears nothing of it.
+  void lose_sight(std::uint32_t victim);
+  void lose_on_one_side(std::uint32_t victim, std::uint32_t other);
+  void stop_for_a_while(std::uint32_t victim);
   Cluster& cluster_;
+  std::size_t least_alive_ = 0;
+  std::size_t most_alive_ = 0;
 };
 
 /// Objects with one place: homes, replicas, partitions.
 Outcome run_kinds(const Settings& settings);
 /// Calls of every representative.
-Outcome run_everywhere(const Settings& settings);
+Outcome run_collectives(const Settings& settings);
 /// Creation, migration, orderly leaving, destruction, and ids that are given out again.
 Outcome run_life(const Settings& settings);
 /// Objects that all move about at once, while no node is lost.
 Outcome run_moves(const Settings& settings);
 /// Objects with names: created, found and destroyed by everybody.
-Outcome run_directory(const Settings& settings);
+Outcome run_names(const Settings& settings);
 /// Streams and pipelines across nodes, and more calls than an object may have.
 Outcome run_streams(const Settings& settings);
+/// A front end that fails, or is away for a while.
+Outcome run_front_end(const Settings& settings);
 /// Nodes that ask each other's runtime for anything.
 Outcome run_hostile(const Settings& settings);
 /// What a reduction costs.
@@ -65,8 +75,8 @@ struct Scenario {
   std::string_view name;
   Outcome (*run)(const Settings& settings);
 };
-inline constexpr Scenario kScenarios[] = {{"kinds", &run_kinds}, {"everywhere", &run_everywhere}, {"life", &run_life},
-                                          {"moves", &run_moves}, {"directory", &run_directory},   {"streams", &run_streams},
-                                          {"hostile", &run_hostile}, {"scale", &run_scale}};
+inline constexpr Scenario kScenarios[] = {
+    {"kinds", &run_kinds}, {"collectives", &run_collectives}, {"life", &run_life},       {"moves", &run_moves}, {"names", &run_names},
+    {"streams", &run_streams}, {"front_end", &run_front_end}, {"hostile", &run_hostile}, {"scale", &run_scale}};
 
 }  // namespace ebb::sim

@@ -8,7 +8,7 @@
 
 #include "ebb/async.h"
 #include "ebb/object.h"
-#include "tests/sim/rest.h"
+#include "tests/sim/trial.h"
 
 namespace ebb::sim {
 namespace {
@@ -23,14 +23,13 @@ constexpr int kBurst = 1'300;
 struct Ledger {
   std::map<std::uint64_t, int> opened;  // by operation: how often each step ran
   std::map<std::uint64_t, int> added;
-  std::vector<std::string> violations;
   std::size_t operations = 0;
   std::size_t successes = 0;
 };
 Ledger* ledger = nullptr;
 
 void violated(std::uint64_t operation, const std::string& what) {
-  ledger->violations.push_back("operation " + std::to_string(operation) + ": " + what);
+  sim::violated("operation " + std::to_string(operation) + ": " + what);
 }
 
 generator<std::uint64_t> count_to(std::uint64_t last) {
@@ -156,33 +155,15 @@ task<void> make_objects(Cluster* cluster, Run* run) {
 }  // namespace
 
 Outcome run_streams(const Settings& settings) {
-  World world(settings.seed);
-  world.verbose = settings.verbose;
   Run run;
   ledger = &run.ledger;
-  Cluster cluster(
-      world, settings.cores, [&run](Cluster* self) { return make_objects(self, &run); },
-      [&run](Cluster* self) { return client(self, &run); });
-  cluster.drivers_report_ends = world.pick(0, 1) == 0;
-  for (std::size_t at = 0; at < settings.nodes; ++at) cluster.add_backend();
-  Nemesis nemesis(cluster);
-  nemesis.trouble(Time(3s), Time(33s));
-  world.run_until(Time(35s));
-  world.mend_all();
-  world.run_until(Time(55s));
-  const std::size_t before = run.ledger.successes;
-  world.run_until(Time(62s));
-
-  Outcome outcome;
-  outcome.trace = world.trace();
-  outcome.steps = world.steps();
-  outcome.operations = run.ledger.operations;
-  outcome.successes = run.ledger.successes;
-  if (run.ledger.successes == before) outcome.violations.push_back("nothing is answered after all has been mended");
-  come_to_rest(cluster, outcome, {}, kStreamDrain);
-  outcome.violations.insert(outcome.violations.end(), run.ledger.violations.begin(), run.ledger.violations.end());
-  outcome.log = world.log;
-  return outcome;
+  Trial trial(
+      settings, [&run](Cluster* self) { return make_objects(self, &run); }, [&run](Cluster* self) { return client(self, &run); });
+  trial.trouble(33s);
+  trial.must_answer(55s, 62s, run.ledger.successes);
+  trial.outcome.operations = run.ledger.operations;
+  trial.outcome.successes = run.ledger.successes;
+  return trial.finish({}, kStreamDrain);
 }
 
 }  // namespace ebb::sim

@@ -96,6 +96,13 @@ void World::core_main(void* argument) {
 void World::resume(SimCore& core) {
   const SimNode& owner = node(core.node);
   if (core.ended || !owner.alive || owner.status) return;
+  if (core.paused_until > now_) {
+    // The first that comes then wakes it.
+    push(core.paused_until, [this, &core, mine = core.wait_number] {
+      if (core.wait_number == mine) resume(core);
+    });
+    return;
+  }
   ++core.wait_number;
   running_ = &core;
   detail::simulated_node = core.node;
@@ -233,6 +240,17 @@ void World::set_clock_rate(std::uint32_t number, double rate) {
   node.clock_value = clock_of(node);
   node.clock_base = now_;
   node.clock_rate = rate;
+}
+
+void World::pause(std::uint32_t number, CoreIndex index, Time length) {
+  SimCore& core = *node(number).cores[to_number(index)];
+  say(node(number).name + " core " + std::to_string(to_number(index)) + " stops for " + std::to_string(length / std::chrono::milliseconds(1)) +
+      " ms");
+  core.paused_until = std::max(core.paused_until, now_ + length);
+}
+
+void World::pause(std::uint32_t number, Time length) {
+  for (const auto& core : node(number).cores) pause(number, core->index, length);
 }
 
 Time World::clock_of(const SimNode& node) const {

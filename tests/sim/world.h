@@ -48,6 +48,7 @@ struct SimCore {
   Core* current = nullptr;     // detail::current_core while it runs
   void* translation = nullptr;
   std::uint64_t wait_number = 0;  // wake-ups of earlier waits are stale
+  Time paused_until{};            // nothing runs here before
   // What the network brings, to be handed over inside poll() or wait().
   std::deque<std::function<void()>> callbacks;
 };
@@ -92,6 +93,9 @@ class World {
   /// The same, but only `node` takes notice of it.
   void lose_connections(std::uint32_t node, std::uint32_t to);
   void set_clock_rate(std::uint32_t node, double rate);
+  /// A core runs nothing for so long, and then goes on; its clock and the network do so meanwhile. The second: all of a node's.
+  void pause(std::uint32_t node, CoreIndex core, Time length);
+  void pause(std::uint32_t node, Time length);
 
   /// Calls `what` at a time of the world, outside all nodes.
   void at(Time when, std::function<void()> what) { push(when, std::move(what)); }

@@ -1,0 +1,58 @@
+// What is looked at as a matter of course: every scenario, with the numbers of nodes at which it finds most. Some hundred seeds in the
+// tests, ten thousand in a night.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "tests/sim/scenario.h"
+
+namespace ebb::sim {
+
+struct Portion {
+  std::string_view scenario;
+  std::size_t nodes;
+  std::size_t cores;
+  std::uint64_t brief;    ///< seeds in the tests
+  std::uint64_t nightly;
+};
+
+/// Two backends: every change of the members moves much of the state. Fourteen: a tree of two levels. Forty and more: most of the
+/// cluster is untouched by each trouble, and its connections are many.
+inline constexpr Portion kPortions[] = {
+    {"kinds", 5, 2, 120, 2'400},   {"kinds", 2, 2, 20, 900},         {"kinds", 40, 1, 2, 98},
+    {"kinds", 100, 1, 0, 20},      {"kinds", 200, 1, 1, 0},          {"kinds", 300, 1, 0, 6},
+    {"kinds", 1'000, 1, 0, 2},     {"life", 5, 2, 60, 2'300},        {"life", 10, 1, 0, 400},
+    {"moves", 3, 2, 60, 600},      {"collectives", 14, 2, 40, 1'400}, {"collectives", 200, 1, 0, 4},
+    {"streams", 5, 2, 30, 700},    {"names", 5, 2, 60, 800},         {"front_end", 4, 2, 40, 328},
+    {"hostile", 5, 2, 40, 40},     {"scale", 1'000, 1, 1, 2},
+};
+
+constexpr bool is_looked_at(std::string_view scenario) {
+  return std::any_of(std::begin(kPortions), std::end(kPortions),
+                     [scenario](const Portion& each) { return each.scenario == scenario && each.brief != 0 && each.nightly != 0; });
+}
+static_assert(std::all_of(std::begin(kScenarios), std::end(kScenarios), [](const Scenario& each) { return is_looked_at(each.name); }));
+
+/// One run for each of the first seeds of each portion, as many as `seeds` says, mixed, so that a night that is cut short has looked
+/// at all of them.
+template <class Seeds>
+std::vector<Settings> runs_of_portions(Seeds seeds) {
+  std::vector<Settings> runs;
+  std::uint64_t most = 0;
+  for (const Portion& each : kPortions) most = std::max<std::uint64_t>(most, seeds(each));
+  for (std::uint64_t at = 0; at < most; ++at) {
+    for (const Portion& each : kPortions) {
+      // Seed s of n has its turn after the s/n-th part of the night.
+      const std::uint64_t seed = (at + 1) * seeds(each) / most;
+      if (seed == at * seeds(each) / most) continue;
+      runs.push_back({.scenario = each.scenario, .seed = seed, .nodes = each.nodes, .cores = each.cores, .verbose = false});
+    }
+  }
+  return runs;
+}
+
+}  // namespace ebb::sim
