@@ -64,7 +64,7 @@ MUTATIONS = [
     Mutation(
         "lease_counts_from_the_answer",
         "and is longer than the front end believes",
-        "src/node/node.cc",
+        "src/node/backend_membership.cc",
         [
             ("if (heard) extend_lease(sent);",
              "if (heard) extend_lease(platform::Clock::now() + std::chrono::seconds(2));"),
@@ -320,7 +320,7 @@ MUTATIONS = [
     Mutation(
         "heartbeats_of_the_gone_are_answered",
         "a node that was declared gone goes on having a lease",
-        "src/node/node.cc",
+        "src/node/front_end_membership.cc",
         [
             ("    return Error(Errc::permission_denied, named(member) + \" has been declared gone; it is to end\");\n",
              "    return {};\n"),

@@ -1,0 +1,95 @@
+// Membership as a backend follows it: heartbeats, the lease, and the lists that the front end sends.
+
+// gcc 12 takes a vector inside a coroutine's frame for something that was never allocated. Before the headers, since it is
+// in one of them that it says so.
+#pragma GCC diagnostic ignored "-Wfree-nonheap-object"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "ebb/object/node_link.h"
+#include "ebb/object/node_table.h"
+#include "src/node/node.h"
+
+namespace ebb::detail {
+namespace {
+
+std::string named(NodeId node) { return "node " + std::to_string(to_number(node)); }
+
+}  // namespace
+
+task<Result<void>> ClusterNode::join(platform::Endpoint front_end) {
+  co_await messenger_->set_peer(kFrontEndNode, front_end);
+  Result<void> joined = co_await kCluster.on(kFrontEndNode).call<&ClusterService::join>(own());
+  if (joined) beat_after(platform::Duration::zero());
+  co_return joined;
+}
+
+void ClusterNode::beat_after(platform::Duration delay) {
+  if (!closing_) pulse_ = Core::current().call_after(delay, [this] { scope_.spawn(beat()); });
+}
+
+void ClusterNode::extend_lease(platform::Instant heartbeat_sent) {
+  lease_.extend(heartbeat_sent);
+  Core::current().cancel(lease_end_);
+  lease_end_ = Core::current().call_at(heartbeat_sent + kLease, [this] {
+    if (!lease_.valid()) scope_.spawn(NodeTable::instance().drop_caches());
+  });
+}
+
+task<void> ClusterNode::beat() {
+  const platform::Instant sent = platform::Clock::now();
+  const Result<void> heard =
+      co_await kCluster.on(kFrontEndNode).within(kLease).call<&ClusterService::heartbeat>(options_.self, view_version() - 1);
+  if (heard) extend_lease(sent);
+  if (heard.code() == Errc::permission_denied) co_return end_with(Error(Errc::node_gone, heard.error().text()));
+  beat_after(std::max(platform::Duration::zero(), sent + kHeartbeat - platform::Clock::now()));
+}
+
+task<Result<void>> ClusterNode::set_members(MemberList list) {
+  if (list.members.size() > kMaxNodes) co_return Error(Errc::too_large, "a member list is longer than a cluster may be");
+  std::map<NodeId, Member> before;
+  {
+    const std::lock_guard guard(mutex_);
+    // Lists may overtake each other; the front end itself needs none.
+    if (list.version <= version_ || options_.authority != nullptr) co_return Result<void>();
+    version_ = list.version;
+    before = std::exchange(members_, {});
+    for (const Member& member : list.members) members_.insert_or_assign(member.id, member);
+    // This node itself is as it knows itself, but that it is to leave it learns here.
+    const auto listed = members_.find(options_.self);
+    Member own = before.at(options_.self);
+    own.leaving = listed != members_.end() && listed->second.leaving;
+    members_.insert_or_assign(options_.self, own);
+  }
+  notify_view_changed();
+  for (const Member& member : list.members) {
+    const auto known = before.find(member.id);
+    if (member.id == options_.self || (known != before.end() && known->second == member)) continue;
+    // Where the front end is, this node was told at its start.
+    if (member.id != kFrontEndNode) co_await messenger_->set_peer(member.id, member.endpoint);
+  }
+  for (const auto& [id, member] : before) {
+    const bool stays = id == options_.self || id == kFrontEndNode ||
+                       std::any_of(list.members.begin(), list.members.end(), [id = id](const Member& m) { return m.id == id; });
+    if (!stays) co_await messenger_->forget_peer(id, named(id) + " has left the cluster");
+  }
+  co_return Result<void>();
+}
+
+void ClusterNode::end_with(Result<void> outcome) {
+  if (outcome_) return;  // the first reason counts
+  outcome_ = std::move(outcome);
+  ended_.complete();
+}
+
+void ClusterNode::stop_asked() { end_with({}); }
+
+task<Result<void>> ClusterNode::stopped() {
+  co_await ended_;
+  co_return *outcome_;
+}
+
+}  // namespace ebb::detail

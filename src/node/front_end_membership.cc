@@ -1,0 +1,192 @@
+// Membership as the front end keeps it: who joins, who is gone, who leaves.
+
+// gcc 12 takes a vector inside a coroutine's frame for something that was never allocated. Before the headers, since it is
+// in one of them that it says so.
+#pragma GCC diagnostic ignored "-Wfree-nonheap-object"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ebb/async/when_all.h"
+#include "ebb/object/node_link.h"
+#include "ebb/platform/platform.h"
+#include "src/node/ending.h"
+#include "src/node/node.h"
+
+namespace ebb::detail {
+namespace {
+
+std::string named(NodeId node) { return "node " + std::to_string(to_number(node)); }
+
+}  // namespace
+
+MemberList ClusterNode::list() const {
+  MemberList result;
+  const std::lock_guard guard(mutex_);
+  result.version = version_;
+  for (const auto& [id, member] : members_) result.members.push_back(member);
+  return result;
+}
+
+task<Result<std::uint64_t>> ClusterNode::send_list(NodeId member) {
+  MemberList present = list();
+  const std::uint64_t version = present.version;
+  const Result<void> taken =
+      co_await kNodeService.on(member).within(kAnnounceTimeout).call<&NodeService::set_members>(std::move(present));
+  if (!taken) co_return taken.error();
+  co_return version;
+}
+
+task<Result<void>> ClusterNode::announce(NodeId member) { return news_.bring(member, version_); }
+
+/// For a member that has not taken a list when all were told: until it has, it may call a node that is gone.
+task<void> ClusterNode::announce_again(NodeId member) {
+  const Result<void> told = co_await announce(member);
+  static_cast<void>(told);  // if it fails, the member's next heartbeat shows it
+}
+
+task<void> ClusterNode::announce_to_others(NodeId except) {
+  std::vector<task<Result<void>>> calls;
+  for (const NodeId node : others()) {
+    if (node != except) calls.push_back(announce(node));
+  }
+  for (const Result<void>& told : co_await when_all(std::move(calls))) static_cast<void>(told);
+}
+
+task<Result<void>> ClusterNode::take_in(Member candidate) {
+  if (options_.authority == nullptr) {
+    co_return Error(Errc::invalid_argument, named(options_.self) + " is not the front end; join node 0");
+  }
+  if (candidate.id == kNoNode || candidate.id == kFrontEndNode || candidate.cores == 0 || candidate.cores > kMaxCores) {
+    co_return Error(Errc::invalid_argument, "a node asks to join with an impossible id or number of cores");
+  }
+  if (Result<void> admitted = options_.authority->admit(candidate); !admitted) co_return admitted;
+  co_await messenger_->set_peer(candidate.id, candidate.endpoint);
+  {
+    const std::lock_guard guard(mutex_);
+    members_[candidate.id] = candidate;
+    ++version_;
+  }
+  notify_view_changed();
+  last_heard_[candidate.id] = platform::Clock::now();
+  // The candidate first: that it can be called is part of being a member.
+  if (Result<void> reached = co_await announce(candidate.id); !reached) {
+    const std::string reason = named(candidate.id) + " asked to join but cannot be reached: " + reached.error().text();
+    co_await lose(candidate.id, Error(Errc::node_gone, reason));
+    co_return Error(reached.code(), reason);
+  }
+  co_await announce_to_others(candidate.id);
+  {
+    const std::lock_guard guard(mutex_);
+    if (!members_.contains(candidate.id)) co_return Error(Errc::node_gone, named(candidate.id) + " was lost while it joined");
+  }
+  options_.authority->on_joined(candidate);
+  co_return Result<void>();
+}
+
+task<void> ClusterNode::remove_member(NodeId member, std::string reason) {
+  leaving_.erase(member);
+  {
+    const std::lock_guard guard(mutex_);
+    if (member == options_.self || members_.erase(member) == 0) co_return;
+    ++version_;
+  }
+  notify_view_changed();
+  // From here on its heartbeats are refused, so that its lease runs out.
+  const platform::Instant heard = last_heard_[member];
+  last_heard_.erase(member);
+  news_.forget(member);
+  homes_.gone(member, heard);
+  co_await messenger_->forget_peer(member, std::move(reason));
+  co_await announce_to_others(member);
+}
+
+task<void> ClusterNode::lose(NodeId member, Error reason) {
+  {
+    const std::lock_guard guard(mutex_);
+    if (!members_.contains(member)) co_return;
+  }
+  // A leaving node closes one connection after the other, and its answer may come by the last. Who asked it forgets it.
+  if (leaving_.contains(member)) co_return;
+  co_await remove_member(member, reason.text());
+  options_.authority->on_lost(member, reason);
+}
+
+void ClusterNode::abandon_homes() {
+  ending_ = true;
+  homes_.close();
+}
+
+Result<void> ClusterNode::hear(NodeId member, std::uint64_t version) {
+  const auto found = last_heard_.find(member);
+  if (found == last_heard_.end()) {
+    return Error(Errc::permission_denied, named(member) + " has been declared gone; it is to end");
+  }
+  found->second = platform::Clock::now();
+  if (version < version_ && !news_.under_way(member)) scope_.spawn(announce_again(member));
+  return {};
+}
+
+Fence ClusterNode::fence_now() const {
+  const std::lock_guard guard(mutex_);
+  Fence fence{version_ + 1, {}, homes_.leases_end()};  // as view_version() counts
+  for (const auto& [id, member] : members_) fence.others.push_back(id);
+  return fence;
+}
+
+void ClusterNode::look_for_silence() {
+  const platform::Instant now = platform::Clock::now();
+  // How long this core was away itself (a long event, a stopped process) says nothing about the others: what they sent
+  // meanwhile still waits to be read.
+  const platform::Duration missed = std::max(platform::Duration::zero(), now - next_look_);
+  next_look_ = now + kLook;
+  for (auto& [member, heard] : last_heard_) {
+    heard = std::min(now, heard + missed);
+    if (now - heard <= kSuspect) continue;
+    scope_.spawn(lose(member, Error(Errc::node_gone, named(member) + " has sent no heartbeat for " +
+                                                         std::to_string(kSuspect / std::chrono::seconds(1)) + " s")));
+  }
+  if (!closing_) pulse_ = Core::current().call_at(next_look_, [this] { look_for_silence(); });
+}
+
+task<void> ClusterNode::drain(NodeId member) {
+  {
+    const std::lock_guard guard(mutex_);
+    const auto found = members_.find(member);
+    if (found == members_.end()) co_return;
+    found->second.leaving = true;
+    ++version_;
+  }
+  notify_view_changed();
+  const Result<void> told = co_await announce(member);
+  co_await announce_to_others(member);
+  co_await homes_.move_from(member);
+  // What has not moved when this fails is lost with the node, as if it had died.
+  if (!told) co_return;
+  const Result<void> drained =
+      co_await kNodeService.on(member).within(NodeService::kDrainLimit + kAnnounceTimeout).call<&NodeService::drain>();
+  if (drained.code() == Errc::deadline_exceeded) platform::write_log("ebb: " + drained.error().text());
+}
+
+task<Result<void>> ClusterNode::ask_to_stop(NodeId member) {
+  if (!ending_) co_await drain(member);
+  co_await options_.authority->before_stop(member);
+  leaving_.insert(member);
+  auto answer = co_await kNodeService.on(member).within(kAnnounceTimeout).call<&NodeService::stop>();
+  if (!answer) leaving_.erase(member);
+  co_return answer;
+}
+
+task<void> ClusterNode::end_objects(platform::Duration limit) {
+  std::vector<NodeId> nodes = others();
+  nodes.push_back(options_.self);
+  return end_in_reverse(std::move(nodes), limit);
+}
+
+task<Result<ObjectCounts>> ClusterNode::object_counts(NodeId member) {
+  return kNodeService.on(member).within(kAnnounceTimeout).call<&NodeService::object_counts>();
+}
+
+}  // namespace ebb::detail
