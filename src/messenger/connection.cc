@@ -1,6 +1,7 @@
 #include "src/messenger/connection.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 namespace ebb::messenger {
@@ -51,6 +52,15 @@ void Connection::on_data(std::span<const std::byte> bytes) {
   if (ended()) return;  // it is on its way out, and what still arrives is for nobody
   const auto self = shared_from_this();  // whoever hears of a frame may let go of the connection
   last_received_ = platform::Clock::now();
+  try {
+    take_bytes(bytes);
+  } catch (const std::bad_alloc&) {
+    // What has arrived is lost, and with it where the next frame begins.
+    fail(Error(Errc::resource_exhausted, "no memory for what " + named(peer_) + " sends; its connection was closed"));
+  }
+}
+
+void Connection::take_bytes(std::span<const std::byte> bytes) {
   // What the last bytes left is made whole first; all that follows is read where it lies.
   while (!input_.empty()) {
     const std::size_t whole = message_bytes(input_);
@@ -121,24 +131,11 @@ void Connection::take_frame(const FrameHeader& header, std::span<const std::byte
     case FrameType::cancel:
       served.cancel(header.call_id);
       return;
-    case FrameType::call: {
-      IncomingCall call;
-      call.from = peer_;
-      call.object = ObjectId(header.object);
-      call.core = CoreIndex(header.core_or_code);
-      call.method = header.method;
-      call.deadline = last_received_ + std::chrono::milliseconds(header.timeout_ms);
-      call.one_way = header.has(kOneWay);
-      if (header.has(kTraced)) {
-        call.trace = parse_trace(payload.first<FrameHeader::kTraceBytes>());
-        payload = payload.subspan(FrameHeader::kTraceBytes);
-      }
-      call.arguments.assign(payload.begin(), payload.end());
-      owner_.on_call(*this, header.call_id, std::move(call));
+    case FrameType::call:
+      take_call(header, payload);
       return;
-    }
     case FrameType::reply:
-      take_answer(header.call_id, Bytes(payload.begin(), payload.end()));
+      take_result(header.call_id, payload);
       return;
     case FrameType::error:
       take_answer(header.call_id, Error(to_code(header.core_or_code),
@@ -147,18 +144,53 @@ void Connection::take_frame(const FrameHeader& header, std::span<const std::byte
   }
 }
 
+void Connection::take_call(const FrameHeader& header, std::span<const std::byte> payload) {
+  IncomingCall call;
+  call.from = peer_;
+  call.object = ObjectId(header.object);
+  call.core = CoreIndex(header.core_or_code);
+  call.method = header.method;
+  call.deadline = last_received_ + std::chrono::milliseconds(header.timeout_ms);
+  call.one_way = header.has(kOneWay);
+  if (header.has(kTraced)) {
+    call.trace = parse_trace(payload.first<FrameHeader::kTraceBytes>());
+    payload = payload.subspan(FrameHeader::kTraceBytes);
+  }
+  try {
+    call.arguments.assign(payload.begin(), payload.end());
+    owner_.on_call(*this, header.call_id, std::move(call));
+  } catch (const std::bad_alloc&) {
+    if (header.has(kOneWay)) return;
+    answer_error(header.call_id, Error(Errc::overloaded, "no memory for the call; nothing ran, try again later"),
+                 is_control(ObjectId(header.object)));
+  }
+}
+
+void Connection::take_result(std::uint32_t call_id, std::span<const std::byte> payload) {
+  Bytes result;
+  try {
+    result.assign(payload.begin(), payload.end());
+  } catch (const std::bad_alloc&) {
+    return take_answer(call_id, Error(Errc::resource_exhausted, "the call has run, and there is no memory for its result of " +
+                                                                    std::to_string(payload.size()) + " bytes"));
+  }
+  take_answer(call_id, std::move(result));
+}
+
 // --- out ---
 
 void Connection::enqueue(const FrameHeader& header, std::span<const std::byte> prefix, std::span<const std::byte> payload,
                          bool control) {
+  // First what may fail for want of memory besides: a frame that is queued goes out.
+  if (!output_noted_) owner_.on_output(*this);
+  output_noted_ = true;
   (control ? control_ : output_).add(header, prefix, payload);
   output_depth_.set(queued());
-  if (!std::exchange(output_noted_, true)) owner_.on_output(*this);
 }
 
-void Connection::enqueue_control(const FrameHeader& header) {
-  control_room_.take(FrameHeader::kBytes);
-  enqueue(header, {}, {}, true);
+void Connection::enqueue_at_once(const FrameHeader& header, bool control) {
+  (control ? control_room_ : room_).take(FrameHeader::kBytes);
+  enqueue(header, {}, {}, control);
 }
 
 bool Connection::push(Output& output, Room& room, std::size_t count) {
@@ -193,10 +225,11 @@ void Connection::tick(platform::Instant now, platform::Duration missed) {
   if (input_.empty() && input_.capacity() > kKeptBufferBytes) input_ = Bytes();
   output_.shrink(kKeptBufferBytes);
   control_.shrink(kKeptBufferBytes);
-  if (now - last_received_ > kSilenceLimit) {
-    fail(Error(Errc::node_gone, named(peer_) + " has been silent for 5 s and counts as gone"));
+  if (now - last_received_ > silence_limit()) {
+    fail(Error(Errc::node_gone, named(peer_) + " has been silent for " + std::to_string(silence_limit() / std::chrono::seconds(1)) +
+                                    " s; the connection was given up"));
   } else if (now - last_sent_ >= kPingAfter && queued() == 0) {
-    enqueue_control(FrameHeader{});
+    enqueue_at_once(FrameHeader{}, true);
   }
 }
 
@@ -240,6 +273,7 @@ void Connection::finish(const Error& reason) {
   cancel_calls(as_it_is ? reason : Error(Errc::node_gone, reason.text()));
   room_.dismiss();
   control_room_.dismiss();
+  answers.dismiss();
   served.cancel_all();
   // What it held is for nobody any more.
   pending_depth_.set(0);

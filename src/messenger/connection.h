@@ -45,6 +45,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
  public:
   static constexpr std::size_t kMaxPendingCalls = 16'384;
   static constexpr std::size_t kMaxIncomingCalls = 4096;
+  static constexpr std::size_t kMaxAnswerBytes = std::size_t{16} << 20;
   static constexpr std::size_t kMaxOutputBytes = std::size_t{8} << 20;
   /// Of calls to objects of the runtime and their answers, which wait for no other output.
   static constexpr std::size_t kMaxControlBytes = std::size_t{1} << 20;
@@ -56,7 +57,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   static constexpr std::size_t kKeptBufferBytes = std::size_t{256} << 10;
   static constexpr platform::Duration kHandshakeTimeout = std::chrono::seconds(5);
   static constexpr platform::Duration kPingAfter = std::chrono::seconds(1);
-  static constexpr platform::Duration kSilenceLimit = std::chrono::seconds(5);
+  static constexpr platform::Duration kSilenceLimit = std::chrono::seconds(5);  // but see kFrontEndSilence
 
   Connection(ConnectionOwner& owner, Handshake::Side side, const Hello& own, const ClusterKey& key);
   ~Connection() override;
@@ -82,6 +83,9 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   std::size_t incoming_bytes = 0;
   /// One of them begins, or has ended.
   void count_incoming(bool begins) noexcept { incoming_depth_.set(begins ? ++incoming_calls : --incoming_calls); }
+  /// Answers that wait for room. As long as there are more of them than its limit, no further call begins: one that was let in
+  /// begins with the largest payload for its answer, which is not known before.
+  Room answers{kMaxAnswerBytes};
   /// The same calls, by their ids; all are cancelled at the end of the connection.
   ServedCalls served;
 
@@ -122,6 +126,8 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
     Room::Waiter* room = nullptr;  // not sent yet: waits for room
     std::uint32_t generation = 0;
     bool sent = false;
+    bool control = false;
+    std::uint64_t begin = 0;  // of its frame, once sent; see Output::end()
     TimerId timer;
   };
   // In a call's id: the slot, and how often it has been used.
@@ -131,10 +137,13 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   std::size_t queued() const noexcept { return output_.queued() + control_.queued(); }
   /// Room for it has been taken.
   void enqueue(const FrameHeader& header, std::span<const std::byte> prefix, std::span<const std::byte> payload, bool control);
-  /// A frame that waits for no room and goes first.
-  void enqueue_control(const FrameHeader& header);
-  void enqueue_call(const CallTarget& target, platform::Instant deadline, std::uint32_t call_id, std::uint8_t flags,
-                    std::span<const std::byte> arguments);
+  /// A frame without payload, which waits for no room.
+  void enqueue_at_once(const FrameHeader& header, bool control);
+  /// How long the peer may say nothing.
+  platform::Duration silence_limit() const noexcept { return peer_ == kFrontEndNode ? kFrontEndSilence : kSilenceLimit; }
+  /// False if there is no memory for it.
+  bool try_enqueue_call(const CallTarget& target, platform::Instant deadline, std::uint32_t call_id, std::uint8_t flags,
+                        std::span<const std::byte> arguments);
   /// Puts the first `count` bytes of a queue into the stream; whether it took all.
   bool push(Output& output, Room& room, std::size_t count);
   /// How many of the bytes were taken; what is left is an incomplete message, or the connection has ended.
@@ -143,6 +152,9 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   /// know more.
   std::size_t message_bytes(std::span<const std::byte> bytes) const noexcept;
   void take_handshake(std::span<const std::byte> message);
+  void take_bytes(std::span<const std::byte> bytes);
+  void take_call(const FrameHeader& header, std::span<const std::byte> payload);
+  void take_result(std::uint32_t call_id, std::span<const std::byte> payload);
   void take_frame(const FrameHeader& header, std::span<const std::byte> payload);
   Pending* find_pending(std::uint32_t call_id) noexcept;
   void settle(Pending& pending, Result<Bytes> answer);

@@ -1,5 +1,6 @@
 // Calls by one connection: those of this side, and the answers to the peer's.
 #include <algorithm>
+#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,6 +13,8 @@ namespace {
 std::string named(NodeId node) { return "node " + std::to_string(to_number(node)); }
 
 std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
+
+Error no_memory() { return Error(Errc::overloaded, "no memory to send the call; nothing ran, try again later"); }
 
 std::size_t call_bytes(const CallTarget& target, const Bytes& arguments) noexcept {
   return FrameHeader::kBytes + arguments.size() + (target.trace.present() ? FrameHeader::kTraceBytes : 0);
@@ -73,17 +76,19 @@ void Connection::give_up(std::uint32_t call_id) {
   Pending* pending = find_pending(call_id);
   if (pending == nullptr || pending->waiter == nullptr) return;
   const bool sent = pending->sent;
+  // It goes first, but never before its own call: the peer drops one for a call that it does not know.
+  const bool control = pending->control || output_.has_begun(pending->begin);
   settle(*pending, Error(Errc::cancelled, "the caller cancelled the call; it may or may not have run"));
   if (!sent || ended()) return;
   // Bounded like the calls: one a call that was sent.
   FrameHeader header;
   header.type = FrameType::cancel;
   header.call_id = call_id;
-  enqueue_control(header);
+  enqueue_at_once(header, control);
 }
 
-void Connection::enqueue_call(const CallTarget& target, platform::Instant deadline, std::uint32_t call_id,
-                              std::uint8_t flags, std::span<const std::byte> arguments) {
+bool Connection::try_enqueue_call(const CallTarget& target, platform::Instant deadline, std::uint32_t call_id,
+                                  std::uint8_t flags, std::span<const std::byte> arguments) {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - platform::Clock::now()).count();
   FrameHeader header;
   header.type = FrameType::call;
@@ -96,11 +101,25 @@ void Connection::enqueue_call(const CallTarget& target, platform::Instant deadli
   header.flags = flags;
   const bool control = is_control(target.object);
   if (control) header.flags |= kControl;
-  if (!target.trace.present()) return enqueue(header, {}, arguments, control);
-  header.flags |= kTraced;
-  header.payload_bytes += static_cast<std::uint32_t>(FrameHeader::kTraceBytes);
+  const std::uint64_t begin = (control ? control_ : output_).end();
   const TraceBytes trace = encode(target.trace);
-  enqueue(header, trace, arguments, control);
+  std::span<const std::byte> prefix;
+  if (target.trace.present()) {
+    header.flags |= kTraced;
+    header.payload_bytes += static_cast<std::uint32_t>(FrameHeader::kTraceBytes);
+    prefix = trace;
+  }
+  try {
+    enqueue(header, prefix, arguments, control);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  if ((flags & kOneWay) != 0) return true;
+  Pending& pending = pending_[call_id % kMaxPendingCalls];
+  pending.sent = true;
+  pending.control = control;
+  pending.begin = begin;
+  return true;
 }
 
 task<Result<Bytes>> Connection::call(CallTarget target, platform::Instant deadline, Bytes arguments) {
@@ -130,8 +149,12 @@ task<Result<Bytes>> Connection::call(CallTarget target, platform::Instant deadli
     free_slot(slot);
     co_return co_await answered;
   }
-  pending_[slot].sent = true;
-  enqueue_call(target, deadline, *id, 0, arguments);
+  if (!try_enqueue_call(target, deadline, *id, 0, arguments)) {
+    room.give_back(frame_bytes);
+    settle(pending_[slot], no_memory());
+    free_slot(slot);
+    co_return co_await answered;
+  }
   arguments = Bytes();
   co_return co_await answered;
 }
@@ -140,6 +163,7 @@ task<Result<void>> Connection::send(CallTarget target, platform::Instant deadlin
   const auto self = shared_from_this();
   const std::size_t frame_bytes = call_bytes(target, arguments);
   Room& room = is_control(target.object) ? control_room_ : room_;
+  if (target.cancellation.is_cancelled()) co_return Error(Errc::cancelled, "the caller cancelled the call; nothing ran");
   if (!room.try_take(frame_bytes)) {
     if (waiting_sends_ >= kMaxWaitingSends) {
       co_return Error(Errc::overloaded, std::to_string(kMaxWaitingSends) + " calls to " + named(peer_) +
@@ -162,7 +186,10 @@ task<Result<void>> Connection::send(CallTarget target, platform::Instant deadlin
     }
   }
   if (ended()) co_return Error(Errc::node_gone, named(peer_) + " was lost before the call could be sent");
-  enqueue_call(target, deadline, 0, kOneWay, arguments);
+  if (!try_enqueue_call(target, deadline, 0, kOneWay, arguments)) {
+    room.give_back(frame_bytes);
+    co_return no_memory();
+  }
   co_return Result<void>();
 }
 
@@ -173,7 +200,12 @@ void Connection::answer(std::uint32_t call_id, std::span<const std::byte> result
   header.payload_bytes = static_cast<std::uint32_t>(result.size());
   header.call_id = call_id;
   header.flags = control ? kControl : 0;
-  enqueue(header, {}, result, control);
+  try {
+    enqueue(header, {}, result, control);
+  } catch (const std::bad_alloc&) {
+    (control ? control_room_ : room_).give_back(FrameHeader::kBytes + result.size());
+    answer_error(call_id, Error(Errc::resource_exhausted, "the call has run, and there is no memory to send its result"), control);
+  }
 }
 
 void Connection::answer_error(std::uint32_t call_id, const Error& error, bool control) {

@@ -61,7 +61,8 @@ void CoreMessenger::accept(std::unique_ptr<platform::Stream> stream) {
   connection->adopt(std::move(stream));
 }
 
-task<Result<CoreMessenger::Shared>> CoreMessenger::connection_to(NodeId node, platform::Instant deadline) {
+task<Result<CoreMessenger::Shared>> CoreMessenger::connection_to(NodeId node, platform::Instant deadline,
+                                                                 cancel_token cancellation) {
   Peer& peer = peers_[node];  // stays where it is; an entry is never erased
   if (peer.connection) co_return peer.connection;
   if (peer.forgotten) co_return Error(Errc::node_gone, peer.why);
@@ -82,11 +83,18 @@ task<Result<CoreMessenger::Shared>> CoreMessenger::connection_to(NodeId node, pl
   Waiter waiter;
   peer.waiters.push_back(&waiter);
   waiter.timer = Core::current().call_at(deadline, [&peer, &waiter] {
-    std::erase(peer.waiters, &waiter);
-    waiter.timer = {};
-    waiter.connected.complete(Error(Errc::deadline_exceeded, "no connection to that node in time; nothing ran"));
+    give_up(peer, waiter, Error(Errc::deadline_exceeded, "no connection to that node in time; nothing ran"));
+  });
+  const cancel_callback cancelled(cancellation, [&peer, &waiter] {
+    give_up(peer, waiter, Error(Errc::cancelled, "the caller cancelled the call; nothing ran"));
   });
   co_return co_await waiter.connected;
+}
+
+void CoreMessenger::give_up(Peer& peer, Waiter& waiter, const Error& why) {
+  if (std::erase(peer.waiters, &waiter) == 0) return;  // it has its answer
+  Core::current().cancel(waiter.timer);
+  waiter.connected.complete(why);
 }
 
 void CoreMessenger::settle_waiters(Peer& peer, const Result<Shared>& outcome) {
@@ -203,15 +211,10 @@ IncomingCall to_self(const CallTarget& target, platform::Instant deadline, Bytes
   return call;
 }
 
-task<void> run_one_way(MessengerHandler* handler, IncomingCall call) {
-  const Result<Bytes> dropped = co_await handler->on_call(std::move(call));
-  static_cast<void>(dropped);
-}
-
 }  // namespace
 
-task<Result<CoreMessenger::Shared>> CoreMessenger::reach(NodeId node, platform::Instant deadline) {
-  auto connected = co_await connection_to(node, deadline);
+task<Result<CoreMessenger::Shared>> CoreMessenger::reach(NodeId node, platform::Instant deadline, cancel_token cancellation) {
+  auto connected = co_await connection_to(node, deadline, std::move(cancellation));
   // It may have ended between its establishment and this turn.
   if (connected && !(*connected)->established()) co_return Error(Errc::node_gone, named(node) + " closed its connection");
   co_return connected;
@@ -228,7 +231,7 @@ task<Result<Bytes>> CoreMessenger::call(CallTarget target, Bytes arguments) {
   const auto found = peers_.find(target.node);
   Shared connection = found != peers_.end() ? found->second.connection : nullptr;
   if (!connection) {
-    auto reached = co_await reach(target.node, deadline);
+    auto reached = co_await reach(target.node, deadline, target.cancellation);
     if (!reached) co_return std::move(reached).error();
     connection = *std::move(reached);
   }
@@ -246,28 +249,45 @@ task<Result<void>> CoreMessenger::send(CallTarget target, Bytes arguments) {
     }
     IncomingCall own = to_self(target, deadline, std::move(arguments));
     own.one_way = true;
-    scope_.spawn(run_one_way(&handler_, std::move(own)));
+    scope_.spawn(run_one_way(std::move(own)));
     co_return Result<void>();
   }
-  auto reached = co_await reach(target.node, deadline);
+  auto reached = co_await reach(target.node, deadline, target.cancellation);
   if (!reached) co_return std::move(reached).error();
   const Shared connection = *std::move(reached);
   co_return co_await connection->send(std::move(target), deadline, std::move(arguments));
 }
 
+task<void> CoreMessenger::run_one_way(IncomingCall call) {
+  ServedCall served(0, true);
+  own_.add(served);
+  call.cancellation = &served.cancellation;
+  const Result<Bytes> dropped = co_await handler_.on_call(std::move(call));
+  static_cast<void>(dropped);
+  own_.remove(served);
+}
+
+bool CoreMessenger::has_room_for(const Connection& connection, const IncomingCall& call) const noexcept {
+  return connection.incoming_calls < kMaxIncomingCalls &&
+         connection.incoming_bytes + call.arguments.size() <= kMaxIncomingBytes &&
+         (is_control(call.object) || held_bytes_ + call.arguments.size() <= kMaxHeldBytes);
+}
+
 void CoreMessenger::on_call(Connection& connection, std::uint32_t call_id, IncomingCall call) {
-  if (connection.incoming_calls >= kMaxIncomingCalls ||
-      connection.incoming_bytes + call.arguments.size() > kMaxIncomingBytes || closing_) {
+  if (closing_ || !has_room_for(connection, call)) {
     if (call.one_way) return drop_one_way(connection);
     const Error refusal = closing_ ? Error(Errc::unavailable, named(options_.self) + " is closing")
-                                   : Error(Errc::overloaded, named(options_.self) + " works on as many calls of this "
-                                                                                    "connection as it may; try again later");
+                                   : Error(Errc::overloaded, named(options_.self) + " works on as many calls as it may; "
+                                                                                    "nothing ran, try again later");
     connection.answer_error(call_id, refusal, is_control(call.object));
     return;
   }
-  connection.count_incoming(true);
-  connection.incoming_bytes += call.arguments.size();
   carry_out(connection.shared_from_this(), call_id, std::move(call));
+}
+
+void CoreMessenger::hold(Connection& connection, std::ptrdiff_t bytes) noexcept {
+  connection.incoming_bytes += static_cast<std::size_t>(bytes);
+  held_bytes_ += static_cast<std::size_t>(bytes);
 }
 
 /// Nobody hears of it but this node's operator, once a tick.
@@ -279,18 +299,28 @@ void CoreMessenger::drop_one_way(const Connection& connection) {
 /// Begins at once, so that a cancellation finds the call, and goes on as an event of its own.
 detail::Detached CoreMessenger::carry_out(Shared connection, std::uint32_t call_id, IncomingCall call) {
   ++working_;
-  const std::size_t bytes = call.arguments.size();
+  connection->count_incoming(true);
+  const auto bytes = static_cast<std::ptrdiff_t>(call.arguments.size());
+  hold(*connection, bytes);
   const bool control = is_control(call.object);
   const bool one_way = call.one_way;
-  ServedCall served(call_id);
-  if (!one_way) connection->served.add(served);
+  ServedCall served(call_id, one_way);
+  connection->served.add(served);
   call.cancellation = &served.cancellation;
   TurnQueue::Turn turn(turns_, call.object, control);
   co_await turn;
-  Result<Bytes> answer = co_await handler_.on_call(std::move(call));
-  if (!one_way) connection->served.remove(served);
-  connection->incoming_bytes -= bytes;
-  if (served.cancellation.is_cancelled()) {
+  if (!control && !one_way) {
+    // How large its answer is shows when it has run: the next call begins when it is known what this one's has come to.
+    Room::Waiter room(connection->answers, Messenger::kMaxPayloadBytes);
+    const bool has_room = co_await room;
+    if (has_room) connection->answers.give_back(Messenger::kMaxPayloadBytes);
+  }
+  Result<Bytes> answer = Error(Errc::cancelled, "the call was cancelled before it began; nothing ran");
+  // A one-way call that has arrived runs whatever has become of its connection.
+  if (one_way || !served.cancellation.is_cancelled()) answer = co_await handler_.on_call(std::move(call));
+  connection->served.remove(served);
+  hold(*connection, -bytes);
+  if (served.given_up) {
     answer = Error(Errc::cancelled, "the caller cancelled the call");  // who gave up takes no result
   } else if (answer && answer->size() > Messenger::kMaxPayloadBytes) {
     answer = Error(Errc::too_large, "the result has " + std::to_string(answer->size()) + " bytes; " +
@@ -301,9 +331,12 @@ detail::Detached CoreMessenger::carry_out(Shared connection, std::uint32_t call_
   } else if (!answer) {
     connection->answer_error(call_id, answer.error(), control);
   } else {
-    connection->incoming_bytes += answer->size();
+    const auto answer_bytes = static_cast<std::ptrdiff_t>(answer->size());
+    hold(*connection, answer_bytes);
+    connection->answers.take(answer->size());
     if (co_await connection->room_for(answer->size(), control)) connection->answer(call_id, *answer, control);
-    connection->incoming_bytes -= answer->size();
+    connection->answers.give_back(answer->size());
+    hold(*connection, -answer_bytes);
   }
   connection->count_incoming(false);
   if (--working_ == 0 && closing_ && !idle_.ready()) idle_.complete();
@@ -347,10 +380,11 @@ task<void> CoreMessenger::close() {
   // What still runs then hears that it need not.
   const TimerId patience = Core::current().call_after(kCloseTimeout, [this] {
     for (const Shared& connection : connections_) connection->served.cancel_all();
+    own_.cancel_all();
   });
   co_await idle_;
-  Core::current().cancel(patience);
   co_await scope_.join();
+  Core::current().cancel(patience);
   flush();
   const platform::Instant give_up = platform::Clock::now() + kCloseTimeout;
   while (std::any_of(connections_.begin(), connections_.end(), [](const Shared& each) { return each->has_output(); }) &&

@@ -23,6 +23,9 @@ class CoreMessenger final : public ConnectionOwner {
   static constexpr std::size_t kMaxUnprovenConnections = 64;
   static constexpr std::size_t kMaxIncomingCalls = Connection::kMaxIncomingCalls;
   static constexpr std::size_t kMaxIncomingBytes = std::size_t{16} << 20;
+  /// Of all connections together: a quarter of the memory of a small bare-metal node (128 MiB) for each of its two cores.
+  /// Calls to objects of the runtime are bounded by their connection alone.
+  static constexpr std::size_t kMaxHeldBytes = std::size_t{32} << 20;
   static constexpr platform::Duration kCloseTimeout = std::chrono::seconds(1);
 
   CoreMessenger(const MessengerOptions& options, MessengerHandler& handler);
@@ -66,11 +69,16 @@ class CoreMessenger final : public ConnectionOwner {
 
   Hello hello_to(NodeId wanted) const;
   void accept(std::unique_ptr<platform::Stream> stream);
-  task<Result<Shared>> connection_to(NodeId node, platform::Instant deadline);
+  task<Result<Shared>> connection_to(NodeId node, platform::Instant deadline, cancel_token cancellation);
+  static void give_up(Peer& peer, Waiter& waiter, const Error& why);
   void settle_waiters(Peer& peer, const Result<Shared>& outcome);
   /// An established connection, made if there is none.
-  task<Result<Shared>> reach(NodeId node, platform::Instant deadline);
+  task<Result<Shared>> reach(NodeId node, platform::Instant deadline, cancel_token cancellation);
+  bool has_room_for(const Connection& connection, const IncomingCall& call) const noexcept;
   detail::Detached carry_out(Shared connection, std::uint32_t call_id, IncomingCall call);
+  task<void> run_one_way(IncomingCall call);
+  /// Bytes that a call of the connection begins to hold, arguments or an answer, or (below zero) holds no more.
+  void hold(Connection& connection, std::ptrdiff_t bytes) noexcept;
   void drop_one_way(const Connection& connection);
   Shared release(Connection& connection);
   void drop_ended();
@@ -87,6 +95,8 @@ class CoreMessenger final : public ConnectionOwner {
   std::vector<Ended> ended_;         // whose last output may still be on its way
   std::vector<Shared> with_output_;
   Scope scope_;               // one-way calls to this node itself
+  ServedCalls own_;           // the same
+  std::size_t held_bytes_ = 0;  // the sum of incoming_bytes of the connections
   TurnQueue turns_;           // bounded by kMaxIncomingCalls a connection
   std::size_t working_ = 0;   // carry_out() that have not ended
   Completion<> idle_;         // closing, and none is left

@@ -45,22 +45,28 @@ class ClusterMessenger final : public Messenger {
   platform::Endpoint local() const noexcept override { return local_; }
 
   task<Result<Bytes>> call(CallTarget target, Bytes arguments) override {
-    return parts_[to_number(Core::current().index())]->call(std::move(target), std::move(arguments));
+    CoreMessenger* part = here();
+    return part == nullptr ? closed<Bytes>() : part->call(std::move(target), std::move(arguments));
   }
 
   task<Result<void>> send(CallTarget target, Bytes arguments) override {
-    return parts_[to_number(Core::current().index())]->send(std::move(target), std::move(arguments));
+    CoreMessenger* part = here();
+    return part == nullptr ? closed<void>() : part->send(std::move(target), std::move(arguments));
   }
 
   task<void> set_peer(NodeId node, platform::Endpoint endpoint) override {
     for (std::size_t core = 0; core < parts_.size(); ++core) {
-      co_await on_core(index(core), [this, core, node, endpoint] { parts_[core]->set_peer(node, endpoint); });
+      co_await on_core(index(core), [this, core, node, endpoint] {
+        if (parts_[core]) parts_[core]->set_peer(node, endpoint);
+      });
     }
   }
 
   task<void> forget_peer(NodeId node, std::string reason) override {
     for (std::size_t core = 0; core < parts_.size(); ++core) {
-      co_await on_core(index(core), [this, core, node, &reason] { parts_[core]->forget_peer(node, reason); });
+      co_await on_core(index(core), [this, core, node, &reason] {
+        if (parts_[core]) parts_[core]->forget_peer(node, reason);
+      });
     }
   }
 
@@ -75,6 +81,14 @@ class ClusterMessenger final : public Messenger {
   }
 
  private:
+  /// nullptr once it is closed: whoever calls again and again may not have heard of it.
+  CoreMessenger* here() const noexcept { return parts_[to_number(Core::current().index())].get(); }
+
+  template <class T>
+  static task<Result<T>> closed() {
+    co_return Error(Errc::cancelled, "this node is closing");
+  }
+
   static CoreIndex index(std::size_t core) { return CoreIndex(static_cast<std::uint16_t>(core)); }
 
   task<void> close_part(std::size_t core) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "ebb/base/bytes.h"
@@ -24,12 +25,20 @@ class Output {
     bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
     boundary_ = bytes_.size();
   }
+  /// The whole frame or, with std::bad_alloc, nothing of it.
   void add(const FrameHeader& header, std::span<const std::byte> prefix, std::span<const std::byte> payload) {
     const auto head = encode(header);
+    const std::size_t needed = bytes_.size() + head.size() + prefix.size() + payload.size();
+    if (needed > bytes_.capacity()) bytes_.reserve(std::max(needed, 2 * bytes_.capacity()));
     bytes_.insert(bytes_.end(), head.begin(), head.end());
     bytes_.insert(bytes_.end(), prefix.begin(), prefix.end());
     bytes_.insert(bytes_.end(), payload.begin(), payload.end());
   }
+
+  /// Where the frame that is added next begins, counted in all the bytes that there ever were.
+  std::uint64_t end() const noexcept { return passed_ + queued(); }
+  /// Whether the frame that begins there has begun to go out.
+  bool has_begun(std::uint64_t begin) const noexcept { return begin < passed_; }
 
   /// How many of the queued bytes belong to a frame of which some have gone out already.
   std::size_t begun() noexcept {
@@ -44,6 +53,7 @@ class Output {
   std::size_t send(platform::Stream& stream, std::size_t count) {
     const std::size_t taken = stream.send(std::span(bytes_).subspan(sent_, count));
     sent_ += taken;
+    passed_ += taken;
     if (sent_ == bytes_.size()) {
       bytes_.clear();
       boundary_ = sent_ = 0;
@@ -64,6 +74,7 @@ class Output {
  private:
   Bytes bytes_;               // from sent_ on: what the stream has not taken
   std::size_t sent_ = 0;
+  std::uint64_t passed_ = 0;  // to the stream, ever
   std::size_t boundary_ = 0;  // where a frame begins; moves up to sent_ when asked
 };
 

@@ -45,8 +45,8 @@ struct IncomingCall {
   platform::Instant deadline;  ///< of the caller, on this node's clock; its answer is worthless afterwards
   Bytes arguments;
   TraceContext trace = {};
-  /// Fires when the caller gives up, or is lost. Good until on_call's task has ended; nullptr for a call that this node
-  /// makes to itself.
+  /// Fires when the caller gives up, or is lost, and when this node closes and has waited for a second. Good until on_call's
+  /// task has ended; nullptr for a call that this node makes to itself and waits for.
   cancel_source* cancellation = nullptr;
   bool one_way = false;  ///< whatever on_call answers is dropped
 };
@@ -59,7 +59,7 @@ class MessengerHandler {
   /// caller; an exception that leaves it is a programming error.
   virtual task<Result<Bytes>> on_call(IncomingCall call) = 0;
   /// An authenticated connection with `peer` ended without forget_peer() or close() on this side: closed, reset, or
-  /// silent. On the core that owned it; must not block.
+  /// silent. The peer may well live. On the core that owned it; must not block.
   virtual void on_connection_lost(NodeId peer, const Error& reason) = 0;
 };
 
@@ -68,6 +68,10 @@ struct MessengerOptions {
   ClusterKey key{};
   platform::Endpoint listen;  ///< port 0: a free one
 };
+
+/// How long nothing may come from the front end before a connection to it is given up, and before a backend takes it for gone
+/// (of others: 5 s). It may compute for so long, or stand still: nothing but progress waits for it.
+inline constexpr platform::Duration kFrontEndSilence = std::chrono::seconds(60);
 
 /// One a node; made and closed on core 0 while all cores run, and used from every core. Each core has its own
 /// connections, one for each peer it talks to: opened at the first call, or accepted from that peer.
@@ -88,7 +92,7 @@ class Messenger {
 
   /// Calls and waits for the answer; on any core, and the answer comes back there. Errors: what the peer's handler
   /// answers; cancelled (target.cancellation fired: the call may or may not have run); node_gone (unknown or forgotten node, connection lost, refused, or peer silent: the call may or may not
-  /// have run), unauthenticated, version_mismatch, deadline_exceeded, too_large, overloaded (too many calls pending
+  /// have run), resource_exhausted (it ran, and there was no memory for its result), unauthenticated, version_mismatch, deadline_exceeded, too_large, overloaded (too many calls pending
   /// here, or the peer says so), cancelled (close() came first). Waits while the connection's output is full. Calls to objects
   /// of the runtime, and their answers, go before all others.
   virtual task<Result<Bytes>> call(CallTarget target, Bytes arguments) = 0;

@@ -8,6 +8,12 @@ namespace {
 using namespace ebb;
 using namespace ebb::messenger_test;
 
+task<void> expect_sent(Messenger* messenger, CallTarget target, Errc code, int* ended) {
+  const auto sent = co_await messenger->send(target, Bytes());
+  EXPECT_EQ(sent.code(), code);
+  ++*ended;
+}
+
 task<void> wait_until(const std::atomic<int>* counter, int value) {
   for (int i = 0; i < 2000 && counter->load() != value; ++i) co_await sleep_for(1ms);
   EXPECT_EQ(counter->load(), value);
@@ -33,6 +39,100 @@ TEST(CallLife, EndsAtOnceForItsCallerWhenItIsCancelledAndTellsThePeer) {
     EXPECT_EQ((co_await pair.a->call(target, Bytes())).code(), Errc::cancelled);
     EXPECT_EQ(pair.right.calls, 4) << "what is cancelled before it is sent is not sent";
     co_await pair.close();
+    co_return 0;
+  });
+}
+
+TEST(CallLife, IsCancelledAtThePeerHoweverEarlyTheCallerGivesUp) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    EXPECT_TRUE(co_await pair.a->call(to(2, echo), Bytes()));
+    const int before = pair.right.calls;
+    cancel_source source;
+    CallTarget target = to(2, until_cancelled);
+    target.cancellation = source.token();
+    Scope scope;
+    int ended = 0;
+    for (int i = 0; i < 3; ++i) scope.spawn(expect_code(pair.a.get(), target, Errc::cancelled, &ended));
+    co_await yield();  // they are queued, and have not gone out
+    EXPECT_EQ(pair.right.calls, before);
+    source.cancel();
+    co_await scope.join();
+    EXPECT_TRUE(co_await pair.a->call(to(2, echo), Bytes()));
+    co_await sleep_for(50ms);
+    EXPECT_EQ(pair.right.calls - before - 1, pair.right.cancelled) << "a call runs, and nobody told it that it need not";
+    co_await pair.close();
+    co_return 0;
+  });
+}
+
+TEST(CallLife, EndsWhenItIsCancelledWhileItsNodeIsBeingConnectedTo) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    // Somebody who takes connections and says nothing.
+    std::vector<std::unique_ptr<platform::Stream>> taken;
+    auto mute = platform::listen(kLoopback, [&taken](std::unique_ptr<platform::Stream> stream) { taken.push_back(std::move(stream)); });
+    EXPECT_TRUE(mute);
+    co_await pair.a->set_peer(NodeId{3}, (*mute)->local());
+    cancel_source source;
+    CallTarget target = to(3, echo);
+    target.cancellation = source.token();
+    Scope scope;
+    int ended = 0;
+    scope.spawn(expect_code(pair.a.get(), target, Errc::cancelled, &ended));
+    scope.spawn(expect_sent(pair.a.get(), target, Errc::cancelled, &ended));
+    co_await sleep_for(20ms);
+    const platform::Instant begin = platform::Clock::now();
+    source.cancel();
+    co_await scope.join();
+    EXPECT_EQ(ended, 2);
+    EXPECT_LT(platform::Clock::now() - begin, 1s);
+    co_await pair.close();
+    taken.clear();
+    co_return 0;
+  });
+}
+
+TEST(CallLife, WithoutAnAnswerIsCancelledWhenItsNodeCloses) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    EXPECT_TRUE(co_await pair.a->send(to(2, until_cancelled), Bytes()));
+    EXPECT_TRUE(co_await pair.b->send(to(2, until_cancelled), Bytes()));
+    co_await wait_until(&pair.right.calls, 2);
+    co_await pair.b->close();
+    EXPECT_EQ(pair.right.cancelled, 2);
+    co_await pair.a->close();
+    co_return 0;
+  });
+}
+
+TEST(CallLife, KeepsItsAnswerWhenItsNodeCloses) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    Scope scope;
+    int ended = 0;
+    // It ends because of the close, and with a value all the same.
+    scope.spawn(expect_code(pair.a.get(), to(2, until_cancelled), Errc::ok, &ended));
+    co_await wait_until(&pair.right.calls, 1);
+    co_await pair.b->close();
+    co_await scope.join();
+    EXPECT_EQ(ended, 1);
+    co_await pair.a->close();
+    co_return 0;
+  });
+}
+
+TEST(CallLife, EndsWhenItIsMadeAfterItsNodeHasClosed) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    co_await pair.close();
+    EXPECT_EQ((co_await pair.a->call(to(2, echo), Bytes())).code(), Errc::cancelled);
+    EXPECT_EQ((co_await pair.a->send(to(2, echo), Bytes())).code(), Errc::cancelled);
     co_return 0;
   });
 }

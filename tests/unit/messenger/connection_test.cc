@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -29,10 +30,13 @@ struct Wire final : platform::Stream {
 
 struct Owner final : ConnectionOwner {
   void on_established(Connection&) override { established = true; }
-  void on_call(Connection&, std::uint32_t, IncomingCall) override {}
+  void on_call(Connection&, std::uint32_t, IncomingCall) override {
+    if (no_memory) throw std::bad_alloc();
+  }
   void on_ended(Connection&, const Error& reason) override { ended = reason.code(); }
   void on_output(Connection&) override {}
   bool established = false;
+  bool no_memory = false;
   std::optional<Errc> ended;
 };
 
@@ -45,16 +49,17 @@ struct Scene {
   std::shared_ptr<Connection> connection =
       std::make_shared<Connection>(owner, Handshake::Side::accepting, hello(1, kNoNode), key);
   platform::Instant start = platform::Clock::now();
+  std::uint32_t peer = 2;
 
   Scene() { connection->adopt(std::make_unique<Wire>(sent)); }
 
   void shake_hands() {
-    Handshake peer(Handshake::Side::connecting, hello(2, NodeId{1}), key);
-    Bytes said = peer.begin();
+    Handshake other(Handshake::Side::connecting, hello(peer, NodeId{1}), key);
+    Bytes said = other.begin();
     connection->on_data(said);
     said.clear();
-    ASSERT_TRUE(peer.feed(std::span(sent).first(Hello::kBytes), said));
-    ASSERT_TRUE(peer.feed(std::span(sent).subspan(Hello::kBytes), said));
+    ASSERT_TRUE(other.feed(std::span(sent).first(Hello::kBytes), said));
+    ASSERT_TRUE(other.feed(std::span(sent).subspan(Hello::kBytes), said));
     connection->on_data(said);
     ASSERT_TRUE(owner.established);
     sent.clear();
@@ -91,6 +96,37 @@ TEST(ConnectionAndTime, EndsWithAPeerThatIsSilent) {
   EXPECT_FALSE(scene.owner.ended);
   scene.tick(5100ms);
   EXPECT_EQ(scene.owner.ended, Errc::node_gone);
+}
+
+TEST(ConnectionAndTime, WaitsLongerForTheFrontEnd) {
+  Scene scene;
+  scene.peer = 0;
+  scene.shake_hands();
+  scene.tick(59s);
+  EXPECT_FALSE(scene.owner.ended);
+  scene.tick(61s);
+  EXPECT_EQ(scene.owner.ended, Errc::node_gone);
+}
+
+TEST(ConnectionAndMemory, RefusesACallForWhichThereIsNone) {
+  Scene scene;
+  scene.shake_hands();
+  scene.owner.no_memory = true;
+  FrameHeader call;
+  call.type = FrameType::call;
+  call.call_id = 7;
+  call.object = 2000;
+  call.timeout_ms = 1000;
+  const auto bytes = encode(call);
+  scene.connection->on_data(bytes);
+  scene.connection->flush();
+  EXPECT_FALSE(scene.owner.ended);
+  ASSERT_GE(scene.sent.size(), FrameHeader::kBytes);
+  const auto answer = parse_header(std::span(scene.sent).first<FrameHeader::kBytes>());
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->type, FrameType::error);
+  EXPECT_EQ(answer->call_id, 7u);
+  EXPECT_EQ(to_code(answer->core_or_code), Errc::overloaded);
 }
 
 TEST(ConnectionAndTime, DoesNotBlameThePeerForItsOwnAbsence) {

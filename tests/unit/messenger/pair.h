@@ -28,7 +28,7 @@ inline Bytes bytes(std::string_view text) {
   return result;
 }
 
-enum Method : std::uint64_t { echo, fail, fail_at_length, never, hold, big, until_cancelled };
+enum Method : std::uint64_t { echo, fail, fail_at_length, never, hold, big, until_cancelled, largest };
 
 struct Peer final : MessengerHandler {
   task<Result<Bytes>> on_call(IncomingCall call) override {
@@ -51,6 +51,7 @@ struct Peer final : MessengerHandler {
         co_await count_cancelled(call.cancellation->token(), self);
         co_return Bytes();
       case big: co_return Bytes(Messenger::kMaxPayloadBytes + 1);
+      case largest: co_return Bytes(Messenger::kMaxPayloadBytes);
       default: co_return std::move(call.arguments);
     }
   }
@@ -85,6 +86,13 @@ struct Pair {
 
 inline CallTarget to(std::uint32_t node, std::uint64_t method, platform::Duration timeout = 10s) {
   return {NodeId{node}, ObjectId{1025}, CoreIndex{3}, method, timeout, {}, {}};
+}
+
+/// The same to an object of the runtime.
+inline CallTarget control_to(std::uint32_t node, std::uint64_t method) {
+  CallTarget target = to(node, method);
+  target.object = ObjectId{2};
+  return target;
 }
 
 template <class Test>

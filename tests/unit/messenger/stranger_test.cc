@@ -101,6 +101,36 @@ task<std::unique_ptr<Stranger>> join_as_node_7(Pair* pair) {
   co_return stranger;
 }
 
+TEST(MessengerAndStrangers, BeginsNoCallsWhoseAnswersNobodyTakes) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    const auto stranger = co_await join_as_node_7(&pair);
+    stranger->stream->set_reading(false);
+    const int before = pair.left.calls;
+    constexpr std::uint32_t kCalls = 40;
+    Bytes calls;  // in one piece, so that all of them are taken on before the first answer is there
+    for (std::uint32_t id = 2; id < 2 + kCalls; ++id) {
+      const auto call = encode(messenger::FrameHeader{0, messenger::FrameType::call, 0, id, 1025, largest, 60'000});
+      calls.insert(calls.end(), call.begin(), call.end());
+    }
+    stranger->stream->send(calls);
+    co_await sleep_for(500ms);
+    // What the network holds, the output's room and what waits for it, and one more that was let in at each bound.
+    constexpr std::size_t kMost = messenger::Connection::kMaxOutputBytes + messenger::Connection::kMaxAnswerBytes;
+    EXPECT_LE(pair.left.calls - before, static_cast<int>(kMost / Messenger::kMaxPayloadBytes) + 5);
+    EXPECT_GE(pair.left.calls - before, 2);
+    stranger->stream->set_reading(true);
+    for (int i = 0; i < 10'000 && pair.left.calls - before < static_cast<int>(kCalls); ++i) {
+      stranger->heard.clear();
+      co_await sleep_for(1ms);
+    }
+    EXPECT_EQ(pair.left.calls - before, static_cast<int>(kCalls)) << "they begin as answers are taken";
+    co_await pair.close();
+    co_return 0;
+  });
+}
+
 TEST(MessengerAndStrangers, KeepsDeadlinesTowardsAPeerThatTakesNothing) {
   run(1, []() -> task<int> {
     Pair pair;
