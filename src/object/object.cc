@@ -28,7 +28,9 @@ Error to_error(std::exception_ptr exception) {
   } catch (const std::exception& error) {
     return Error(Errc::application_error, readable(typeid(error)) + ": " + error.what());
   } catch (...) {
-    return Error(Errc::application_error, "an exception that is not a std::exception");
+    const std::type_info* type = abi::__cxa_current_exception_type();
+    return Error(Errc::application_error, (type == nullptr ? "something of an unknown type" : readable(*type)) +
+                                              std::string(", which is no std::exception"));
   }
 }
 

@@ -201,6 +201,13 @@ TEST(Object, AnswersAFailingMethodWithItsTypeAndText) {
   });
 }
 
+TEST(ToError, NamesTheTypeOfWhatIsNoStdException) {
+  const Counter thrown;
+  const ebb::Error error = ebb::detail::to_error(std::make_exception_ptr(thrown));
+  EXPECT_EQ(error.code(), Errc::application_error);
+  EXPECT_EQ(error.text(), "(anonymous namespace)::Counter, which is no std::exception");
+}
+
 TEST(Object, IsNotReachedThroughAWrongTypeOrId) {
   run([]() -> ebb::task<int> {
     auto counter = (co_await ebb::create<Counter>()).value();
