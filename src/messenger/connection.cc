@@ -137,10 +137,12 @@ void Connection::take_frame(const FrameHeader& header, std::span<const std::byte
     case FrameType::reply:
       take_result(header.call_id, payload);
       return;
-    case FrameType::error:
-      take_answer(header.call_id, Error(to_code(header.core_or_code),
-                                        std::string(reinterpret_cast<const char*>(payload.data()), payload.size())));
+    case FrameType::error: {
+      const Errc code = to_code(header.core_or_code);
+      std::string text(reinterpret_cast<const char*>(payload.data()), payload.size());
+      take_answer(header.call_id, header.has(kRefusal) ? Error::refusal(code, std::move(text)) : Error(code, std::move(text)));
       return;
+    }
   }
 }
 

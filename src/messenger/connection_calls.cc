@@ -127,8 +127,8 @@ task<Result<Bytes>> Connection::call(CallTarget target, platform::Instant deadli
   Completion<Result<Bytes>> answered;
   const auto id = new_pending(answered, deadline);
   if (!id) {
-    co_return Error(Errc::overloaded, std::to_string(kMaxPendingCalls) + " calls to " + named(peer_) +
-                                          " wait for their answers; try again when some have come");
+    co_return Error::refusal(Errc::overloaded, std::to_string(kMaxPendingCalls) + " calls to " + named(peer_) +
+                                                   " wait for their answers; try again when some have come");
   }
   const std::uint32_t slot = *id % kMaxPendingCalls;
   const std::size_t frame_bytes = call_bytes(target, arguments);
@@ -216,7 +216,7 @@ void Connection::answer_error(std::uint32_t call_id, const Error& error, bool co
   header.payload_bytes = static_cast<std::uint32_t>(text.size());
   header.core_or_code = static_cast<std::uint16_t>(error.code());
   header.call_id = call_id;
-  header.flags = control ? kControl : 0;
+  header.flags = static_cast<std::uint8_t>((control ? kControl : 0) | (error.is_refusal() ? kRefusal : 0));
   (control ? control_room_ : room_).take(FrameHeader::kBytes + text.size());
   enqueue(header, {}, text, control);
   if (queued() > kMaxBacklogBytes) {

@@ -69,8 +69,9 @@ task<Result<CoreMessenger::Shared>> CoreMessenger::connection_to(NodeId node, pl
   if (closing_) co_return Error(Errc::cancelled, "this node is closing");
   if (!peer.known) co_return Error(Errc::node_gone, named(node) + " is not a member of this cluster");
   if (peer.waiters.size() >= Connection::kMaxPendingCalls) {
-    co_return Error(Errc::overloaded, std::to_string(Connection::kMaxPendingCalls) + " calls wait for a connection to " +
-                                          named(node) + "; try again when some have ended");
+    co_return Error::refusal(Errc::overloaded, std::to_string(Connection::kMaxPendingCalls) +
+                                                   " calls wait for a connection to " + named(node) +
+                                                   "; try again when some have ended");
   }
   if (!peer.opening) {
     auto connection = std::make_shared<Connection>(*this, Handshake::Side::connecting, hello_to(node), options_.key);
@@ -277,8 +278,8 @@ void CoreMessenger::on_call(Connection& connection, std::uint32_t call_id, Incom
   if (closing_ || !has_room_for(connection, call)) {
     if (call.one_way) return drop_one_way(connection);
     const Error refusal = closing_ ? Error(Errc::unavailable, named(options_.self) + " is closing")
-                                   : Error(Errc::overloaded, named(options_.self) + " works on as many calls as it may; "
-                                                                                    "nothing ran, try again later");
+                                   : Error::refusal(Errc::overloaded, named(options_.self) + " works on as many calls as it may; "
+                                                                                             "try again later");
     connection.answer_error(call_id, refusal, is_control(call.object));
     return;
   }

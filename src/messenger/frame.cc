@@ -26,8 +26,8 @@ bool flags_allowed(const FrameHeader& header) noexcept {
   if (header.type == FrameType::call) {
     return (header.flags & ~(kOneWay | kTraced | kControl)) == 0 && !(header.has(kOneWay) && header.call_id != 0);
   }
-  const bool answer = header.type == FrameType::reply || header.type == FrameType::error;
-  return header.flags == 0 || (answer && header.flags == kControl);
+  if (header.type == FrameType::error) return (header.flags & ~(kControl | kRefusal)) == 0;
+  return header.flags == 0 || (header.type == FrameType::reply && header.flags == kControl);
 }
 
 }  // namespace

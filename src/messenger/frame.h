@@ -14,7 +14,7 @@
 
 namespace ebb::messenger {
 
-inline constexpr std::uint16_t kProtocolVersion = 2;
+inline constexpr std::uint16_t kProtocolVersion = 3;
 
 enum class FrameType : std::uint8_t { call = 1, reply = 2, error = 3, ping = 4, cancel = 5 };
 
@@ -23,6 +23,7 @@ enum FrameFlag : std::uint8_t {
   kOneWay = 1,   ///< a call that is never answered; its call id is 0
   kTraced = 2,   ///< a call whose payload starts with kTraceBytes of a trace
   kControl = 4,  ///< a call to an object of the runtime, or an answer to one: goes before all others
+  kRefusal = 8,  ///< an error by which the call was turned away before anything ran
 };
 
 struct FrameHeader {

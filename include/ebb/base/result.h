@@ -21,7 +21,7 @@ enum class Errc : std::uint16_t {
   no_such_object = 5,        ///< the directory does not know the id or name
   no_such_method = 6,        ///< the object's interface on that node lacks the method
   interface_mismatch = 7,    ///< the object exists under another interface
-  overloaded = 8,            ///< a bounded queue is full; nothing ran, trying later may help
+  overloaded = 8,            ///< a bounded queue is full; trying later may help
   too_large = 9,             ///< a message or argument passes its bound; nothing was sent
   malformed = 10,            ///< bytes that do not decode
   unauthenticated = 11,      ///< wrong or missing cluster key
@@ -33,7 +33,7 @@ enum class Errc : std::uint16_t {
   address_in_use = 17,       ///< another program holds the port
   internal = 18,             ///< a broken promise of the runtime itself; the text says which
   version_mismatch = 19,     ///< the peer speaks no protocol version of ours
-  moved = 20,                ///< the object's home is elsewhere by now; nothing ran, the directory knows where
+  moved = 20,                ///< the object's home is elsewhere by now; the directory knows where
   already_exists = 21,       ///< the name is taken
 };
 
@@ -44,6 +44,19 @@ std::string_view name(Errc code) noexcept;
 class [[nodiscard]] Error {
  public:
   Error(Errc code, std::string text) : code_(code), text_(std::move(text)) {}
+  /// By which the runtime turns a call away before its method begins: nothing ran. Only this lets a call be made again (where it
+  /// is `overloaded` or has `moved`); a code alone does not, since methods answer with every code.
+  static Error refusal(Errc code, std::string text) {
+    Error error(code, std::move(text));
+    error.refusal_ = true;
+    return error;
+  }
+  bool is_refusal() const noexcept { return refusal_; }
+  /// The same as the answer of something that has run, and at most passes on that another call was refused.
+  Error as_answer() && {
+    refusal_ = false;
+    return std::move(*this);
+  }
   Errc code() const noexcept { return code_; }
   const std::string& text() const noexcept { return text_; }
   /// "node_gone: node 3 closed its connection"
@@ -51,6 +64,7 @@ class [[nodiscard]] Error {
 
  private:
   Errc code_;
+  bool refusal_ = false;
   std::string text_;
 };
 

@@ -169,6 +169,20 @@ TEST(CallLife, NeedsNoAnswerWhenItIsOneWay) {
   });
 }
 
+TEST(CallLife, TellsARefusalFromAnAnswerWithTheSameCode) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    const auto refused = co_await pair.a->call(to(2, refuse), Bytes());
+    EXPECT_TRUE(refused.code() == Errc::overloaded && refused.error().is_refusal());
+    EXPECT_EQ(refused.error().text(), "no room");
+    const auto failed = co_await pair.a->call(to(2, fail_overloaded), Bytes());
+    EXPECT_TRUE(failed.code() == Errc::overloaded && !failed.error().is_refusal());
+    co_await pair.close();
+    co_return 0;
+  });
+}
+
 TEST(CallLife, CarriesItsTrace) {
   run(1, []() -> task<int> {
     Pair pair;

@@ -19,11 +19,18 @@ TEST(Frame, LaysACallOutAsTheProtocolSays) {
   for (std::size_t i = 0; i < bytes.size(); ++i) EXPECT_EQ(static_cast<unsigned char>(bytes[i]), expected[i]) << i;
 }
 
+TEST(Frame, LaysARefusalOutAsTheProtocolSays) {
+  const auto bytes = encode({5, FrameType::error, static_cast<std::uint16_t>(Errc::overloaded), 0x0a0b0c0d, 0, 0, 0, kRefusal});
+  const unsigned char expected[] = {5, 0, 0, 0, 3, 8, 8, 0, 0x0d, 0x0c, 0x0b, 0x0a};
+  for (std::size_t i = 0; i < bytes.size(); ++i) EXPECT_EQ(static_cast<unsigned char>(bytes[i]), i < 12 ? expected[i] : 0) << i;
+}
+
 TEST(Frame, ComesBackFromItsBytes) {
   for (const FrameHeader& header : {FrameHeader{7, FrameType::call, 3, 9, 1024, 5, 6}, FrameHeader{8, FrameType::reply, 0, 9, 0, 0, 0},
                                     FrameHeader{9, FrameType::error, 4, 9, 0, 0, 0}, FrameHeader{},
                                     FrameHeader{25, FrameType::call, 3, 0, 1024, 5, 6, kOneWay | kTraced | kControl},
                                     FrameHeader{9, FrameType::error, 4, 9, 0, 0, 0, kControl},
+                                    FrameHeader{9, FrameType::error, 8, 9, 0, 0, 0, kControl | kRefusal},
                                     FrameHeader{0, FrameType::cancel, 0, 9, 0, 0, 0}}) {
     EXPECT_EQ(parse_header(encode(header)), header);
   }
@@ -37,7 +44,9 @@ TEST(Frame, IsRefusedWhenItBreaksARule) {
   };
   EXPECT_EQ(broken(4, 0), std::nullopt) << "no type";
   EXPECT_EQ(broken(4, 6), std::nullopt) << "unknown type";
-  EXPECT_EQ(broken(5, 8), std::nullopt) << "an unknown flag";
+  EXPECT_EQ(broken(5, 16), std::nullopt) << "an unknown flag";
+  EXPECT_EQ(broken(5, kRefusal), std::nullopt) << "a call that is a refusal";
+  EXPECT_EQ(broken(5, kRefusal, {8, FrameType::reply, 0, 9, 0, 0, 0}), std::nullopt) << "a reply that is one";
   EXPECT_EQ(broken(5, kOneWay), std::nullopt) << "a one-way call with an id";
   EXPECT_EQ(broken(5, kTraced), std::nullopt) << "a traced call without its trace";
   EXPECT_EQ(broken(5, kTraced, {8, FrameType::reply, 0, 9, 0, 0, 0}), std::nullopt) << "a traced reply";

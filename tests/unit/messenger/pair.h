@@ -28,7 +28,7 @@ inline Bytes bytes(std::string_view text) {
   return result;
 }
 
-enum Method : std::uint64_t { echo, fail, fail_at_length, never, hold, big, until_cancelled, largest };
+enum Method : std::uint64_t { echo, fail, fail_at_length, never, hold, big, until_cancelled, largest, refuse, fail_overloaded };
 
 struct Peer final : MessengerHandler {
   task<Result<Bytes>> on_call(IncomingCall call) override {
@@ -45,6 +45,8 @@ struct Peer final : MessengerHandler {
     switch (call.method) {
       case fail: co_return Error(Errc::application_error, "std::runtime_error: no");
       case fail_at_length: co_return Error(Errc::application_error, std::string(5000, 'e'));
+      case refuse: co_return Error::refusal(Errc::overloaded, "no room");
+      case fail_overloaded: co_return Error(Errc::overloaded, "the method's own");
       case never: co_await sleep_for(200ms); co_return Bytes();
       case hold: co_await self->released; co_return Bytes();
       case until_cancelled:
