@@ -41,17 +41,20 @@ task<Result<void>> ClusterNode::end_on(NodeId node, ObjectId object, std::uint64
 
 task<Result<void>> ClusterNode::end_elsewhere(ObjectId object, std::uint64_t interface_id) {
   const auto fence = co_await this->fence();
-  if (!fence) co_return fence.error();
+  // Without it the end may miss somebody, which the caller hears; those who are known here need not go on answering for that.
+  const Fence whom = fence ? *fence : Fence{view_version(), others(), {}};
   std::vector<task<Result<void>>> works;
-  for (const NodeId node : fence->others) works.push_back(end_on(node, object, interface_id, fence->version));
+  for (const NodeId node : whom.others) works.push_back(end_on(node, object, interface_id, whom.version));
   // One that was declared gone a moment ago may still answer for an object that has its one place there.
   const TypeDescriptor* type = TypeRegistration::find(interface_id);
   const bool waits = type == nullptr || type->exclusive;
-  if (waits && fence->leases_end > platform::Duration::zero()) works.push_back(outlast(fence->leases_end));
+  if (waits && whom.leases_end > platform::Duration::zero()) works.push_back(outlast(whom.leases_end));
+  Result<void> outcome;
+  if (!fence) outcome = fence.error();
   for (Result<void>& ended : co_await when_all(std::move(works))) {
-    if (!ended) co_return std::move(ended);
+    if (outcome) outcome = std::move(ended);
   }
-  co_return Result<void>();
+  co_return outcome;
 }
 
 task<Result<Fence>> ClusterNode::fence() {

@@ -18,17 +18,25 @@ constexpr platform::Duration kLongestLook = std::chrono::milliseconds(5);
 }  // namespace
 
 std::vector<ObjectId> NodeTable::objects_with_calls() const {
+  const CoreCalls& here = calls_[to_number(Core::current().index())];
   std::vector<ObjectId> busy;
-  for (const auto& [id, count] : calls_[to_number(Core::current().index())].under_way) {
+  for (const auto& [id, count] : here.under_way) {
     if (count != 0 && id >= kFirstDynamicObject) busy.push_back(id);
+  }
+  for (const detail::CallOnStack* each = here.on_stack; each != nullptr; each = each->next()) {
+    if (each->id() >= kFirstDynamicObject) busy.push_back(each->id());
   }
   return busy;
 }
 
 std::uint32_t NodeTable::calls_under_way(ObjectId id) const noexcept {
-  const auto& calls = calls_[to_number(Core::current().index())].under_way;
-  const auto found = calls.find(id);
-  return found == calls.end() ? 0 : found->second;
+  const CoreCalls& here = calls_[to_number(Core::current().index())];
+  const auto found = here.under_way.find(id);
+  std::uint32_t count = found == here.under_way.end() ? 0 : found->second;
+  for (const detail::CallOnStack* each = here.on_stack; each != nullptr; each = each->next()) {
+    if (each->id() == id) ++count;
+  }
+  return count;
 }
 
 task<bool> NodeTable::calls_ended(ObjectId id, platform::Instant limit) const {
@@ -57,6 +65,13 @@ void NodeTable::cancel_calls(ObjectId id) {
   for (detail::ServedContext* each = calls_[to_number(Core::current().index())].contexts; each != nullptr; each = each->next) {
     if (each->id() == id) each->cancel();
   }
+}
+
+detail::CallOnStack::CallOnStack(ObjectId id) noexcept
+    : id_(id), here_(&NodeTable::instance().calls_[to_number(Core::current().index())].on_stack) {
+  next_ = *here_;
+  if (next_ != nullptr) next_->here_ = &next_;
+  *here_ = this;
 }
 
 detail::CallUnderWay::CallUnderWay(ObjectId id) : id_(id) {

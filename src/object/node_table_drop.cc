@@ -172,14 +172,11 @@ bool NodeTable::is_home_here(ObjectId id) const noexcept {
   return home.epoch != 0 && home.node == this_node() && home.core == Core::current().index();
 }
 
-void NodeTable::park_here(ObjectId id) {
-  Entry* entry = find(id);
-  void* representative = take_out(id);
-  if (representative == nullptr) return;
+void NodeTable::park(ObjectId id, Entry& entry, void* representative) {
   Shard& shard = shard_of(id);
   const std::lock_guard guard(shard.mutex);
   shard.parked[{id, Core::current().index()}] = representative;
-  entry->dropped.store(true, std::memory_order_release);
+  entry.dropped.store(true, std::memory_order_release);
 }
 
 void* NodeTable::take_parked(ObjectId id, const Entry& entry) {
@@ -210,10 +207,10 @@ task<void> NodeTable::drop_caches() {
     auto drop = [this, cached] {
       for (const ObjectId id : cached) {
         // Nobody may see it without the lease, but no answered write may go with it either: with the lease it comes back.
-        if (is_home_here(id)) {
-          park_here(id);
-        } else {
+        if (!is_home_here(id)) {
           drop_here(id);
+        } else if (void* representative = take_out(id)) {
+          park(id, *find(id), representative);
         }
       }
     };

@@ -1,11 +1,15 @@
 // How a node ends what it has of an object, and forgets it.
 #include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "ebb/async/core.h"
 #include "ebb/async/on_core.h"
 #include "ebb/async/sleep.h"
+#include "ebb/async/when_all.h"
 #include "ebb/object/node_table.h"
+#include "ebb/object/object.h"
 #include "ebb/platform/translation_table.h"
 #include "src/object/construction.h"
 
@@ -16,12 +20,24 @@ using State = detail::ObjectEntry::State;
 using detail::await_construction;
 using detail::describe;
 
-// How long, and how often, an object's end looks whether another event has finished its root.
+// How long an object's end waits for its root to be made, and how often it looks whether another event has finished: at first, and
+// at least.
 constexpr platform::Duration kMaxRootWait = std::chrono::seconds(30);
-constexpr platform::Duration kRootLook = std::chrono::microseconds(100);
+constexpr platform::Duration kFirstLook = std::chrono::microseconds(100);
+constexpr platform::Duration kLongestLook = std::chrono::milliseconds(5);
 
 std::uint64_t milliseconds_now() noexcept {
   return static_cast<std::uint64_t>(platform::Clock::now().time_since_epoch() / std::chrono::milliseconds(1));
+}
+
+platform::Duration cancel_limit(platform::Duration calls_limit) noexcept {
+  return std::min(calls_limit, NodeTable::kCancelLimit);
+}
+
+Error not_ended(ObjectId id, platform::Duration calls_limit) {
+  return Error(Errc::deadline_exceeded, "calls of " + describe(id) + " have not ended for " +
+                                            std::to_string(calls_limit / std::chrono::milliseconds(1)) +
+                                            " ms; it is gone, but what they use stays in memory");
 }
 
 }  // namespace
@@ -30,33 +46,14 @@ task<Result<void>> NodeTable::end(ObjectId id, const detail::TypeDescriptor* typ
   // Also an object that this node has not met: an event that found it in the directory just before must not enter it
   // as a living one.
   Entry* entry = find_or_add(id, *type);
-  const platform::Instant give_up = platform::Clock::now() + kMaxRootWait;
-  for (;;) {
-    {
-      const std::lock_guard guard(shard_of(id).mutex);
-      const State state = entry->state.load(std::memory_order_acquire);
-      if (state >= State::destroyed) co_return Error(Errc::no_such_object, describe(id) + " was destroyed already");
-      if (state != State::making) {
-        entry->state.store(State::destroyed, std::memory_order_release);
-        break;
-      }
-    }
-    if (platform::Clock::now() > give_up) {
-      co_return Error(Errc::overloaded, "the root of " + describe(id) + " is still being made; its parts on this node stay");
-    }
-    co_await sleep_for(kRootLook);
-  }
-  bool ended = true;
-  for (std::uint16_t core = 0; core < Core::count(); ++core) {
-    // Every core is asked, not only those whose bit is set: one may be between its check of the state and its bit.
-    auto work = [this, id, entry, type, calls_limit] { return end_here(id, entry, type, calls_limit); };
-    if (!co_await on_core(CoreIndex{core}, work)) ended = false;
-  }
-  entry->cores.store(0, std::memory_order_relaxed);
+  const Result<bool> begun = co_await begin_end(id, entry, calls_limit);
+  if (!begun) co_return begun.error();
+  if (!*begun) co_return Result<void>();
+  Result<void> ended = co_await end_parts(id, entry, type, calls_limit);
   if (!ended) {
-    co_return Error(Errc::deadline_exceeded, "calls of " + describe(id) + " have not ended for " +
-                                                 std::to_string(calls_limit / std::chrono::milliseconds(1)) +
-                                                 " ms; it is gone, but what they use stays in memory");
+    const std::lock_guard guard(shard_of(id).mutex);
+    entry->state.store(State::unended, std::memory_order_release);
+    co_return ended;
   }
   // Only now: until a core has been asked, an event of it that saw the object alive may be making a representative.
   if (void* root = std::exchange(entry->root, nullptr)) {
@@ -69,30 +66,97 @@ task<Result<void>> NodeTable::end(ObjectId id, const detail::TypeDescriptor* typ
   co_return Result<void>();
 }
 
-/// On one core: no access finds the representative any more, and when the calls under way have ended it ends too.
-task<bool> NodeTable::end_here(ObjectId id, Entry* entry, const detail::TypeDescriptor* type, platform::Duration calls_limit) {
-  // The representative, unless it could end at once. In an event of its own, which can block: so may a destructor.
-  auto take = [this, id, entry, type]() -> void* {
-    await_construction(id);
-    void* representative = platform::translate(id);
-    platform::set_translation(id, nullptr);
-    if (representative != nullptr) {
-      misses_here().representatives(-1);
-    } else {
-      representative = take_parked(id, *entry);
+task<Result<bool>> NodeTable::begin_end(ObjectId id, Entry* entry, platform::Duration calls_limit) {
+  const platform::Instant begun = platform::Clock::now();
+  bool waited = false;
+  // Found anew each time: what has ended meanwhile may be forgotten.
+  for (platform::Duration pause = kFirstLook;; pause = std::min(2 * pause, kLongestLook), entry = find(id)) {
+    if (entry == nullptr) co_return false;
+    State state = State::ended;
+    {
+      const std::lock_guard guard(shard_of(id).mutex);
+      state = entry->state.load(std::memory_order_acquire);
+      if (state == State::known || state == State::ready || (state == State::unended && !waited)) {
+        entry->state.store(State::destroyed, std::memory_order_release);
+        co_return true;
+      }
     }
-    if (representative == nullptr || calls_under_way(id) != 0) return representative;
-    type->end_representative(representative, entry->root);
-    return nullptr;
-  };
-  void* representative = co_await on_core(Core::current().index(), take);
-  if (!co_await calls_ended(id, platform::Clock::now() + calls_limit)) {
-    cancel_calls(id);
-    const platform::Duration cancel_limit = std::min(calls_limit, kCancelLimit);
-    if (!co_await calls_ended(id, platform::Clock::now() + cancel_limit)) co_return false;
+    if (state == State::ended && waited) co_return false;
+    if (state == State::ended) co_return Error(Errc::no_such_object, describe(id) + " was destroyed already");
+    if (state == State::unended) co_return not_ended(id, calls_limit);
+    const platform::Duration spent = platform::Clock::now() - begun;
+    if (state == State::making && spent > kMaxRootWait) {
+      co_return Error(Errc::overloaded, "the root of " + describe(id) + " is still being made; its parts on this node stay");
+    }
+    // Another end waits as long for calls.
+    if (state == State::destroyed && spent > calls_limit + cancel_limit(calls_limit)) co_return not_ended(id, calls_limit);
+    waited = state == State::destroyed;
+    co_await sleep_for(pause);
   }
-  if (representative == nullptr) co_return true;
+}
+
+/// The representatives; those that have not ended are parked.
+task<Result<void>> NodeTable::end_parts(ObjectId id, Entry* entry, const detail::TypeDescriptor* type,
+                                        platform::Duration calls_limit) {
+  // On all cores before any of them waits, so that none goes on answering; and every core, not only those whose bit is set: one
+  // may be between its check of the state and its bit.
+  std::vector<task<Result<Hidden>>> hides;
+  for (std::uint16_t core = 0; core < Core::count(); ++core) {
+    auto hide = [this, id, entry]() -> Result<Hidden> {
+      try {
+        return hide_here(id, *entry);
+      } catch (...) {
+        return detail::to_error(std::current_exception());
+      }
+    };
+    hides.push_back(on_core(CoreIndex{core}, hide));
+  }
+  const std::vector<Result<Hidden>> hidden = co_await when_all(std::move(hides));
+  Result<void> outcome;
+  std::vector<task<bool>> ends;
+  for (std::uint16_t core = 0; core < Core::count(); ++core) {
+    if (!hidden[core]) outcome = hidden[core].error();
+    if (!hidden[core] || (hidden[core]->representative == nullptr && !hidden[core]->busy)) continue;
+    auto end = [this, id, entry, type, representative = hidden[core]->representative, calls_limit] {
+      return end_here(id, entry, type, representative, calls_limit);
+    };
+    ends.push_back(on_core(CoreIndex{core}, end));
+  }
+  for (const bool ended : co_await when_all(std::move(ends))) {
+    if (!ended) outcome = not_ended(id, calls_limit);
+  }
+  entry->cores.store(0, std::memory_order_relaxed);
+  co_return outcome;
+}
+
+/// On one core, in an event that can block: no access finds the representative any more.
+NodeTable::Hidden NodeTable::hide_here(ObjectId id, Entry& entry) {
+  await_construction(id);
+  void* representative = platform::translate(id);
+  platform::set_translation(id, nullptr);
+  if (representative != nullptr) {
+    misses_here().representatives(-1);
+  } else {
+    representative = take_parked(id, entry);
+  }
+  return {representative, calls_under_way(id) != 0};
+}
+
+/// On one core: when the calls under way have ended the representative ends too.
+task<bool> NodeTable::end_here(ObjectId id, Entry* entry, const detail::TypeDescriptor* type, void* representative,
+                               platform::Duration calls_limit) {
+  bool ended = co_await calls_ended(id, platform::Clock::now() + calls_limit);
+  if (!ended) {
+    cancel_calls(id);
+    ended = co_await calls_ended(id, platform::Clock::now() + cancel_limit(calls_limit));
+  }
+  if (representative == nullptr) co_return ended;
+  if (!ended) {
+    park(id, *entry, representative);
+    co_return false;
+  }
   auto finish = [representative, entry, type] { type->end_representative(representative, entry->root); };
+  // In an event of its own, which can block: so may a destructor.
   co_await on_core(Core::current().index(), finish);
   co_return true;
 }
@@ -146,7 +210,8 @@ task<void> NodeTable::clear() {
     if (slots == nullptr) continue;
     for (std::size_t slot = kPageSlots; slot-- > 0;) {
       Entry* entry = (*slots)[slot].load(std::memory_order_acquire);
-      if (entry == nullptr || entry->state.load(std::memory_order_acquire) >= State::destroyed) continue;
+      // What could not end before cannot now; what another event ends is waited for.
+      if (entry == nullptr || entry->state.load(std::memory_order_acquire) > State::destroyed) continue;
       static_cast<void>(co_await end(ObjectId(static_cast<std::uint32_t>(page * kPageSlots + slot)), entry->type));
     }
   }

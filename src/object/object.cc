@@ -39,14 +39,19 @@ task<Result<void>> destroy(ObjectId id, const TypeDescriptor* type) {
   if (id.valid() && id < kFirstDynamicObject) {
     co_return Error(Errc::invalid_argument, "object " + std::to_string(id.index()) + " is a static one; it ends with the nodes");
   }
-  // The directory first: from here on no core can come to know the object anew.
+  // The directory first: from here on no core can come to know the object anew. It takes the same again until all has ended.
   if (Result<void> removed = co_await table.directory().remove(id); !removed) co_return removed;
-  if (Result<void> ended = co_await table.end(id, type); !ended) co_return ended;
+  Result<void> ended = co_await table.end(id, type);
+  // By an attempt that failed elsewhere.
+  if (ended.code() == Errc::no_such_object) ended = {};
   NodeLink* link = node_link();
   const std::uint64_t view = cluster_view_version();
   if (link != nullptr) {
-    if (Result<void> ended = co_await link->end_elsewhere(id, type->interface_id); !ended) co_return ended;
+    // Also where something of it is left here: it must not answer elsewhere for ever.
+    Result<void> elsewhere = co_await link->end_elsewhere(id, type->interface_id);
+    if (ended) ended = std::move(elsewhere);
   }
+  if (!ended) co_return ended;
   // A node that has joined meanwhile was not told, and one that has left may not have heard: then the id is used up.
   if (cluster_view_version() == view) static_cast<void>(co_await table.directory().retire(id, view));
   co_return Result<void>();

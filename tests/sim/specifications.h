@@ -144,6 +144,8 @@ struct NameSpecification {
       }
       case Action::destroy: {
         if (output && !output->done) return state.id != input.id ? std::vector<State>{state} : std::vector<State>{};
+        // Who ends what another is ending, or has not ended everywhere, hears the same.
+        if (output && state.past.contains(input.id)) return {state};
         if (state.id != input.id) return {};
         State next{0, state.past};
         next.past.insert(state.id);

@@ -146,6 +146,7 @@ class SqliteDirectory final : public Directory {
 
   task<Result<void>> remove(ObjectId id) override {
     const std::lock_guard guard(mutex_);
+    if (quarantine_.is_ending(id)) co_return Result<void>();
     int code = Use(begin_).step();
     if (code == SQLITE_DONE) code = Use(remove_).bind(id.index()).step();
     const bool there = code == SQLITE_DONE && sqlite3_changes(database_.get()) != 0;

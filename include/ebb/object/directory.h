@@ -74,7 +74,8 @@ class Directory {
   virtual task<Result<ObjectRecord>> lookup(ObjectId id) = 0;
   /// The object of that name; no_such_object if none has it. An object's name is free again once it was removed.
   virtual task<Result<ObjectRecord>> find(std::string name) = 0;
-  /// Forgets an object; no_such_object if it is not there.
+  /// Forgets an object; no_such_object if it is not there. Until its id is retired whoever removes it once more is told the same
+  /// as the first one, whose end of it may have failed on the way.
   virtual task<Result<void>> remove(ObjectId id) = 0;
   /// Every node in the list of members of version `view` (NodeLink::view_version) has ended the removed object `id`: from
   /// kIdGrace after now on, the id may name another object. Errors: invalid_argument (not removed, or told before),

@@ -17,6 +17,8 @@ class IdQuarantine {
 
   /// The object was removed, but nodes may still have parts of it.
   void removed(ObjectId id) { ending_.insert(id); }
+  /// Whether that is so, and nobody has retired it.
+  bool is_ending(ObjectId id) const { return ending_.contains(id); }
   /// No node has any: the grace begins. False if it was not removed, or had begun.
   bool retire(ObjectId id) {
     if (ending_.erase(id) == 0) return false;

@@ -41,9 +41,10 @@ struct MeteredCall {
   }
 };
 
-/// `invoke()`, a method that does not wait, to its end.
+/// `invoke()`, a method that gives no task, to its end; counted among the calls under way, since it may block (CallOnStack).
 template <class F>
 std::invoke_result_t<F&> measured(const MeteredCall& call, CallMeter& meter, F invoke) {
+  const CallOnStack under_way(call.object);
   try {
     if constexpr (std::is_void_v<std::invoke_result_t<F&>>) {
       invoke();

@@ -37,7 +37,8 @@ struct ObjectEntry {
     known,      ///< no root yet
     making,     ///< an event constructs the root
     ready,      ///< the root is there, or the type has none
-    destroyed,  ///< no_such_object from now on
+    destroyed,  ///< no_such_object from now on; an event ends its parts
+    unended,    ///< the same, but some could not end, and wait for another end()
     ended,      ///< the same, and its parts are gone; `cores` says since when, in milliseconds
   };
   explicit ObjectEntry(const TypeDescriptor& descriptor) noexcept : type(&descriptor) {}
@@ -53,8 +54,8 @@ static_assert(kMaxCores <= 64, "ObjectEntry::cores has a bit for each core");
 static_assert(sizeof(ObjectEntry) <= 40, "with malloc's header and its slot an untouched object costs a node 56 bytes");
 
 /// A call that the end of its object waits for, on this core: made where it begins, gone when it has ended. Calls by target and
-/// node_target of methods that wait, and all that come from other nodes, are counted so; a coroutine that was called through
-/// `->` is not.
+/// node_target, and all that come from other nodes, are counted, by this or by CallOnStack; a method that was called through `->`
+/// is not.
 class CallUnderWay {
  public:
   explicit CallUnderWay(ObjectId id);
@@ -69,12 +70,25 @@ class CallUnderWay {
   std::uint32_t count_;
 };
 
-/// `work`, counted.
-template <class R>
-task<R> counted(ObjectId id, task<R> work) {
-  const CallUnderWay call(id);
-  co_return co_await std::move(work);
-}
+/// The same of a method that gives no task: it can wait only by blocking its context, on whose stack this is. So there are few,
+/// and a list of them costs a call less than a count under its object's id.
+class CallOnStack {
+ public:
+  explicit CallOnStack(ObjectId id) noexcept;
+  ~CallOnStack() {
+    *here_ = next_;
+    if (next_ != nullptr) next_->here_ = here_;
+  }
+  CallOnStack(const CallOnStack&) = delete;
+  CallOnStack& operator=(const CallOnStack&) = delete;
+  ObjectId id() const noexcept { return id_; }
+  const CallOnStack* next() const noexcept { return next_; }
+
+ private:
+  const ObjectId id_;
+  CallOnStack* next_;
+  CallOnStack** here_;  // what points to this: its core's list, or the one before
+};
 
 }  // namespace detail
 
@@ -126,9 +140,11 @@ class NodeTable {
 
   /// Ends an object of type `type` on this node: representatives on their cores, then the root. Accesses that come
   /// later get no_such_object, also where this node had not met the object; one that is making a representative, and
-  /// calls under way (see CallUnderWay), are waited for. Destructors run in events that can block. Errors: no_such_object the
-  /// second time; overloaded when a constructor of the root has not ended for 30 s; deadline_exceeded when calls have not ended
-  /// for `calls_limit`, nor for as long (at most kCancelLimit) after their tokens were fired: then what they use stays in memory.
+  /// calls under way (see CallUnderWay), are waited for, on all cores at once. Destructors run in events that can block. While
+  /// another event ends the object this waits for that, and says what came of it. Errors: no_such_object when it has ended before;
+  /// overloaded when a constructor of the root has not ended for 30 s; deadline_exceeded when calls have not ended for
+  /// `calls_limit`, nor for as long (at most kCancelLimit) after their tokens were fired: then what they use stays in memory,
+  /// until the next end() that finds them ended. What keeps a core from looking: then the same.
   task<Result<void>> end(ObjectId id, const detail::TypeDescriptor* type, platform::Duration calls_limit = kDrainLimit);
 
   /// Has `implementation` carry out the calls of this node's cores from now on: on each core the representative is
@@ -200,6 +216,7 @@ class NodeTable {
 
  private:
   friend class detail::CallUnderWay;
+  friend class detail::CallOnStack;
   friend class detail::ServedContext;
   using Entry = detail::ObjectEntry;
   static constexpr std::size_t kPageSlots = 4096;
@@ -243,14 +260,24 @@ class NodeTable {
   const detail::Implementation* implementation_of(ObjectId id, const Entry& entry);
   void implement(ObjectId id, Entry& entry, const detail::Implementation* implementation);
   void forget_implementation(ObjectId id, const Entry* entry);
-  task<bool> end_here(ObjectId id, Entry* entry, const detail::TypeDescriptor* type, platform::Duration calls_limit);
+  /// What a core had of an object that ends.
+  struct Hidden {
+    void* representative = nullptr;
+    bool busy = false;  // calls are under way
+  };
+  /// Makes this event the one that ends the object. False: another has just done so.
+  task<Result<bool>> begin_end(ObjectId id, Entry* entry, platform::Duration calls_limit);
+  task<Result<void>> end_parts(ObjectId id, Entry* entry, const detail::TypeDescriptor* type, platform::Duration calls_limit);
+  Hidden hide_here(ObjectId id, Entry& entry);
+  task<bool> end_here(ObjectId id, Entry* entry, const detail::TypeDescriptor* type, void* representative,
+                      platform::Duration calls_limit);
   task<Result<bool>> swap_here(ObjectId id, Entry* entry, const detail::Implementation* implementation);
   enum class Dropped : std::uint8_t { absent, gone, busy };
   Dropped drop_idle_here(ObjectId id, Entry& entry, const detail::TypeDescriptor& type);
   Result<void> drop_whole(ObjectId id, Entry& entry, const detail::TypeDescriptor& type, bool goes);
   void keep_state(ObjectId id, Entry& entry, CoreIndex core, Bytes state);
   bool is_home_here(ObjectId id) const noexcept;
-  void park_here(ObjectId id);
+  void park(ObjectId id, Entry& entry, void* representative);
   /// The representative of a home that was out of sight while the node had no lease; nullptr: there is none.
   void* bring_back(ObjectId id, const Entry& entry);
   void* take_parked(ObjectId id, const Entry& entry);
@@ -266,6 +293,7 @@ class NodeTable {
   std::array<Shard, kShards> shards_;
   struct alignas(64) CoreCalls {
     std::unordered_map<ObjectId, std::uint32_t> under_way;  // bounded by the core's calls
+    detail::CallOnStack* on_stack = nullptr;                   // bounded by the core's contexts, and how deep they nest
     detail::ServedContext* contexts = nullptr;                 // of those that took one
     std::uint32_t own_sends = 0;                               // one-way calls of this core within the node
     detail::MissCounters misses;                               // any core reads them

@@ -37,8 +37,9 @@ class ref {
   constexpr ObjectId id() const noexcept { return id_; }
 
   /// This core's representative: one load when it is there, else NodeTable::miss makes it (and throws what that
-  /// throws). The pointer is good on this core until the object is destroyed. What one may do with it is the policy's to
-  /// say (policy.h).
+  /// throws). The pointer is good on this core until its representative goes: when the object is destroyed, swapped or dropped,
+  /// and where it is a replica, when the node's lease ends or it could not follow the home. A call through it that waits keeps
+  /// none of these from happening. What one may do with it is the policy's to say (policy.h).
   [[gnu::always_inline]] auto operator->() const { return &**this; }
   [[gnu::always_inline]] auto& operator*() const {
     using Pointer = typename policy_of<T>::template pointer<T>;

@@ -30,8 +30,19 @@ TEST_P(DirectoryConformance, DoesNotFindWhatWasRemovedOrNeverEntered) {
   const auto made = now(directory->create(wanted("a", 1, NodeId{0}))).value();
   ASSERT_TRUE(now(directory->remove(made.id)));
   EXPECT_EQ(now(directory->lookup(made.id)).code(), Errc::no_such_object);
-  EXPECT_EQ(now(directory->remove(made.id)).code(), Errc::no_such_object);
   EXPECT_EQ(now(directory->lookup(ObjectId(9999))).code(), Errc::no_such_object);
+  EXPECT_EQ(now(directory->remove(ObjectId(9999))).code(), Errc::no_such_object);
+}
+
+TEST_P(DirectoryConformance, RemovesAnObjectOnceMoreUntilItsIdIsRetired) {
+  const auto directory = make();
+  const auto made = now(directory->create(wanted("a", 1, NodeId{0}, "name"))).value();
+  ASSERT_TRUE(now(directory->remove(made.id)));
+  now(directory->create(wanted("b", 2, NodeId{0}, "name"))).value();
+  EXPECT_TRUE(now(directory->remove(made.id))) << "its end could not be tried again";
+  EXPECT_EQ(now(directory->find("name")).value().interface_name, "b");
+  ASSERT_TRUE(now(directory->retire(made.id, 1)));
+  EXPECT_EQ(now(directory->remove(made.id)).code(), Errc::no_such_object);
 }
 
 TEST_P(DirectoryConformance, FindsObjectsByName) {

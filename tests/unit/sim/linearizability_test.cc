@@ -128,10 +128,13 @@ TEST(Linearizability, knows_what_a_name_may_have) {
   const Attempt<NameSpecification> taken{{Wanted::create, 0}, NameSpecification::Output{0, false}, 2, 3};
   const Attempt<NameSpecification> found{{Wanted::find, 0}, NameSpecification::Output{7, true}, 4, 5};
   const Attempt<NameSpecification> ended{{Wanted::destroy, 7}, NameSpecification::Output{7, true}, 6, 7};
+  const Attempt<NameSpecification> ended_too{{Wanted::destroy, 7}, NameSpecification::Output{7, true}, 7, 8};
   const Attempt<NameSpecification> found_late{{Wanted::find, 0}, NameSpecification::Output{7, true}, 8, 9};
   const Attempt<NameSpecification> other{{Wanted::create, 0}, NameSpecification::Output{8, true}, 2, 3};
   EXPECT_EQ(check_linearizable(name, Names{create, taken, found, ended}), Verdict::linearizable);
   EXPECT_EQ(check_linearizable(name, Names{lost, taken, found, ended}), Verdict::linearizable);
+  EXPECT_EQ(check_linearizable(name, Names{create, ended, ended_too}), Verdict::linearizable);
+  EXPECT_EQ(check_linearizable(name, Names{ended_too}), Verdict::not_linearizable);
   EXPECT_EQ(check_linearizable(name, Names{create, ended, found_late}), Verdict::not_linearizable);
   EXPECT_EQ(check_linearizable(name, Names{create, other}), Verdict::not_linearizable);
   EXPECT_EQ(check_linearizable(name, Names{taken}), Verdict::not_linearizable);
