@@ -45,11 +45,16 @@ class FollowingDirectory final : public ForwardingDirectory {
     const detail::TypeDescriptor* type = detail::TypeRegistration::find(wanted.interface_id);
     // Of what has one place, the directory is the judge from the start.
     const bool follows = type != nullptr && !type->exclusive && wanted.name.empty() && wanted.home == this_node();
-    return follows ? create_here(std::move(wanted)) : store().create(std::move(wanted));
+    if (follows) return create_here(std::move(wanted));
+    // What was made before it, on whatever core, is to have a lower number.
+    for (std::size_t core = 0; core < Core::count(); ++core) {
+      if (parts_[core].lacks_entries()) return create_next(std::move(wanted));
+    }
+    return store().create(std::move(wanted));
   }
 
   task<Result<std::vector<ObjectRecord>>> list(ObjectId after, std::uint32_t limit) override {
-    if (here().entered == here().made) co_return co_await store().list(after, limit);
+    if (!here().lacks_entries()) co_return co_await store().list(after, limit);
     // Whoever has just made an object expects it in the list.
     co_await flush_here();
     co_return co_await store().list(after, limit);
@@ -57,6 +62,7 @@ class FollowingDirectory final : public ForwardingDirectory {
 
   task<void> flush() override {
     for (std::uint16_t core = 0; core < Core::count(); ++core) {
+      if (!parts_[core].lacks_entries()) continue;
       auto work = [this] { return flush_here(); };
       co_await on_core(CoreIndex{core}, work);
     }
@@ -88,20 +94,29 @@ class FollowingDirectory final : public ForwardingDirectory {
     std::vector<Semaphore::Permit> places;  // of them
     bool entering = false;
     TimerId timer;
-    std::uint64_t made = 0, entered = 0;    // objects
+    // Objects. Only this core changes them; others see of `made` what whoever told them of an object has counted.
+    std::atomic<std::uint64_t> made{0}, entered{0};
     std::vector<Flush*> flushes;            // under way; bounded by the calls that flush
     Semaphore room{kMaxWaiting};
     Scope work;
+
+    /// Any core.
+    bool lacks_entries() const noexcept { return entered.load(std::memory_order_relaxed) != made.load(std::memory_order_relaxed); }
   };
 
   Part& here() noexcept { return parts_[to_number(Core::current().index())]; }
+
+  task<Result<ObjectRecord>> create_next(NewObject wanted) {
+    co_await flush();
+    co_return co_await store().create(std::move(wanted));
+  }
 
   task<Result<ObjectRecord>> create_here(NewObject wanted) {
     if (Result<void> sound = check(wanted); !sound) co_return std::move(sound).error();
     Part& part = here();
     Semaphore::Permit place = co_await part.room.acquire();
     while (part.next == part.end && (part.asking || may_ask(part))) co_await lease_ready(part);
-    if (part.next == part.end) co_return co_await store().create(std::move(wanted));
+    if (part.next == part.end) co_return co_await create_next(std::move(wanted));
     const ObjectId id(part.next++);
     if (part.next == part.end) use_spare(part);
     if (part.end - part.next <= kFewIds && part.spare.count == 0 && may_ask(part)) ask_for_lease(part);

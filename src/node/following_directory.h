@@ -13,7 +13,8 @@ namespace ebb {
 /// and are entered in batches: when kBatch wait, or after kDelay. Whoever looks such an object up before finds it all the same
 /// (leasing_directory.h). At most kMaxWaiting of a core are not entered; more creations wait.
 ///
-/// Objects that a core made are entered in their order; those that two cores made at nearly the same time perhaps not.
+/// Objects that a core made are entered in their order, and before whatever the node creates afterwards that does not follow; of
+/// those that follow, two that two cores made at nearly the same time are perhaps entered in another.
 /// An object whose maker is lost before it was entered, or looked up by another node, never was.
 std::unique_ptr<Directory> make_following_directory(std::unique_ptr<Directory> store);
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "ebb/object/lease.h"
+#include "ebb/object/node_table.h"
 #include "src/node/following_directory.h"
 #include "src/node/forwarding_directory.h"
 #include "src/node/system_objects.h"
@@ -57,7 +58,11 @@ class LeasingDirectory final : public ForwardingDirectory {
   }
 
   task<Result<NewObject>> ask(ObjectId id, NodeId holder) {
-    if (holder == this_node()) co_return detail::describe_here(id);
+    if (holder == this_node()) {
+      // Not before what was made earlier.
+      co_await NodeTable::instance().directory().flush();
+      co_return detail::describe_here(id);
+    }
     co_return co_await detail::kNodeService.on(holder).within(kDescribeTimeout).call<&detail::NodeService::describe>(id);
   }
 };

@@ -91,7 +91,11 @@ task<Result<void>> NodeService::end_object(ObjectId id, std::uint64_t interface_
   co_return ended;
 }
 
-Result<NewObject> NodeService::describe(ObjectId id) const { return describe_here(id); }
+task<Result<NewObject>> NodeService::describe(ObjectId id) {
+  // Who asks enters it: not before what was made earlier.
+  co_await NodeTable::instance().directory().flush();
+  co_return describe_here(id);
+}
 
 task<Result<std::uint32_t>> NodeService::swap_object(ObjectId id, std::uint64_t interface_id, std::uint64_t implementation) {
   const TypeDescriptor* type = TypeRegistration::find(interface_id);

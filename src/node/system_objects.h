@@ -61,7 +61,7 @@ struct NodeService {
   task<Result<void>> set_members(MemberList list);
   task<Result<void>> end_object(ObjectId id, std::uint64_t interface_id);
   /// What this node made under `id`, of a lease of its own; no_such_object.
-  Result<NewObject> describe(ObjectId id) const;
+  task<Result<NewObject>> describe(ObjectId id);
   /// Most objects that one answer of held(), or one question of end_objects(), names.
   static constexpr std::size_t kMostNamed = 4096;
   /// The objects with ids above `after` whose end on this node somebody may notice, or which have calls under way; by id.

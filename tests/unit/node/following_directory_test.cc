@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -46,7 +47,7 @@ struct Asked {
   int creations = 0, leases = 0, batches = 0;
   std::size_t largest = 0;
   bool no_leases = false;
-  bool gate = true;
+  std::atomic<bool> gate{true};
   int failures = 0;
 };
 
@@ -217,6 +218,34 @@ task<int> cores() {
 }
 
 TEST(FollowingDirectory, GivesEachCoreIdsOfItsOwn) { run(2, cores); }
+
+/// What needs the directory at once was made later than what does not, on whatever core of the node that was.
+task<int> in_order() {
+  Fixture f;
+  f.asked.gate = false;
+  auto leaf = [&f]() -> task<ObjectId> { return make<Leaf>(*f.directory); };
+  const ObjectId here = co_await make<Leaf>(*f.directory);
+  const ObjectId there = co_await on_core(CoreIndex{1}, leaf);
+  auto open_soon = [](Asked* asked) -> task<void> {
+    co_await sleep_for(5ms);
+    asked->gate = true;
+  };
+  auto both = when_all(make<Single>(*f.directory), open_soon(&f.asked));
+  const auto [home, opened] = co_await std::move(both);
+  static_cast<void>(opened);
+  const ObjectId after = co_await make<Leaf>(*f.directory);
+  const auto named = (co_await f.directory->create(wanted<Leaf>("named"))).value();
+  std::vector<std::uint64_t> created;
+  for (const ObjectId id : {here, there, home, after, named.id}) created.push_back((co_await f.store->lookup(id)).value().created);
+  EXPECT_LT(created[0], created[2]);
+  EXPECT_LT(created[1], created[2]) << "another core's counts less";
+  EXPECT_LT(created[2], created[3]);
+  EXPECT_LT(created[3], created[4]);
+  co_await f.directory->close();
+  co_return 0;
+}
+
+TEST(FollowingDirectory, NumbersWhatFollowsBeforeWhatTheNodeMakesLater) { run(2, in_order); }
 
 // --- what the front end says of ids that are not entered; its node made them itself ---
 
