@@ -36,7 +36,14 @@ auto construction_of(ObjectId id) {
 }  // namespace
 
 void throw_recursive(ObjectId id) {
-  throw ErrorException(Error(Errc::internal, "a constructor of " + describe(id) + " uses the object it is making"));
+  throw ErrorException(Error(Errc::internal, "a constructor of " + describe(id) + " uses the object it is making, or what ends or "
+                                             "saves a part of it does"));
+}
+
+void throw_stuck(ObjectId id) {
+  throw ErrorException(Error(Errc::deadline_exceeded, describe(id) + " is being made, or dropped, for more than " +
+                                                          std::to_string(kMaxConstruction / std::chrono::seconds(1)) +
+                                                          " s; do two constructors wait for each other's objects?"));
 }
 
 void await_construction(ObjectId id) {
@@ -49,8 +56,19 @@ void await_construction(ObjectId id) {
       throw ErrorException(
           Error(Errc::overloaded, describe(id) + " is being made on this core, and this event cannot wait for it"));
     }
-    running->waiting.push_back(&Context::current());
+    Context* const me = &Context::current();
+    bool over = false;
+    const TimerId limit = Core::current().call_after(kMaxConstruction, [id, me, &over] {
+      // Who is not on the list any more has been woken, and does not look at `over`.
+      const auto still = construction_of(id);
+      if (still == constructions_here().end() || std::erase(still->waiting, me) == 0) return;
+      over = true;
+      me->resume();
+    });
+    running->waiting.push_back(me);
     Context::block();
+    if (over) throw_stuck(id);
+    Core::current().cancel(limit);
   }
 }
 

@@ -20,6 +20,7 @@ using detail::await_construction;
 using detail::ConstructionScope;
 using detail::describe;
 using detail::throw_recursive;
+using detail::throw_stuck;
 
 [[noreturn]] void throw_gone(ObjectId id) {
   throw ErrorException(Error(Errc::no_such_object, describe(id) + " was destroyed; drop the references to it"));
@@ -158,28 +159,41 @@ const detail::TypeDescriptor* NodeTable::living_type_of(ObjectId id) const noexc
 }
 
 void NodeTable::need_root(ObjectId id, Entry& entry) {
-  const CoreIndex here = Core::current().index();
   Shard& shard = shard_of(id);
+  Context* const me = &Context::current();
   for (;;) {
     if (entry.state.load(std::memory_order_acquire) == State::ready) return;
+    bool over = false;
+    TimerId limit;
     {
       std::unique_lock guard(shard.mutex);
       const State state = entry.state.load(std::memory_order_acquire);
       if (state == State::ready) return;
       if (state >= State::destroyed) throw_gone(id);
       if (state == State::known) {
-        entry.root = &Context::current();
+        entry.root = me;
         entry.state.store(State::making, std::memory_order_relaxed);
         break;
       }
-      if (entry.root == &Context::current()) throw_recursive(id);
+      if (entry.root == me) throw_recursive(id);
       if (!Context::can_block()) {
         throw ErrorException(Error(Errc::overloaded, "the root of " + describe(id) +
                                                          " is being made, and this event cannot wait for it"));
       }
-      shard.waiters.push_back({&entry, here, &Context::current()});
+      limit = Core::current().call_after(detail::kMaxConstruction, [&shard, me, &over] {
+        {
+          const std::lock_guard still(shard.mutex);
+          // Who does not wait any more is being woken, and does not look at `over`.
+          if (std::erase_if(shard.waiters, [me](const Waiter& each) { return each.context == me; }) == 0) return;
+        }
+        over = true;
+        me->resume();
+      });
+      shard.waiters.push_back({&entry, Core::current().index(), me});
     }
     Context::block();
+    if (over) throw_stuck(id);
+    Core::current().cancel(limit);
   }
   // This event makes the root. A constructor may block; whoever comes meanwhile waits above.
   void* root = nullptr;

@@ -88,6 +88,8 @@ NodeTable::Dropped NodeTable::drop_idle_here(ObjectId id, Entry& entry, const de
 }
 
 Result<void> NodeTable::drop_whole(ObjectId id, Entry& entry, const detail::TypeDescriptor& type, bool goes) {
+  // save() or a destructor that uses the object gets an error instead of waiting for itself.
+  const ConstructionScope scope(id);
   void* root = entry.root;
   Result<void> saved;
   if (goes && type.state.save != nullptr) {

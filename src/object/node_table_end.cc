@@ -20,9 +20,7 @@ using State = detail::ObjectEntry::State;
 using detail::await_construction;
 using detail::describe;
 
-// How long an object's end waits for its root to be made, and how often it looks whether another event has finished: at first, and
-// at least.
-constexpr platform::Duration kMaxRootWait = std::chrono::seconds(30);
+// How often an object's end looks whether another event has finished, with the root or the end: at first, and at least.
 constexpr platform::Duration kFirstLook = std::chrono::microseconds(100);
 constexpr platform::Duration kLongestLook = std::chrono::milliseconds(5);
 
@@ -85,7 +83,7 @@ task<Result<bool>> NodeTable::begin_end(ObjectId id, Entry* entry, platform::Dur
     if (state == State::ended) co_return Error(Errc::no_such_object, describe(id) + " was destroyed already");
     if (state == State::unended) co_return not_ended(id, calls_limit);
     const platform::Duration spent = platform::Clock::now() - begun;
-    if (state == State::making && spent > kMaxRootWait) {
+    if (state == State::making && spent > detail::kMaxConstruction) {
       co_return Error(Errc::overloaded, "the root of " + describe(id) + " is still being made; its parts on this node stay");
     }
     // Another end waits as long for calls.

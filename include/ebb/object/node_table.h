@@ -110,8 +110,9 @@ class NodeTable {
   /// node's root first if there is none: exactly one root a node, one representative a core, however many events race.
   /// Waits (blocking the calling event, not its core) for the directory, or for another core's root. Throws
   /// ErrorException: no_such_object, interface_mismatch, overloaded (this event cannot block, or no memory for one more
-  /// table page), internal (a constructor that needs its own object), or what the constructor itself threw; then the
-  /// object stays untouched, and the next access tries again.
+  /// table page), internal (a constructor that needs its own object), deadline_exceeded (another event makes it for more than
+  /// 30 s: constructors that wait for each other), or what the constructor itself threw; then the object stays untouched, and
+  /// the next access tries again.
   void* miss(ObjectId id, const detail::TypeDescriptor& type);
 
   /// The same for a caller who does not know the type: the directory names it, and the program must have it

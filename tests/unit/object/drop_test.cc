@@ -59,6 +59,19 @@ struct Shared : Sum<ebb::per_node, true> {
   void restore(std::int64_t state) { total = state; }
   using interface = ebb::interface<"test.Shared/1", ebb::method<"count", &Shared::count>>;
 };
+/// Counts its own uses even while it is saved.
+struct Vain {
+  using policy = ebb::per_node;
+  static inline ebb::ObjectId self;
+  int uses = 0;
+  void use() { ++uses; }
+  int save() const {
+    ebb::ref<Vain>::unchecked(self)->use();
+    return uses;
+  }
+  void restore(int state) { uses = state; }
+  using interface = ebb::interface<"test.Vain/1", ebb::method<"use", &Vain::use>>;
+};
 struct Home : Sum<ebb::single_home, true> {
   using interface = ebb::interface<"test.Home/1", ebb::method<"add", &Home::add>>;
 };
@@ -152,6 +165,19 @@ ebb::task<int> whole_node() {
 }
 
 TEST(Drop, EndsWhatANodeSharesOnlyWhereItSavesItsState) { run(whole_node); }
+
+ebb::task<int> vain() {
+  const auto object = (co_await ebb::create<Vain>()).value();
+  Vain::self = object.id();
+  object->use();
+  EXPECT_EQ((co_await ebb::drop(object)).code(), Errc::internal) << "waits for itself";
+  object->use();
+  EXPECT_EQ(object->uses, 2);
+  EXPECT_TRUE(co_await ebb::destroy(object));
+  co_return 0;
+}
+
+TEST(Drop, RefusesAStateThatUsesItsOwnObject) { run(vain); }
 
 ebb::task<int> home() {
   const auto object = (co_await ebb::create_at<Home>(ebb::kFrontEndNode, CoreIndex{1})).value();
