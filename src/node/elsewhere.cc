@@ -27,15 +27,21 @@ task<Result<void>> outlast(platform::Duration leases) {
 
 }  // namespace
 
+task<ClusterNode::Lost> ClusterNode::after_loss(NodeId node, std::uint64_t version, int attempt, platform::Instant give_up) {
+  // A connection may be lost and its node live: then it still has the object.
+  if (!is_member(node) && view_version() >= version) co_return Lost::gone;
+  const bool again = co_await pause_before_retry(attempt, give_up);
+  co_return again ? Lost::connection : Lost::unknown;
+}
+
 task<Result<void>> ClusterNode::end_on(NodeId node, ObjectId object, std::uint64_t interface_id, std::uint64_t version) {
   const platform::Instant give_up = platform::Clock::now() + kDefaultTimeout;
   for (int attempt = 0;; ++attempt) {
     Result<void> ended = co_await kNodeService.on(node).call<&NodeService::end_object>(object, interface_id);
     if (ended || (ended.code() != Errc::node_gone && ended.code() != Errc::unavailable)) co_return ended;
-    // A connection may be lost and its node live: then it still has the object.
-    if (!is_member(node) && view_version() >= version) co_return co_await outlast(kLeaseEnds);
-    const bool again = co_await pause_before_retry(attempt, give_up);
-    if (!again) co_return ended;
+    const Lost lost = co_await after_loss(node, version, attempt, give_up);
+    if (lost == Lost::gone) co_return co_await outlast(kLeaseEnds);
+    if (lost == Lost::unknown) co_return ended;
   }
 }
 
@@ -66,16 +72,30 @@ task<Result<Fence>> ClusterNode::fence() {
   co_return fence;
 }
 
+task<Result<std::uint32_t>> ClusterNode::swap_on(NodeId node, ObjectId object, std::uint64_t interface_id,
+                                                 std::uint64_t implementation, std::uint64_t version) {
+  const platform::Instant give_up = platform::Clock::now() + kDefaultTimeout;
+  for (int attempt = 0;; ++attempt) {
+    // What was replaced by an attempt whose answer was lost stays as it is.
+    auto swapped = co_await kNodeService.on(node).call<&NodeService::swap_object>(object, interface_id, implementation);
+    if (swapped || (swapped.code() != Errc::node_gone && swapped.code() != Errc::unavailable)) co_return swapped;
+    const Lost lost = co_await after_loss(node, version, attempt, give_up);
+    if (lost == Lost::gone) co_return std::uint32_t{0};
+    if (lost == Lost::unknown) co_return swapped;
+  }
+}
+
 task<Result<std::uint32_t>> ClusterNode::swap_elsewhere(ObjectId object, std::uint64_t interface_id,
                                                         std::uint64_t implementation) {
-  std::vector<task<Result<std::uint32_t>>> calls;
-  for (const NodeId node : others()) {
-    calls.push_back(kNodeService.on(node).call<&NodeService::swap_object>(object, interface_id, implementation));
-  }
-  std::uint32_t replaced = 0;
-  for (const Result<std::uint32_t>& swapped : co_await when_all(std::move(calls))) {
-    if (!swapped && swapped.code() != Errc::node_gone) co_return swapped.error();
-    if (swapped) replaced += *swapped;
+  // Also those who have joined and are not known here yet: they may have made the old one.
+  const auto fence = co_await this->fence();
+  if (!fence) co_return fence.error();
+  std::vector<task<Result<std::uint32_t>>> works;
+  for (const NodeId node : fence->others) works.push_back(swap_on(node, object, interface_id, implementation, fence->version));
+  Result<std::uint32_t> replaced(0U);
+  for (const Result<std::uint32_t>& swapped : co_await when_all(std::move(works))) {
+    if (!swapped) replaced = swapped.error();
+    if (replaced && swapped) *replaced += *swapped;
   }
   co_return replaced;
 }

@@ -30,6 +30,10 @@ task<Result<std::unique_ptr<Node>>> Node::start(NodeOptions options) {
     co_return Error(Errc::invalid_argument, "two types of this program have the interface name \"" + std::string(twice) +
                                                 "\"; give one of them another name");
   }
+  if (const auto twice = detail::ImplementationRegistration::find_duplicate(); !twice.empty()) {
+    co_return Error(Errc::invalid_argument, "two implementations of a type of this program have the name \"" + std::string(twice) +
+                                                "\"; give one of them another name");
+  }
   if (const std::string collision = detail::StaticRegistration::find_collision(); !collision.empty()) {
     co_return Error(Errc::invalid_argument, collision);
   }

@@ -59,6 +59,12 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   task<Result<void>> send(RemoteCall call, Bytes arguments) override;
   task<Result<void>> end_elsewhere(ObjectId object, std::uint64_t interface_id) override;
   task<Result<Fence>> fence() override;
+  /// What it means that a call of `node` was lost: it is surely no member any more in the list of `version`; the call may be made
+  /// again; or there is no time left to find out.
+  enum class Lost : std::uint8_t { gone, connection, unknown };
+  task<Lost> after_loss(NodeId node, std::uint64_t version, int attempt, platform::Instant give_up);
+  task<Result<std::uint32_t>> swap_on(NodeId node, ObjectId object, std::uint64_t interface_id, std::uint64_t implementation,
+                                      std::uint64_t version);
   /// Until it has ended there, or `node` is surely no member any more in the list of `version`.
   task<Result<void>> end_on(NodeId node, ObjectId object, std::uint64_t interface_id, std::uint64_t version);
   task<Result<std::uint32_t>> swap_elsewhere(ObjectId object, std::uint64_t interface_id,

@@ -282,6 +282,7 @@ void* NodeTable::make(ObjectId id, Entry& entry) {
   if (representative == nullptr) {
     const detail::Implementation* other = implementation_of(id, entry);
     representative = other != nullptr ? other->make(entry.root) : entry.type->make_representative(id, entry.root);
+    if (other != nullptr) note_implemented(id, entry, other);
     if (entry.dropped.load(std::memory_order_acquire)) {
       try {
         restore_dropped(id, entry, Core::current().index(), representative);

@@ -5,6 +5,7 @@
 #include "ebb/async/core.h"
 #include "ebb/async/on_core.h"
 #include "ebb/object/node_table.h"
+#include "ebb/object/object.h"
 #include "ebb/platform/translation_table.h"
 #include "src/object/construction.h"
 
@@ -37,7 +38,8 @@ task<Result<std::uint32_t>> NodeTable::swap(ObjectId id, const detail::TypeDescr
 void NodeTable::implement(ObjectId id, Entry& entry, const detail::Implementation* implementation) {
   Shard& shard = shard_of(id);
   const std::lock_guard guard(shard.mutex);
-  shard.implementations[&entry] = implementation;
+  Implemented& present = shard.implementations[&entry];
+  if (present.implementation != implementation) present = {implementation, 0};
   entry.swapped.store(true, std::memory_order_release);
 }
 
@@ -51,12 +53,34 @@ const detail::Implementation* NodeTable::implementation_of(ObjectId id, const En
   if (!entry.swapped.load(std::memory_order_acquire)) return nullptr;
   Shard& shard = shard_of(id);
   const std::lock_guard guard(shard.mutex);
-  return shard.implementations.at(&entry);
+  return shard.implementations.at(&entry).implementation;
+}
+
+void NodeTable::note_implemented(ObjectId id, const Entry& entry, const detail::Implementation* implementation) {
+  Shard& shard = shard_of(id);
+  const std::lock_guard guard(shard.mutex);
+  Implemented& present = shard.implementations.at(&entry);
+  if (present.implementation == implementation) present.cores |= std::uint64_t{1} << to_number(Core::current().index());
+}
+
+bool NodeTable::wants(ObjectId id, const Entry& entry, const detail::Implementation* implementation) {
+  Shard& shard = shard_of(id);
+  const std::lock_guard guard(shard.mutex);
+  const Implemented& present = shard.implementations.at(&entry);
+  const bool is_one = (present.cores >> to_number(Core::current().index()) & 1) != 0;
+  return present.implementation == implementation && !is_one;
 }
 
 task<Result<bool>> NodeTable::swap_here(ObjectId id, Entry* entry, const detail::Implementation* implementation) {
-  auto await_made = [id] { await_construction(id); };
-  co_await on_core(Core::current().index(), await_made);
+  auto await_made = [id]() -> Result<void> {
+    try {
+      await_construction(id);
+      return {};
+    } catch (...) {
+      return detail::to_error(std::current_exception());
+    }
+  };
+  if (Result<void> made = co_await on_core(Core::current().index(), await_made); !made) co_return std::move(made).error();
   if (!co_await calls_ended(id, platform::Clock::now() + kSwapLimit)) {
     co_return Error(Errc::overloaded, "calls of " + describe(id) + " have followed each other without a pause for " +
                                           std::to_string(kSwapLimit / std::chrono::seconds(1)) +
@@ -64,9 +88,10 @@ task<Result<bool>> NodeTable::swap_here(ObjectId id, Entry* entry, const detail:
   }
   // No wait from here on: between two events nobody is in the old one.
   void* old = platform::translate(id);
-  if (old == nullptr) co_return false;
+  if (old == nullptr || !wants(id, *entry, implementation)) co_return false;
   void* fresh = implementation->succeed(old, entry->root);
   platform::set_translation(id, fresh);
+  note_implemented(id, *entry, implementation);
   entry->type->end_representative(old, entry->root);
   co_return true;
 }

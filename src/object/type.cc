@@ -44,4 +44,11 @@ const Implementation* ImplementationRegistration::find(std::uint64_t id) noexcep
   return nullptr;
 }
 
+std::string_view ImplementationRegistration::find_duplicate() noexcept {
+  for (const ImplementationRegistration* each = first_implementation; each != nullptr; each = each->next_) {
+    if (find(each->implementation_.id) != &each->implementation_) return each->implementation_.name;
+  }
+  return {};
+}
+
 }  // namespace ebb::detail

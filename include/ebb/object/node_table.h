@@ -149,7 +149,8 @@ class NodeTable {
   task<Result<void>> end(ObjectId id, const detail::TypeDescriptor* type, platform::Duration calls_limit = kDrainLimit);
 
   /// Has `implementation` carry out the calls of this node's cores from now on: on each core the representative is
-  /// replaced at a moment at which no counted call is under way in it. How many were replaced. Errors: no_such_object;
+  /// replaced at a moment at which no counted call is under way in it, unless it is of that implementation already. How many were
+  /// replaced. Where two swaps meet the one that began later stays. Errors: no_such_object;
   /// overloaded when a core has not come to such a moment for kSwapLimit (it keeps its old one), and what making one throws.
   task<Result<std::uint32_t>> swap(ObjectId id, const detail::TypeDescriptor* type, const detail::Implementation* implementation);
 
@@ -234,10 +235,15 @@ class NodeTable {
     CoreIndex core;
     Context* context;
   };
+  // What an object was swapped to.
+  struct Implemented {
+    const detail::Implementation* implementation = nullptr;
+    std::uint64_t cores = 0;  // bit n: core n's representative, if it has one, is of that
+  };
   struct Shard {
     std::mutex mutex;
     std::vector<Waiter> waiters;  // bounded by kMaxCores * Context::kMaxContexts
-    std::unordered_map<const Entry*, const detail::Implementation*> implementations;  // of those that were swapped
+    std::unordered_map<const Entry*, Implemented> implementations;  // of those that were swapped
     std::map<std::pair<ObjectId, CoreIndex>, Bytes> dropped;  // states; in place of the parts that gave them
     std::map<std::pair<ObjectId, CoreIndex>, void*> parked;   // representatives that nobody may see for now
   };
@@ -261,6 +267,10 @@ class NodeTable {
   const detail::Implementation* implementation_of(ObjectId id, const Entry& entry);
   void implement(ObjectId id, Entry& entry, const detail::Implementation* implementation);
   void forget_implementation(ObjectId id, const Entry* entry);
+  /// This core's representative is made by `implementation`.
+  void note_implemented(ObjectId id, const Entry& entry, const detail::Implementation* implementation);
+  /// Whether this core's representative is to be replaced by one of `implementation`: it is of another, and no later swap came.
+  bool wants(ObjectId id, const Entry& entry, const detail::Implementation* implementation);
   /// What a core had of an object that ends.
   struct Hidden {
     void* representative = nullptr;

@@ -158,6 +158,8 @@ class ImplementationRegistration {
   ImplementationRegistration& operator=(const ImplementationRegistration&) = delete;
   /// nullptr if the program has none of this id.
   static const Implementation* find(std::uint64_t id) noexcept;
+  /// Two implementations of a type under one name, which is a programming error: the name; else empty.
+  static std::string_view find_duplicate() noexcept;
 
  private:
   const Implementation& implementation_;

@@ -36,6 +36,14 @@ struct Counter {
                                    ebb::method<"slowly", &Counter::slowly>>;
 };
 
+struct Tripling : Counter {
+  static constexpr std::string_view implementation = "test.Counter/tripling";
+  Tripling() = default;
+  explicit Tripling(Counter&& old) noexcept : Counter(std::move(old)) {}
+  std::int64_t times = 0;  // that a successor does not take over
+  void add(std::int64_t n) override { value += 3 * n + ++times; }
+};
+
 struct Doubling : Counter {
   static constexpr std::string_view implementation = "test.Counter/doubling";
   Doubling() = default;
@@ -60,6 +68,49 @@ ebb::task<int> replace() {
 }
 
 TEST(Swap, PutsAnotherImplementationBehindTheSameReference) { EXPECT_EQ(run(replace), 0); }
+
+ebb::task<int> replace_again() {
+  const auto counter = (co_await ebb::create<Counter>()).value();
+  counter->add(1);
+  EXPECT_EQ((co_await ebb::swap<Tripling>(counter)).value(), 1u);
+  counter->add(1);
+  // This one was made as what it is to be.
+  EXPECT_TRUE(co_await counter.on(CoreIndex{1}).call<&Counter::add>(1));
+  EXPECT_EQ((co_await ebb::swap<Tripling>(counter)).value(), 0u) << "replaced by its like, which does not have its state";
+  counter->add(1);
+  EXPECT_TRUE(co_await counter.on(CoreIndex{1}).call<&Counter::add>(1));
+  EXPECT_EQ(counter->get(), 1 + 4 + 5);
+  EXPECT_EQ((co_await counter.on(CoreIndex{1}).call<&Counter::get>()).value(), 4 + 5);
+  EXPECT_EQ((co_await ebb::swap<Doubling>(counter)).value(), 2u);
+  EXPECT_EQ((co_await ebb::swap<Tripling>(counter)).value(), 2u);
+  EXPECT_TRUE(co_await ebb::destroy(counter));
+  EXPECT_EQ(alive, 0);
+  co_return 0;
+}
+
+TEST(Swap, LeavesWhatIsOfThatImplementationAlready) { EXPECT_EQ(run(replace_again), 0); }
+
+/// Of two at once the later stays, on every core.
+ebb::task<int> replace_twice_at_once() {
+  const auto counter = (co_await ebb::create<Counter>()).value();
+  counter->add(7);
+  EXPECT_TRUE(co_await counter.on(CoreIndex{1}).call<&Counter::add>(7));
+  std::vector<ebb::task<ebb::Result<std::int64_t>>> calls;
+  for (std::uint16_t core = 0; core < 2; ++core) calls.push_back(counter.on(CoreIndex{core}).call<&Counter::slowly>());
+  auto all = ebb::when_all(ebb::when_all(std::move(calls)), ebb::swap<Doubling>(counter), ebb::swap<Tripling>(counter));
+  const auto [answers, doubled, tripled] = co_await std::move(all);
+  EXPECT_TRUE(doubled);
+  EXPECT_TRUE(tripled);
+  counter->add(1);
+  EXPECT_TRUE(co_await counter.on(CoreIndex{1}).call<&Counter::add>(1));
+  EXPECT_EQ(counter->get(), 7 + 4);
+  EXPECT_EQ((co_await counter.on(CoreIndex{1}).call<&Counter::get>()).value(), 7 + 4);
+  EXPECT_TRUE(co_await ebb::destroy(counter));
+  EXPECT_EQ(alive, 0);
+  co_return 0;
+}
+
+TEST(Swap, OfTwoAtOnceTheLaterStays) { EXPECT_EQ(run(replace_twice_at_once), 0); }
 
 ebb::task<int> replace_under_load() {
   const auto counter = (co_await ebb::create<Counter>()).value();
