@@ -81,7 +81,7 @@ void HomeKeeper::begin(NodeId member, bool again) {
 }
 
 task<void> HomeKeeper::make_anew(NodeId member) {
-  const std::string who = "node " + std::to_string(to_number(member));
+  const std::string who = member == kNoNode ? "an earlier cluster" : "node " + std::to_string(to_number(member));
   if (const auto ended = co_await NodeTable::instance().directory().end_leases(member); !ended) {
     platform::write_log("ebb: ids that " + who + " held do not come back yet: " + ended.error().text());
   }

@@ -27,6 +27,8 @@ class HomeKeeper {
   void gone(NodeId member, platform::Instant last_heard);
   /// It has surely ended.
   void ended(NodeId member);
+  /// The cluster begins, with a directory that may have kept objects of an earlier one: their homes are lost.
+  void begin_cluster() { scope_.spawn(make_anew(kNoNode)); }
   /// `member` is about to leave: moves its homes to others as far as their state travels, and makes sure that what is
   /// replicated has another replica.
   task<void> move_from(NodeId member);

@@ -72,7 +72,10 @@ task<Result<void>> ClusterNode::open() {
   current_node->store(this, std::memory_order_release);
   set_node_link(this);
   next_look_ = platform::Clock::now();
-  if (options_.authority != nullptr) look_for_silence();
+  if (options_.authority != nullptr) {
+    look_for_silence();
+    homes_.begin_cluster();
+  }
   co_return Result<void>();
 }
 

@@ -54,7 +54,8 @@ std::uint32_t require_home(ObjectId id, const TypeDescriptor& type) {
 
 Result<void> may_wait_for_home(ObjectId id, const Home& home, const TypeDescriptor& type) {
   if (type.remade) return {};
-  return Error(Errc::node_gone, describe(id) + " was lost with its home, node " + std::to_string(to_number(home.node)) +
+  const std::string lost_with = home.node == kNoNode ? "an earlier cluster" : "node " + std::to_string(to_number(home.node));
+  return Error(Errc::node_gone, describe(id) + " was lost with its home, " + lost_with +
                                     "; nothing ran. The kind remade_home would have been made anew");
 }
 

@@ -335,6 +335,9 @@ class SqliteDirectory final : public Directory {
     next_ = static_cast<std::uint32_t>(*next);
     if (auto sound = check_records(); !sound) return sound;
     if (auto freed = free_leases(); !freed) return freed;
+    // The nodes of an earlier life of the file are gone, and others have their ids now: these are no homes of what it names.
+    const std::string none = std::to_string(to_number(kNoNode));
+    if (auto lost = run(("UPDATE objects SET home = " + none + " WHERE home <> " + none).c_str()); !lost) return lost;
     auto created = number("SELECT coalesce(max(created), 0) FROM objects");
     if (!created) return std::move(created).error();
     created_ = static_cast<std::uint64_t>(*created);

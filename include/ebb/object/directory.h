@@ -30,7 +30,7 @@ struct ObjectRecord {
   ObjectId id;
   std::uint64_t interface_id = 0;
   std::string interface_name;
-  NodeId home = kNoNode;
+  NodeId home = kNoNode;      ///< kNoNode: it was lost with an earlier cluster
   std::string policy;
   CoreIndex home_core{};
   std::uint32_t epoch = 1;    ///< of the home: one more each time that it is made anew elsewhere

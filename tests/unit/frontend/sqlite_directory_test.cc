@@ -38,6 +38,21 @@ TEST_F(SqliteDirectory, NeverGivesAnIdTwiceAcrossARestart) {
   EXPECT_EQ(now(directory->find("a name")).value().id, kept);
 }
 
+TEST_F(SqliteDirectory, KnowsNoHomesOfAnEarlierLife) {
+  ObjectId object;
+  {
+    const auto directory = open_sqlite_directory(file_).value();
+    object = now(directory->create(wanted("a", 1, NodeId{1}, "a name"))).value().id;
+  }
+  // Another node has that id now.
+  const auto directory = open_sqlite_directory(file_).value();
+  EXPECT_EQ(now(directory->find("a name")).value().home, kNoNode);
+  const auto lost = now(directory->list_at(kNoNode, ObjectId{}, 10)).value();
+  ASSERT_EQ(lost.size(), 1u);
+  const auto again = now(directory->re_home(object, lost[0].epoch, NodeId{1}, CoreIndex{0})).value();
+  EXPECT_GT(again.epoch, 1u) << "it would not hear that it was lost";
+}
+
 TEST_F(SqliteDirectory, NumbersCreationsOnAcrossARestart) {
   std::uint64_t before = 0;
   {
