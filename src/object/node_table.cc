@@ -51,6 +51,10 @@ NodeTable::~NodeTable() {
 
 task<Result<ObjectRecord>> NodeTable::lookup(ObjectId id) {
   if (id >= kFirstDynamicObject) co_return co_await directory_->lookup(id);
+  // A node of a cluster would not have started.
+  if (std::string collision = detail::StaticRegistration::find_collision(id); !collision.empty()) {
+    co_return Error(Errc::invalid_argument, std::move(collision));
+  }
   auto record = detail::StaticRegistration::find(id);
   if (record) co_return *std::move(record);
   co_return Error(Errc::no_such_object, "this program has no static object with the id " + std::to_string(id.index()) +

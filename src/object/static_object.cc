@@ -36,12 +36,21 @@ std::vector<ObjectRecord> StaticRegistration::list(ObjectId after) {
 
 std::string StaticRegistration::find_collision() {
   for (const StaticRegistration* each = first; each != nullptr; each = each->next_) {
-    for (const StaticRegistration* other = each->next_; other != nullptr; other = other->next_) {
-      if (each->id_ != other->id_) continue;
-      return "two static objects of this program, a " + std::string(each->type_.interface_name) + " and a " +
-             std::string(other->type_.interface_name) + ", have the id " + std::to_string(each->id_.index()) +
-             "; give one of them another id";
+    if (std::string collision = find_collision(each->id_); !collision.empty()) return collision;
+  }
+  return {};
+}
+
+std::string StaticRegistration::find_collision(ObjectId id) {
+  const StaticRegistration* one = nullptr;
+  for (const StaticRegistration* each = first; each != nullptr; each = each->next_) {
+    if (each->id_ != id) continue;
+    if (one == nullptr) {
+      one = each;
+      continue;
     }
+    return "two static objects of this program, a " + std::string(one->type_.interface_name) + " and a " +
+           std::string(each->type_.interface_name) + ", have the id " + std::to_string(id.index()) + "; give one of them another id";
   }
   return {};
 }

@@ -28,6 +28,7 @@ class StaticRegistration {
   static std::vector<ObjectRecord> list(ObjectId after);
   /// Two types under one id, which is a programming error: the sentence that says which; else empty.
   static std::string find_collision();
+  static std::string find_collision(ObjectId id);
 
  private:
   ObjectRecord record() const;
@@ -45,7 +46,8 @@ class StaticRegistration {
 ///
 /// Use it as any ref<T>. It exists from the start of the first node to the end of the last; destroy() refuses it. The home
 /// of a kind that has one is the front end's core 0, and stays there. Ids lie from kFirstApplicationObject to
-/// kFirstDynamicObject (exclusive); two types under one id keep a node from starting.
+/// kFirstDynamicObject (exclusive); two types under one id keep a node from starting, and where
+/// there is no cluster from being used (invalid_argument).
 template <object_type T, std::uint32_t Id>
 class static_object : public ref<T> {
   static_assert(Id >= kFirstApplicationObject.index() && Id < kFirstDynamicObject.index(),

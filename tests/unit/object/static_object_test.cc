@@ -53,6 +53,15 @@ ebb::task<int> use() {
 }
 TEST(StaticObject, IsThereWithoutBeingCreated) { run(use); }
 
+ebb::task<int> collide() {
+  const auto tally = ebb::ref<Tally>::unchecked(ObjectId(102));
+  const auto till = ebb::ref<Till>::unchecked(ObjectId(102));
+  EXPECT_EQ((co_await ebb::open<Tally>(ObjectId(102))).code(), Errc::invalid_argument);
+  EXPECT_EQ((co_await till.call<&Till::add>(1)).code(), Errc::invalid_argument);
+  EXPECT_EQ((co_await tally.on(CoreIndex{1}).call<&Tally::add>(1)).code(), Errc::invalid_argument);
+  co_return 0;
+}
+
 ebb::task<int> refuse() {
   const ebb::ref<Till> till = kOther;
   EXPECT_EQ((co_await ebb::destroy(till)).code(), Errc::invalid_argument);
@@ -76,6 +85,10 @@ TEST(StaticObject, IsNamedWhenAnotherTypeHasItsId) {
   static const ebb::detail::StaticRegistration second(ObjectId(100), ebb::detail::kTypeDescriptor<Till>);
   EXPECT_THAT(ebb::detail::StaticRegistration::find_collision(),
               testing::AllOf(testing::HasSubstr("test.Tally/1"), testing::HasSubstr("test.Till/1"), testing::HasSubstr("100")));
+  // Where no cluster is started nothing else tells.
+  static const ebb::detail::StaticRegistration one(ObjectId(102), ebb::detail::kTypeDescriptor<Till>);
+  static const ebb::detail::StaticRegistration another(ObjectId(102), ebb::detail::kTypeDescriptor<Tally>);
+  run(collide);
 }
 
 }  // namespace
