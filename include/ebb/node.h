@@ -92,6 +92,8 @@ class Node {
   /// directory, and no access finds them any more where they were. Gives up after `limit`; the log
   /// then says what has not ended. A destructor of this node that does not end is waited for.
   virtual task<void> end_objects(platform::Duration limit) = 0;
+  /// The same of what this node alone holds, before it leaves: while its destructors may still call other objects.
+  virtual task<void> end_own_objects(platform::Duration limit) = 0;
   /// Asks a member to end in order; the answer comes before it does. The caller then waits for its process or domain and
   /// calls remove_member(): its lost connections are not reported any more.
   virtual task<Result<void>> ask_to_stop(NodeId member) = 0;

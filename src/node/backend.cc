@@ -26,6 +26,8 @@ constexpr platform::Duration kAddressWait = std::chrono::seconds(20);  // less t
 constexpr platform::Duration kAddressLook = std::chrono::milliseconds(2);
 constexpr int kJoinAttempts = 5;
 constexpr platform::Duration kJoinPause = std::chrono::milliseconds(200);
+// How long what a node has may take to end when it leaves; the front end takes it down after 5 s.
+constexpr platform::Duration kEndLimit = std::chrono::seconds(3);
 constexpr std::uint32_t kLoopback = 0x7f00'0001;
 
 struct Options {
@@ -115,6 +117,8 @@ task<Result<void>> serve(Options options, ClusterKey key) {
   const std::unique_ptr<Node> node = *std::move(started);
   Result<void> outcome = co_await join(node.get(), *options.frontend);
   if (outcome) outcome = co_await node->stopped();
+  // Asked to leave: destructors may call other objects as long as there are connections.
+  if (outcome) co_await node->end_own_objects(kEndLimit);
   co_await node->close();
   co_await NodeTable::instance().clear();
   co_return outcome;

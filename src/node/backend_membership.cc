@@ -85,7 +85,10 @@ void ClusterNode::end_with(Result<void> outcome) {
   ended_.complete();
 }
 
-void ClusterNode::stop_asked() { end_with({}); }
+void ClusterNode::stop_asked() {
+  stopping_.store(true, std::memory_order_relaxed);
+  end_with({});
+}
 
 task<Result<void>> ClusterNode::stopped() {
   co_await ended_;

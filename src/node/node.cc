@@ -134,6 +134,13 @@ ClusterView ClusterNode::view() const {
 // --- calls ---
 
 namespace {
+/// The answer of a node whose objects end because it leaves, as if it were gone; of what may have another home, to ask for that.
+task<Result<Bytes>> refuse(ObjectId id, NodeId self) {
+  const TypeDescriptor* type = NodeTable::instance().type_of(id);
+  const Errc code = type != nullptr && type->exclusive ? Errc::moved : Errc::node_gone;
+  co_return Error::refusal(code, named(self) + " leaves the cluster; nothing ran");
+}
+
 CallTarget target_of(RemoteCall& call) {
   return {call.node, call.object, call.core, call.method, call.timeout, std::move(call.cancellation), call.trace};
 }
@@ -148,6 +155,7 @@ task<Result<void>> ClusterNode::send(RemoteCall call, Bytes arguments) {
 }
 
 task<Result<Bytes>> ClusterNode::on_call(IncomingCall call) {
+  if (stopping_.load(std::memory_order_relaxed) && call.object >= kFirstDynamicObject) return refuse(call.object, options_.self);
   const CallOrigin origin{call.from, call.deadline, call.trace, call.cancellation};
   return serve_call(call.object, call.core, call.method, std::move(call.arguments), origin);
 }

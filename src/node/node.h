@@ -1,6 +1,7 @@
 // The node behind ebb::Node: where the messenger, the object model and the cluster's membership meet.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -38,6 +39,7 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   void member_ended(NodeId member) override { homes_.ended(member); }
   void abandon_homes() override;
   task<void> end_objects(platform::Duration limit) override;
+  task<void> end_own_objects(platform::Duration limit) override;
   task<Result<void>> ask_to_stop(NodeId member) override;
   task<Result<ObjectCounts>> object_counts(NodeId member) override;
   task<Result<void>> join(platform::Endpoint front_end) override;
@@ -110,6 +112,7 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   std::uint64_t version_ = 0;
   std::map<NodeId, Member> members_;
   Lease lease_;
+  std::atomic<bool> stopping_{false};  // asked to; relaxed: calls that come a little earlier are carried out
   // Core 0 only:
   bool closing_ = false;
   bool ending_ = false;                              // the whole cluster is: nothing moves away any more

@@ -55,6 +55,7 @@ struct World final : Node {
     co_return;
   }
   task<void> end_objects(platform::Duration) override { std::abort(); }
+  task<void> end_own_objects(platform::Duration) override { std::abort(); }
   task<Result<void>> ask_to_stop(NodeId member) override;
   task<Result<ObjectCounts>> object_counts(NodeId) override { std::abort(); }
   task<Result<void>> join(platform::Endpoint) override { std::abort(); }
