@@ -94,9 +94,14 @@ class MemoryDirectory final : public Directory {
 
   task<Result<IdLease>> lease(NodeId holder, std::uint32_t wanted) override {
     const std::lock_guard guard(mutex_);
-    const IdLease lease{ObjectId(next_), leasable(wanted, limit_ - next_)};
-    if (lease.count == 0) co_return none_to_lease();
-    next_ += lease.count;
+    IdLease lease{ObjectId(next_), leasable(wanted, limit_ - next_)};
+    if (lease.count != 0) {
+      next_ += lease.count;
+    } else {
+      lease = quarantine_.next_run(leasable(wanted, quarantine_.retired()), [this](ObjectId id) { return leased_.covers(id); });
+      if (lease.count == 0) co_return none_to_lease();
+      quarantine_.take(lease);
+    }
     leased_.grant(lease, holder);
     co_return lease;
   }

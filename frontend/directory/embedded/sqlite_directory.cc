@@ -203,17 +203,25 @@ class SqliteDirectory final : public Directory {
 
   task<Result<IdLease>> lease(NodeId holder, std::uint32_t wanted) override {
     const std::lock_guard guard(mutex_);
-    const IdLease lease{ObjectId(next_), leasable(wanted, limit_ - next_)};
+    IdLease lease{ObjectId(next_), leasable(wanted, limit_ - next_)};
+    const bool again = lease.count == 0;
+    if (again) lease = quarantine_.next_run(leasable(wanted, quarantine_.retired()), [this](ObjectId id) { return leased_.covers(id); });
     if (lease.count == 0) co_return none_to_lease();
+    const std::int64_t behind = std::int64_t{lease.first.index()} + lease.count;
     int code = Use(begin_).step();
     if (code == SQLITE_DONE) code = Use(lease_).bind(lease.first.index()).bind(lease.count).bind(to_number(holder)).step();
-    if (code == SQLITE_DONE) code = Use(count_).bind(std::int64_t{next_} + lease.count).step();
+    if (code == SQLITE_DONE && !again) code = Use(count_).bind(behind).step();
+    if (code == SQLITE_DONE && again) code = Use(forget_all_removed_).bind(lease.first.index()).bind(behind).step();
     if (code == SQLITE_DONE) code = Use(commit_).step();
     if (code != SQLITE_DONE) {
       undo();
       co_return failure(code);
     }
-    next_ += lease.count;
+    if (again) {
+      quarantine_.take(lease);
+    } else {
+      next_ += lease.count;
+    }
     leased_.grant(lease, holder);
     co_return lease;
   }
@@ -381,6 +389,7 @@ class SqliteDirectory final : public Directory {
         {&remove_, "DELETE FROM objects WHERE id = ?"},
         {&note_removed_, "INSERT INTO removed(id) VALUES(?)"},
         {&forget_removed_, "DELETE FROM removed WHERE id = ?"},
+        {&forget_all_removed_, "DELETE FROM removed WHERE id >= ? AND id < ?"},
         // An id that names an object is not free, whatever the table says.
         {&read_removed_, "SELECT id FROM removed WHERE id NOT IN (SELECT id FROM objects) ORDER BY id"},
         {&list_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation, created FROM objects WHERE id > ? ORDER BY id LIMIT ?"},
@@ -454,7 +463,7 @@ class SqliteDirectory final : public Directory {
   IdQuarantine quarantine_;
   LeasedIds leased_;
   Database database_;  // before its statements: they end first
-  Prepared begin_, commit_, insert_, count_, lookup_, find_, remove_, note_removed_, forget_removed_, read_removed_, list_, list_at_, re_home_,
+  Prepared begin_, commit_, insert_, count_, lookup_, find_, remove_, note_removed_, forget_removed_, forget_all_removed_, read_removed_, list_, list_at_, re_home_,
       lease_, end_leases_, implement_;
 };
 

@@ -29,6 +29,9 @@ class LeasedIds {
     return found->second.holder;
   }
 
+  /// Whether `id` is part of a lease, entered or not.
+  bool covers(ObjectId id) const { return find(id) != leases_.end(); }
+
   /// `id` names an object from now on. False: `holder` holds no lease of it, or had entered one.
   bool use(ObjectId id, NodeId holder) {
     const auto found = find(id);

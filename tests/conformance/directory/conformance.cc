@@ -270,6 +270,36 @@ TEST_P(DirectoryConformance, GivesIdsOfEndedLeasesOutAgainAfterTheirGrace) {
   EXPECT_EQ(now(directory->create(wanted("b", 1, NodeId{0}))).code(), Errc::resource_exhausted);
 }
 
+TEST_P(DirectoryConformance, LeasesIdsAgainThatNameNothingAnyMore) {
+  const IdReuse reuse{std::chrono::seconds(60), [] { return pretended; }};
+  const auto directory = make(kFirstDynamicObject.index() + 1200, reuse);
+  // A lease that its holder still makes objects under, whose first one has come and gone.
+  const auto old = now(directory->lease(NodeId{6}, 100)).value();
+  ASSERT_TRUE(now(directory->enter(NodeId{6}, made_under({old.first}))));
+  std::vector<ObjectId> ids{old.first};
+  while (const auto made = now(directory->create(wanted("a", 1, NodeId{0})))) ids.push_back(made->id);
+  EXPECT_EQ(now(directory->lease(NodeId{7}, 100)).code(), Errc::resource_exhausted);
+  for (const ObjectId id : ids) {
+    ASSERT_TRUE(now(directory->remove(id)));
+    ASSERT_TRUE(now(directory->retire(id, 1)));
+  }
+  EXPECT_EQ(now(directory->lease(NodeId{7}, 100)).code(), Errc::resource_exhausted) << "came back too early";
+  pretended += std::chrono::seconds(61);
+  const auto lease = now(directory->lease(NodeId{7}, 100)).value();
+  EXPECT_GE(lease.count, 8u);
+  EXPECT_GE(lease.first.index(), old.first.index() + old.count) << "an id has two leases";
+  ASSERT_TRUE(now(directory->enter(NodeId{7}, made_under({lease.first}))));
+  EXPECT_EQ(now(directory->lookup(lease.first)).value().interface_name, "leased");
+  const auto other = now(directory->lease(NodeId{8}, 100)).value();
+  EXPECT_GE(other.first.index(), lease.first.index() + lease.count);
+  while (const auto made = now(directory->create(wanted("b", 2, NodeId{0})))) {
+    EXPECT_GE(made->id.index() - lease.first.index(), lease.count) << "leased, and given to another";
+  }
+  ASSERT_TRUE(now(directory->remove(lease.first)));
+  ASSERT_TRUE(now(directory->retire(lease.first, 1)));
+  ASSERT_TRUE(now(directory->end_leases(NodeId{7})));
+}
+
 TEST_P(DirectoryConformance, IsUsedByThreadsAtOnce) {
   const auto directory = make();
   int named = 0;
