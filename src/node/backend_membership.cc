@@ -11,6 +11,7 @@
 
 #include "ebb/object/node_link.h"
 #include "ebb/object/node_table.h"
+#include "src/node/ending.h"
 #include "src/node/node.h"
 
 namespace ebb::detail {
@@ -89,6 +90,8 @@ void ClusterNode::stop_asked() {
   stopping_.store(true, std::memory_order_relaxed);
   end_with({});
 }
+
+task<void> ClusterNode::end_own_objects(platform::Duration limit) { return end_in_reverse({options_.self}, limit); }
 
 task<Result<void>> ClusterNode::stopped() {
   co_await ended_;

@@ -185,8 +185,6 @@ task<void> ClusterNode::end_objects(platform::Duration limit) {
   return end_in_reverse(std::move(nodes), limit);
 }
 
-task<void> ClusterNode::end_own_objects(platform::Duration limit) { return end_in_reverse({options_.self}, limit); }
-
 task<Result<ObjectCounts>> ClusterNode::object_counts(NodeId member) {
   return kNodeService.on(member).within(kAnnounceTimeout).call<&NodeService::object_counts>();
 }
