@@ -43,7 +43,7 @@ class MembershipAuthority {
     static_cast<void>(member);
     co_return;
   }
-  /// The connection to a member was lost; it has been forgotten, and the other members have been told.
+  /// A member is gone, by all this node can see; it has been forgotten, and the other members are being told.
   virtual void on_lost(NodeId member, const Error& reason) = 0;
 };
 

@@ -24,7 +24,10 @@ std::string named(NodeId node) { return "node " + std::to_string(to_number(node)
 task<Result<void>> ClusterNode::join(platform::Endpoint front_end) {
   co_await messenger_->set_peer(kFrontEndNode, front_end);
   Result<void> joined = co_await kCluster.on(kFrontEndNode).call<&ClusterService::join>(own());
-  if (joined) beat_after(platform::Duration::zero());
+  if (!joined) co_return joined;
+  joined_ = true;
+  co_await watch_.start();
+  beat_after(platform::Duration::zero());
   co_return joined;
 }
 
@@ -33,31 +36,63 @@ void ClusterNode::beat_after(platform::Duration delay) {
 }
 
 void ClusterNode::extend_lease(platform::Instant heartbeat_sent) {
+  // A core that has seen that the last one is over looks again within a tick. One that ends before is not worth beginning.
+  if (!lease_.valid() && heartbeat_sent + kLease < platform::Clock::now() + CoreWatch::kTick) return;
   lease_.extend(heartbeat_sent);
-  Core::current().cancel(lease_end_);
-  lease_end_ = Core::current().call_at(heartbeat_sent + kLease, [this] {
-    if (!lease_.valid()) scope_.spawn(NodeTable::instance().drop_caches());
-  });
+}
+
+task<Result<void>> ClusterNode::heartbeat() {
+  const platform::Instant sent = platform::Clock::now();
+  Result<void> heard =
+      co_await kCluster.on(kFrontEndNode).within(kLease).call<&ClusterService::heartbeat>(options_.self, view_version() - 1);
+  if (heard) extend_lease(sent);
+  if (heard.code() == Errc::permission_denied) end_with(Error(Errc::node_gone, heard.error().text()));
+  co_return heard;
 }
 
 task<void> ClusterNode::beat() {
+  if (!watch_.all_tick()) co_return beat_after(CoreWatch::kTick);
   const platform::Instant sent = platform::Clock::now();
-  const Result<void> heard =
-      co_await kCluster.on(kFrontEndNode).within(kLease).call<&ClusterService::heartbeat>(options_.self, view_version() - 1);
-  if (heard) extend_lease(sent);
-  if (heard.code() == Errc::permission_denied) co_return end_with(Error(Errc::node_gone, heard.error().text()));
-  beat_after(std::max(platform::Duration::zero(), sent + kHeartbeat - platform::Clock::now()));
+  const Result<void> heard = co_await heartbeat();
+  // Where no connection was left to be lost.
+  if (heard.code() == Errc::node_gone) co_await look_for_front_end(heard.error());
+  const platform::Instant now = platform::Clock::now();
+  // What this node was away itself in between does not count.
+  unanswered_ = heard ? platform::Duration::zero() : unanswered_ + std::clamp<platform::Duration>(now - sent, kHeartbeat, kLease);
+  if (unanswered_ > kFrontEndSilence) {
+    end_with(Error(Errc::node_gone, "the front end is gone: it has answered no heartbeat for " +
+                                        std::to_string(kFrontEndSilence / std::chrono::seconds(1)) + " s"));
+  }
+  beat_after(std::max(platform::Duration::zero(), sent + kHeartbeat - now));
+}
+
+/// See look_for(). Without its lease this node answers for nothing, so it can wait for a front end that only stands still.
+task<void> ClusterNode::look_for_front_end(Error reason) {
+  if (!joined_) co_return;  // whoever asks to join hears of it, and asks again
+  for (int attempt = 0; attempt < kLookAttempts; ++attempt) {
+    const Result<void> heard = co_await heartbeat();
+    if (heard.code() != Errc::node_gone) co_return;
+  }
+  end_with(Error(Errc::node_gone, "the front end is gone: " + reason.text()));
 }
 
 task<Result<void>> ClusterNode::set_members(MemberList list) {
   if (list.members.size() > kMaxNodes) co_return Error(Errc::too_large, "a member list is longer than a cluster may be");
-  std::map<NodeId, Member> before;
+  if (options_.authority != nullptr) co_return Result<void>();  // the front end itself needs none
+  const Semaphore::Permit turn = co_await lists_.acquire();
+  if (list.version <= view_version() - 1) co_return Result<void>();  // it was overtaken
+  const std::map<NodeId, Member> before = members_;                  // written on this core only
+  // Whom others may learn of can be called.
+  for (const Member& member : list.members) {
+    const auto known = before.find(member.id);
+    if (member.id == options_.self || (known != before.end() && known->second == member)) continue;
+    // Where the front end is, this node was told at its start.
+    if (member.id != kFrontEndNode) co_await messenger_->set_peer(member.id, member.endpoint);
+  }
   {
     const std::lock_guard guard(mutex_);
-    // Lists may overtake each other; the front end itself needs none.
-    if (list.version <= version_ || options_.authority != nullptr) co_return Result<void>();
     version_ = list.version;
-    before = std::exchange(members_, {});
+    members_.clear();
     for (const Member& member : list.members) members_.insert_or_assign(member.id, member);
     // This node itself is as it knows itself, but that it is to leave it learns here.
     const auto listed = members_.find(options_.self);
@@ -66,12 +101,6 @@ task<Result<void>> ClusterNode::set_members(MemberList list) {
     members_.insert_or_assign(options_.self, own);
   }
   notify_view_changed();
-  for (const Member& member : list.members) {
-    const auto known = before.find(member.id);
-    if (member.id == options_.self || (known != before.end() && known->second == member)) continue;
-    // Where the front end is, this node was told at its start.
-    if (member.id != kFrontEndNode) co_await messenger_->set_peer(member.id, member.endpoint);
-  }
   for (const auto& [id, member] : before) {
     const bool stays = id == options_.self || id == kFrontEndNode ||
                        std::any_of(list.members.begin(), list.members.end(), [id = id](const Member& m) { return m.id == id; });

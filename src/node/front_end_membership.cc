@@ -88,9 +88,14 @@ task<Result<void>> ClusterNode::take_in(Member candidate) {
 
 task<void> ClusterNode::remove_member(NodeId member, std::string reason) {
   leaving_.erase(member);
+  const bool forgotten = co_await forget(member, std::move(reason));
+  if (forgotten) co_await announce_to_others(member);
+}
+
+task<bool> ClusterNode::forget(NodeId member, std::string reason) {
   {
     const std::lock_guard guard(mutex_);
-    if (member == options_.self || members_.erase(member) == 0) co_return;
+    if (member == options_.self || members_.erase(member) == 0) co_return false;
     ++version_;
   }
   notify_view_changed();
@@ -100,18 +105,28 @@ task<void> ClusterNode::remove_member(NodeId member, std::string reason) {
   news_.forget(member);
   homes_.gone(member, heard);
   co_await messenger_->forget_peer(member, std::move(reason));
-  co_await announce_to_others(member);
+  co_return true;
 }
 
 task<void> ClusterNode::lose(NodeId member, Error reason) {
-  {
-    const std::lock_guard guard(mutex_);
-    if (!members_.contains(member)) co_return;
-  }
   // A leaving node closes one connection after the other, and its answer may come by the last. Who asked it forgets it.
   if (leaving_.contains(member)) co_return;
-  co_await remove_member(member, reason.text());
+  const bool forgotten = co_await forget(member, reason.text());
+  if (!forgotten) co_return;
+  // First: whoever started it ends it while the others are told, which may take its time.
   options_.authority->on_lost(member, reason);
+  co_await announce_to_others(member);
+}
+
+/// A reset may hit a node that runs well: it takes a new connection at once. Where none listens any more it is refused at once.
+/// A node that does neither is found out by its heartbeats.
+task<void> ClusterNode::look_for(NodeId member, Error reason) {
+  for (int attempt = 0; attempt < kLookAttempts; ++attempt) {
+    if (!is_member(member) || leaving_.contains(member)) co_return;
+    const Result<void> there = co_await kNodeService.on(member).within(kLookTimeout).call<&NodeService::here>();
+    if (there.code() != Errc::node_gone) co_return;
+  }
+  co_await lose(member, std::move(reason));
 }
 
 void ClusterNode::abandon_homes() {

@@ -21,6 +21,8 @@ class Lease {
   bool valid() const noexcept {
     return platform::Clock::now().time_since_epoch().count() < until_.load(std::memory_order_relaxed);
   }
+  /// Of the present lease or the last one; long ago if there was none.
+  platform::Instant end() const noexcept { return platform::Instant(platform::Duration(until_.load(std::memory_order_relaxed))); }
 
  private:
   std::atomic<platform::Clock::rep> until_{std::chrono::nanoseconds::min().count()};

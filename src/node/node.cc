@@ -83,7 +83,7 @@ task<void> ClusterNode::close() {
   closing_ = true;
   co_await NodeTable::instance().directory().close();
   Core::current().cancel(pulse_);
-  Core::current().cancel(lease_end_);
+  co_await watch_.stop();
   homes_.close();
   co_await scope_.join();
   co_await messenger_->close();
@@ -164,11 +164,7 @@ void ClusterNode::on_connection_lost(NodeId peer, const Error& reason) {
   const bool matters = options_.authority != nullptr || peer == kFrontEndNode;
   if (!matters || Core::current().stopping()) return;
   spawn_on_when_room(CoreIndex{0}, [this, peer, reason] {
-    if (options_.authority != nullptr) {
-      scope_.spawn(lose(peer, reason));
-    } else {
-      end_with(Error(Errc::node_gone, "the front end is gone: " + reason.text()));
-    }
+    if (!closing_) scope_.spawn(options_.authority != nullptr ? look_for(peer, reason) : look_for_front_end(reason));
   });
 }
 

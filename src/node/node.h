@@ -15,6 +15,8 @@
 #include "ebb/async/scope.h"
 #include "ebb/node.h"
 #include "ebb/object/node_link.h"
+#include "ebb/async/semaphore.h"
+#include "src/node/core_watch.h"
 #include "src/node/home_keeper.h"
 #include "src/node/lease.h"
 #include "src/node/news.h"
@@ -83,6 +85,10 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
  private:
   // How long the front end waits for one member to take a new list.
   static constexpr platform::Duration kAnnounceTimeout = std::chrono::seconds(5);
+  // How long one whose connection was lost may take to answer by another; then its heartbeats tell.
+  static constexpr platform::Duration kLookTimeout = std::chrono::seconds(1);
+  // Calls that say whether it refuses a new connection: at most two others may be open, and be found lost by the first ones.
+  static constexpr int kLookAttempts = 3;
   // How often the front end looks who has been silent.
   static constexpr platform::Duration kLook = kHeartbeat / 2;
 
@@ -96,11 +102,19 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   /// Tells all, at once; those that do not answer are noticed by their connection.
   task<void> announce_to_others(NodeId except);
   task<void> lose(NodeId member, Error reason);
+  /// Forgets a member here; the others have not been told. False if it was none.
+  task<bool> forget(NodeId member, std::string reason);
+  /// Front end: a connection to a member was lost; whether that is gone.
+  task<void> look_for(NodeId member, Error reason);
+  /// Backend: the same of the front end.
+  task<void> look_for_front_end(Error reason);
   /// Front end: loses the members that have not been heard from; again soon.
   void look_for_silence();
   /// Front end: marks a member as leaving, and waits until it has nothing left that can move.
   task<void> drain(NodeId member);
-  /// Backend: one heartbeat; the next one soon.
+  /// Backend: one heartbeat, and what follows from its answer.
+  task<Result<void>> heartbeat();
+  /// Backend: one heartbeat, if no core is stuck; the next one soon.
   task<void> beat();
   void beat_after(platform::Duration delay);
   void extend_lease(platform::Instant heartbeat_sent);
@@ -113,12 +127,15 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   std::map<NodeId, Member> members_;
   Lease lease_;
   std::atomic<bool> stopping_{false};  // asked to; relaxed: calls that come a little earlier are carried out
+  CoreWatch watch_{lease_};
   // Core 0 only:
   bool closing_ = false;
   bool ending_ = false;                              // the whole cluster is: nothing moves away any more
   platform::Instant next_look_;                      // for silence
   TimerId pulse_;                                    // the next heartbeat, or the next look for silence
-  TimerId lease_end_;
+  bool joined_ = false;                              // a backend that the front end has taken in
+  platform::Duration unanswered_{};                  // a backend's heartbeats, for so long in a row
+  Semaphore lists_{1};                               // taken in one after the other; waiters bounded by the front end's attempts
   News news_{[this](NodeId member) { return send_list(member); }};
   std::map<NodeId, platform::Instant> last_heard_;   // of the members, on the front end
   std::set<NodeId> leaving_;                         // asked to stop: their loss is no surprise

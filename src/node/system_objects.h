@@ -59,6 +59,8 @@ struct ClusterService {
 struct NodeService {
   static constexpr platform::Duration kDrainLimit = std::chrono::seconds(30);
   task<Result<void>> set_members(MemberList list);
+  /// Says that this node lives and is reached.
+  void here() const noexcept {}
   task<Result<void>> end_object(ObjectId id, std::uint64_t interface_id);
   /// What this node made under `id`, of a lease of its own; no_such_object.
   task<Result<NewObject>> describe(ObjectId id);
@@ -77,7 +79,7 @@ struct NodeService {
   /// This node leaves: waits until what can move has moved away. deadline_exceeded if that takes longer than kDrainLimit.
   task<Result<void>> drain();
   task<Result<void>> stop();
-  using interface = ebb::interface<"ebb.Node/1", method<"set_members", &NodeService::set_members>,
+  using interface = ebb::interface<"ebb.Node/1", method<"set_members", &NodeService::set_members>, method<"here", &NodeService::here>,
                                    method<"end_object", &NodeService::end_object>, method<"describe", &NodeService::describe>,
                                    method<"held", &NodeService::held>, method<"end_objects", &NodeService::end_objects>,
                                    method<"swap_object", &NodeService::swap_object>,

@@ -200,24 +200,21 @@ void* NodeTable::bring_back(ObjectId id, const Entry& entry) {
 }
 
 task<void> NodeTable::drop_caches() {
+  const std::uint64_t here = std::uint64_t{1} << to_number(Core::current().index());
   std::vector<ObjectId> cached;
-  for_each([&cached](ObjectId id, const detail::TypeDescriptor& type, std::uint64_t) {
-    if (type.caches) cached.push_back(id);
+  for_each([&cached, here](ObjectId id, const detail::TypeDescriptor& type, std::uint64_t cores) {
+    if (type.caches && (cores & here) != 0) cached.push_back(id);
     return true;
   });
-  for (std::uint16_t core = 0; core < Core::count() && !cached.empty(); ++core) {
-    auto drop = [this, cached] {
-      for (const ObjectId id : cached) {
-        // Nobody may see it without the lease, but no answered write may go with it either: with the lease it comes back.
-        if (!is_home_here(id)) {
-          drop_here(id);
-        } else if (void* representative = take_out(id)) {
-          park(id, *find(id), representative);
-        }
-      }
-    };
-    co_await on_core(CoreIndex{core}, std::move(drop));
+  for (const ObjectId id : cached) {
+    // Nobody may see it without the lease, but no answered write may go with it either: with the lease it comes back.
+    if (!is_home_here(id)) {
+      drop_here(id);
+    } else if (void* representative = take_out(id)) {
+      park(id, *find(id), representative);
+    }
   }
+  co_return;
 }
 
 }  // namespace ebb

@@ -91,12 +91,30 @@ MUTATIONS = [
     Mutation(
         "replicas_outlive_the_lease",
         "they are not dropped when the lease ends",
-        "src/node/node.cc",
+        "src/node/core_watch.cc",
         [
-            ("if (!lease_.valid()) scope_.spawn(NodeTable::instance().drop_caches());",
-             "static_cast<void>(this);"),
+            ("if (!valid && std::exchange(part.dropped_at, end) != end) part.work.spawn(NodeTable::instance().drop_caches());",
+             "static_cast<void>(valid);"),
         ],
         "saw write"),
+    Mutation(
+        "a_lost_connection_loses_its_node",
+        "a member is not asked again when a connection to it was lost",
+        "src/node/front_end_membership.cc",
+        [
+            ("    if (there.code() != Errc::node_gone) co_return;\n",
+             "    static_cast<void>(there);\n"),
+        ],
+        "only had its connections reset", scenario="members"),
+    Mutation(
+        "a_stuck_core_goes_unnoticed",
+        "a node sends heartbeats although one of its cores does not come back",
+        "src/node/backend_membership.cc",
+        [
+            ("  if (!watch_.all_tick()) co_return beat_after(CoreWatch::kTick);\n",
+             ""),
+        ],
+        "does not come back was not lost", scenario="members"),
     Mutation(
         "leases_of_the_lost_are_forgotten",
         "a new home of replicas does not outlast them",

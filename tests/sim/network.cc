@@ -281,7 +281,7 @@ Result<std::unique_ptr<Stream>> connect(Endpoint remote, StreamHandler& handler)
   });
   if (!world.is_cut(from, to)) {
     world.at(world.now() + world.latency(), [&world, caller = stream->alive_, remote, local, from, to] {
-      if (world.is_cut(from, to) || !world.node(to).alive) return;  // the request is lost
+      if (world.is_cut(from, to) || world.node(to).silent) return;  // the request is lost
       sim::accept_at(world, caller, remote, local);
     });
   }

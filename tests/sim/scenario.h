@@ -68,6 +68,8 @@ Outcome run_streams(const Settings& settings);
 Outcome run_front_end(const Settings& settings);
 /// Nodes that ask each other's runtime for anything.
 Outcome run_hostile(const Settings& settings);
+/// Who counts as gone, and who does not.
+Outcome run_members(const Settings& settings);
 /// What a reduction costs.
 Outcome run_scale(const Settings& settings);
 
@@ -77,6 +79,6 @@ struct Scenario {
 };
 inline constexpr Scenario kScenarios[] = {
     {"kinds", &run_kinds}, {"collectives", &run_collectives}, {"life", &run_life},       {"moves", &run_moves}, {"names", &run_names},
-    {"streams", &run_streams}, {"front_end", &run_front_end}, {"hostile", &run_hostile}, {"scale", &run_scale}};
+    {"streams", &run_streams}, {"front_end", &run_front_end}, {"hostile", &run_hostile}, {"members", &run_members}, {"scale", &run_scale}};
 
 }  // namespace ebb::sim

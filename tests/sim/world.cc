@@ -166,6 +166,13 @@ void World::yield_core() {
   switch_out();
 }
 
+void World::compute_until(Time when) {
+  SimCore& core = *running_;
+  say("core " + std::to_string(to_number(core.index)) + " computes until " + std::to_string(when.count() / 1'000'000) + " ms");
+  push(when, [this, &core] { resume(core); });
+  while (now_ < when) switch_out();
+}
+
 void World::wake(std::uint32_t number, CoreIndex index) {
   SimCore& core = *node(number).cores[to_number(index)];
   if (&core == running_) return;
@@ -207,6 +214,7 @@ void World::crash(std::uint32_t number, bool noisy) {
   SimNode& victim = node(number);
   if (!victim.alive || victim.status) return;
   victim.alive = false;
+  victim.silent = !noisy;
   say("crash of " + victim.name + (noisy ? "" : ", silent"));
   abandon_streams(*this, victim, noisy);
 }

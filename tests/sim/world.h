@@ -57,6 +57,7 @@ struct SimNode {
   std::uint32_t number = 0;
   std::string name;
   bool alive = true;
+  bool silent = false;          // it has crashed, and nothing there refuses connections
   std::optional<int> status;    // how it ended by itself
   double clock_rate = 1.0;
   Time clock_base{};            // world time at which the rate was set
@@ -127,6 +128,8 @@ class World {
   Time world_time(const SimNode& node, platform::Instant instant) const;
   void wait_until(Time deadline);
   void yield_core();
+  /// The running core does nothing else until then, as one that computes.
+  void compute_until(Time when);
   void wake(std::uint32_t node, CoreIndex core);
   void say(std::string_view line);
   [[noreturn]] void end_running_node(int status);

@@ -167,8 +167,8 @@ class NodeTable {
   /// The reverse, where nothing has taken its place.
   void put_back(ObjectId id, void* representative);
 
-  /// The lease has ended: takes the representatives of kinds that answer without asking for it out of all cores; the next
-  /// access makes them anew, or brings back that of a home, which is kept.
+  /// The lease has ended: takes the representatives of kinds that answer without asking for it out of this core; the next
+  /// access makes them anew, or brings back that of a home, which is kept. Waits for nothing but destructors.
   task<void> drop_caches();
 
   /// Ends every object that is left, newest first. Before the event loops stop.
