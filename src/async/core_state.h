@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "ebb/async/context.h"
 #include "ebb/async/core.h"
 #include "src/async/context_stack.h"
 #include "src/async/timer_wheel.h"
@@ -74,7 +75,9 @@ class CoreState {
   void run();
 
   /// Contexts. See context.h.
-  bool can_block() const noexcept;
+  bool can_block() const noexcept { return may_block(Context::kMaxContexts); }
+  /// The same for what ends and cannot be refused, like a destructor: for that some contexts are kept.
+  bool can_block_to_end() const noexcept { return may_block(kAllContexts); }
   void block();
   void resume(ContextStack& context);
   ContextStack& current_context() noexcept { return *current_; }
@@ -104,6 +107,8 @@ class CoreState {
   bool poll_platform();
   void idle();
   bool inbound_waits() const noexcept;
+  static constexpr std::size_t kAllContexts = Context::kMaxContexts + 64;
+  bool may_block(std::size_t limit) const noexcept;
   ContextStack* next_context();
   void run_event(Event& event) noexcept;
 

@@ -236,15 +236,15 @@ ContextStack* CoreState::next_context() {
     idle_contexts_.pop_back();
     return context;
   }
-  if (contexts_.size() == Context::kMaxContexts) return nullptr;
+  if (contexts_.size() == kAllContexts) return nullptr;
   std::unique_ptr<ContextStack> context = ContextStack::create(&CoreState::context_main, this);
   if (!context) return nullptr;
   contexts_.push_back(std::move(context));
   return contexts_.back().get();
 }
 
-bool CoreState::can_block() const noexcept {
-  return !in_callback_ && current_ != &thread_stack_ && (!idle_contexts_.empty() || contexts_.size() < Context::kMaxContexts);
+bool CoreState::may_block(std::size_t limit) const noexcept {
+  return !in_callback_ && current_ != &thread_stack_ && contexts_.size() - idle_contexts_.size() < limit;
 }
 
 void CoreState::block() {

@@ -31,7 +31,7 @@ std::string describe(const std::exception_ptr& error) {
 Scope::~Scope() {
   if ((running_ == 0 && !first_error_) || Core::current().stopping()) return;
   if (running_ != 0) {
-    if (!Context::can_block()) {
+    if (!Core::current().state().can_block_to_end()) {
       detail::report_misuse("a Scope was destroyed while its tasks still run, where nothing may wait; co_await scope.join() first");
     }
     cancellation_.cancel();
@@ -42,8 +42,8 @@ Scope::~Scope() {
 }
 
 void Scope::spawn(task<void> work) {
-  ++running_;
   Core::current().spawn([this, work = std::move(work)]() mutable { run(std::move(work), this); });
+  ++running_;  // it has not begun; and if it could not be spawned, nobody waits for it
 }
 
 detail::Detached Scope::run(task<void> work, Scope* scope) {

@@ -26,9 +26,9 @@ class Scope {
   Scope() noexcept = default;
   Scope(const Scope&) = delete;
   Scope& operator=(const Scope&) = delete;
-  /// Cancels and waits, if tasks still run. An exception that nobody joined for is written to the log. Destroying one
-  /// whose tasks run where Context::can_block() is false is a programming error: the node reports it and ends (not while
-  /// the core stops: then its tasks never go on).
+  /// Cancels and waits, if tasks still run. An exception that nobody joined for is written to the log. Destroying one whose
+  /// tasks run in a hook or a platform callback, or where 64 wait beyond Context::kMaxContexts already, is a programming error:
+  /// the node reports it and ends (not while the core stops: then its tasks never go on).
   ~Scope();
 
   /// Starts `work` soon, as an event of its own.

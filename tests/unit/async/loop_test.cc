@@ -130,6 +130,33 @@ TEST(Loop, NeverLosesAWakeUpFromAThreadThatIsNoCore) {
   EXPECT_EQ(Core::post(CoreIndex(1), [] {}).code(), Errc::unavailable);
 }
 
+std::size_t ran = 0;
+bool breeding = true;
+
+void breed() {
+  ++ran;
+  if (breeding) spawn(breed);
+}
+
+TEST(Loop, KeepsTimersAndThreadsWaitingForAFewBatchesAtMostHoweverManyEventsAreReady) {
+  static std::size_t timer, thread;
+  timer = thread = 0;
+  ran = 0;
+  breeding = true;
+  run_cores(1, []() -> task<int> {
+    for (int i = 0; i < 300'000; ++i) spawn(breed);
+    co_await yield();  // all of them have run, and are ready again
+    const std::size_t before = ran;
+    Core::current().call_after(0ms, [before] { timer = ran - before; });
+    EXPECT_TRUE(Core::post(CoreIndex{0}, [before] { thread = ran - before; }));
+    while (timer == 0 || thread == 0) co_await yield();
+    breeding = false;
+    co_return 0;
+  });
+  EXPECT_LE(timer, 2 * Core::kBatch);
+  EXPECT_LE(thread, 2 * Core::kBatch);
+}
+
 TEST(Loop, CallsHooksAfterEventsAndBeforeSleep) {
   static int calls;
   calls = 0;
@@ -278,6 +305,37 @@ TEST(Context, RefusesToBlockOnceAllContextsAreInUse) {
   });
   EXPECT_EQ(blocked, Context::kMaxContexts - 1);
   EXPECT_EQ(refused, 11u);
+}
+
+TEST(Context, IsKeptForScopesThatEndWhenAllAreInUse) {
+  static std::size_t blocked, ended;
+  blocked = ended = 0;
+  EXPECT_EQ(run_cores(1, []() -> task<int> {
+    static bool open;
+    open = false;
+    for (std::size_t i = 0; i < Context::kMaxContexts - 1; ++i) {
+      spawn([] {
+        ++blocked;
+        block_on([]() -> task<> { while (!open) co_await yield(); }());
+      });
+    }
+    while (blocked < Context::kMaxContexts - 1) co_await yield();
+    for (int i = 0; i < 10; ++i) {
+      spawn([] {
+        EXPECT_FALSE(Context::can_block());
+        {
+          Scope scope;
+          scope.spawn([]() -> task<> { co_await sleep_for(1ms); }());
+        }
+        ++ended;
+      });
+    }
+    while (ended < 10) co_await yield();
+    open = true;
+    co_await sleep_for(1ms);
+    co_return 0;
+  }), 0);
+  EXPECT_EQ(ended, 10u);
 }
 
 TEST(ContextDeathTest, ReportsAHookThatBlocks) {
