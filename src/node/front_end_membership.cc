@@ -70,7 +70,6 @@ task<Result<void>> ClusterNode::take_in(Member candidate) {
     ++version_;
   }
   notify_view_changed();
-  last_heard_[candidate.id] = platform::Clock::now();
   // The candidate first: that it can be called is part of being a member.
   if (Result<void> reached = co_await announce(candidate.id); !reached) {
     const std::string reason = named(candidate.id) + " asked to join but cannot be reached: " + reached.error().text();
@@ -82,6 +81,8 @@ task<Result<void>> ClusterNode::take_in(Member candidate) {
     const std::lock_guard guard(mutex_);
     if (!members_.contains(candidate.id)) co_return Error(Errc::node_gone, named(candidate.id) + " was lost while it joined");
   }
+  // Its heartbeats begin with this answer: it has not been silent while others, of whom one may be away, were told of it.
+  last_heard_[candidate.id] = platform::Clock::now();
   options_.authority->on_joined(candidate);
   co_return Result<void>();
 }

@@ -179,9 +179,10 @@ MUTATIONS = [
         "`destroy` takes them out of their slots only",
         "src/object/node_table_end.cc",
         [
-            ("    type->end_representative(representative, entry->root);\n"
-             "    return nullptr;\n",
-             "    return nullptr;\n"),
+            ("  co_await on_core(Core::current().index(), finish);\n"
+             "  co_return true;\n",
+             "  static_cast<void>(finish);\n"
+             "  co_return true;\n"),
         ],
         "are left"),
     Mutation(
@@ -189,10 +190,8 @@ MUTATIONS = [
         "an object ends while calls are under way on it",
         "src/object/node_table_end.cc",
         [
-            ("representative == nullptr || calls_under_way(id) != 0) return representative;",
-             "representative == nullptr) return representative;"),
-            ("if (!co_await calls_ended(id, platform::Clock::now() + calls_limit)) {",
-             "if (calls_limit < platform::Duration::zero()) {"),
+            ("  bool ended = co_await calls_ended(id, platform::Clock::now() + calls_limit);\n",
+             "  bool ended = true;\n"),
         ],
         "an instance ended in the middle", scenario="life"),
     Mutation(
@@ -210,8 +209,8 @@ MUTATIONS = [
         "a core takes as many as come",
         "src/object/serve.cc",
         [
-            ("if (call.count() > kMaxCallsPerObject) {",
-             "if (call.count() == 0) {"),
+            ("if (call.count() > kMaxCallsPerObject)",
+             "if (call.count() == 0)"),
         ],
         "calls of an object", scenario="streams"),
     Mutation(
