@@ -24,10 +24,10 @@ struct Portion {
 /// cluster is untouched by each trouble, and its connections are many.
 inline constexpr Portion kPortions[] = {
     {"kinds", 5, 2, 120, 2'400},   {"kinds", 2, 2, 20, 900},         {"kinds", 40, 1, 2, 98},
-    {"kinds", 100, 1, 0, 20},      {"kinds", 200, 1, 1, 0},          {"kinds", 300, 1, 0, 6},
-    {"kinds", 1'000, 1, 0, 2},     {"life", 5, 2, 60, 2'300},        {"life", 10, 1, 0, 400},
-    {"moves", 3, 2, 60, 600},      {"collectives", 14, 2, 40, 1'400}, {"collectives", 200, 1, 0, 4},
-    {"streams", 5, 2, 30, 700},    {"names", 5, 2, 60, 800},         {"front_end", 4, 2, 40, 288},  {"members", 5, 2, 20, 40},
+    {"kinds", 100, 1, 0, 20},      {"kinds", 200, 1, 1, 0},          {"kinds", 300, 1, 0, 8},
+    {"life", 5, 2, 60, 2'300},     {"life", 10, 1, 0, 400},          {"moves", 3, 2, 60, 600},
+    {"collectives", 14, 2, 40, 1'400}, {"collectives", 60, 1, 0, 4}, {"streams", 5, 2, 30, 700},
+    {"names", 5, 2, 60, 800},      {"front_end", 4, 2, 40, 288},     {"members", 5, 2, 20, 40},
     {"hostile", 5, 2, 40, 40},     {"scale", 1'000, 1, 1, 2},
 };
 
