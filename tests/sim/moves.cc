@@ -1,5 +1,5 @@
-// The scenario "moves": everybody moves a few objects about, at the same time and through connections that break in the middle.
-// No node is lost, so nothing of an object's state may be.
+// The scenario "moves": everybody moves a few objects about, at the same time and through connections that break in the middle,
+// while backends come and are asked to leave. No node is lost, so nothing of an object's state may be.
 #include <algorithm>
 #include <array>
 #include <map>
@@ -35,6 +35,7 @@ struct Ledger {
   History boards;
   History shelves;
   std::size_t moves = 0;
+  bool somebody_leaves = false;
 };
 Ledger* ledger = nullptr;
 
@@ -133,7 +134,8 @@ task<void> use_rack(Run* run, std::uint64_t key) {
 
 task<void> move(Run* run, std::size_t which) {
   World& world = World::instance();
-  const auto members = Node::current()->members();
+  std::vector<Member> members = Node::current()->members();
+  std::erase_if(members, [](const Member& each) { return each.leaving; });
   const Member& target = members[world.pick(0, members.size() - 1)];
   const CoreIndex core{static_cast<std::uint16_t>(world.pick(0, target.cores - 1))};
   const Result<void> moved = co_await migrate(run->tills[which], target.id, core);
@@ -160,13 +162,31 @@ task<void> client(Cluster* cluster, Run* run) {
   }
 }
 
+/// On the front end: one backend comes and another is asked to leave, now and then.
+task<void> exchange_backends(Cluster* cluster) {
+  World& world = cluster->world();
+  const std::size_t backends = cluster->backends.size();
+  while (!cluster->ending && world.now() < kTroubleEnds - 40s) {
+    co_await sleep_for(std::chrono::milliseconds(world.pick(5'000, 40'000)));
+    if (Node::current()->members().size() == backends + 1) cluster->add_backend();
+    co_await sleep_for(std::chrono::milliseconds(world.pick(500, 3'000)));
+    const auto members = Node::current()->members();
+    if (members.size() <= backends + 1) continue;
+    // Cuts end within the time that a leaver waits for what it has to move away.
+    ledger->somebody_leaves = true;
+    co_await Cluster::dismiss(cluster, members[world.pick(1, members.size() - 1)].id);
+    ledger->somebody_leaves = false;
+  }
+}
+
 task<void> begin(Cluster* cluster, Run* run) {
   while (Node::current()->members().size() < cluster->backends.size() + 1) co_await sleep_for(50ms);
   for (std::size_t at = 0; at < kTills; ++at) run->tills.push_back((co_await create<Till>()).value());
   run->ticker = (co_await create_at<Ticker>(Node::current()->members().back().id)).value();
   run->rack = (co_await create<Rack>()).value();
   run->made = true;
-  co_await client(cluster, run);
+  auto both = when_all(client(cluster, run), exchange_backends(cluster));
+  co_await std::move(both);
 }
 
 /// Connections between backends break and are cut, in one direction mostly, for less than what makes a member count as gone.
@@ -177,7 +197,7 @@ void cut_somewhere(Cluster& cluster) {
   const std::uint32_t from = nodes[world.pick(0, nodes.size() - 1)];
   const std::uint32_t to = nodes[world.pick(0, nodes.size() - 1)];
   const Time length = std::chrono::milliseconds(world.pick(10, 9'000));
-  if (from == to) return;
+  if (from == to || ledger->somebody_leaves) return;
   world.cut(from, to);
   world.at(world.now() + length, [&world, from, to] { world.mend(from, to); });
 }
@@ -206,7 +226,7 @@ Outcome run_moves(const Settings& settings) {
   }
   if (!trial.cluster.lost.empty()) violated("a node was lost");
   if (trial.outcome.successes == 0 || run.ledger.moves == 0) violated("nothing was answered, or nothing moved");
-  trial.outcome.report = std::to_string(run.ledger.moves) + " moves";
+  trial.outcome.report = std::to_string(run.ledger.moves) + " moves, " + std::to_string(trial.cluster.dismissed.size()) + " leavers";
   return trial.finish();
 }
 
