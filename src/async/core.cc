@@ -83,7 +83,7 @@ void spawn_on_when_room(CoreIndex core, Event event) {
 
 void require_can_block() {
   if (Context::can_block()) return;
-  throw ErrorException(Error(Errc::overloaded,
+  throw ErrorException(Error::refusal(Errc::overloaded,
       "this event cannot block now: it runs inside a hook or platform callback, or 1,024 contexts of this core are in use; spawn it, "
       "or bound the events that block"));
 }

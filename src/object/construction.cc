@@ -54,7 +54,7 @@ void await_construction(ObjectId id) {
     if (running->maker == &Context::current()) throw_recursive(id);
     if (!Context::can_block()) {
       throw ErrorException(
-          Error(Errc::overloaded, describe(id) + " is being made on this core, and this event cannot wait for it"));
+          Error::refusal(Errc::overloaded, describe(id) + " is being made on this core, and this event cannot wait for it"));
     }
     Context* const me = &Context::current();
     bool over = false;

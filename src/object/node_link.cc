@@ -92,8 +92,8 @@ void notify_view_changed() {
 void require_lease() {
   const NodeLink* link = node_link();
   if (link == nullptr || link->has_lease()) return;
-  throw ErrorException(Error(Errc::moved, "node " + std::to_string(to_number(this_node())) +
-                                              " has not heard from the front end and does not answer until it has"));
+  throw ErrorException(Error::refusal(Errc::moved, "node " + std::to_string(to_number(this_node())) +
+                                                       " has not heard from the front end and does not answer until it has"));
 }
 
 void require_lease_still() {
@@ -118,11 +118,10 @@ Error no_cluster(NodeId node) {
 
 }  // namespace
 
-Error with_method(Error error, NodeId node, const MethodLabel& method) {
-  if (error.code() != Errc::no_such_method) return error;
-  return Error(Errc::no_such_method, "node " + std::to_string(to_number(node)) + "'s " + std::string(method.interface_name) +
-                                         " has no method \"" + std::string(method.name) +
-                                         "\" that takes and gives what the caller's does: the programs were built from different headers");
+Error with_method(Error error, const MethodLabel& method) {
+  if (error.code() != Errc::no_such_method || method.name.empty()) return error;
+  return Error::refusal(Errc::no_such_method, error.text() + " (called: \"" + std::string(method.name) + "\" of " +
+                                                  std::string(method.interface_name) + ")");
 }
 
 task<bool> pause_before_retry(int attempt, platform::Instant deadline) {

@@ -181,8 +181,8 @@ void NodeTable::need_root(ObjectId id, Entry& entry) {
       }
       if (entry.root == me) throw_recursive(id);
       if (!Context::can_block()) {
-        throw ErrorException(Error(Errc::overloaded, "the root of " + describe(id) +
-                                                         " is being made, and this event cannot wait for it"));
+        throw ErrorException(Error::refusal(Errc::overloaded, "the root of " + describe(id) +
+                                                                  " is being made, and this event cannot wait for it"));
       }
       limit = Core::current().call_after(detail::kMaxConstruction, [&shard, me, &over] {
         {

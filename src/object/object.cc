@@ -6,6 +6,7 @@
 #include <memory>
 #include <typeinfo>
 
+#include "ebb/object/measured.h"
 #include "ebb/object/node_link.h"
 
 namespace ebb::detail {
@@ -32,6 +33,14 @@ Error to_error(std::exception_ptr exception) {
     return Error(Errc::application_error, (type == nullptr ? "something of an unknown type" : readable(*type)) +
                                               std::string(", which is no std::exception"));
   }
+}
+
+void settle_thrown(const MeteredCall& call, CallMeter& meter) {
+  const std::exception_ptr thrown = std::current_exception();
+  Error error = to_error(thrown);
+  meter.end(call.label, call.object, call.caller, error.code());
+  if (error.is_refusal()) throw ErrorException(std::move(error).as_answer());
+  std::rethrow_exception(thrown);
 }
 
 task<Result<void>> destroy(ObjectId id, const TypeDescriptor* type) {

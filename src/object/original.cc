@@ -50,10 +50,10 @@ Result<Snapshot> Original::subscribe(NodeId node, CoreIndex core) {
 }
 
 task<Result<Bytes>> Original::write(const RemoteMethod& method, Bytes arguments, ServedCaller caller) {
-  if (ended_) co_return Error(Errc::moved, "this is not the object's home any more");
+  if (ended_) co_return Error::refusal(Errc::moved, "this is not the object's home any more");
   if (log_.size() >= kMaxUnsent || log_bytes_ >= kMaxUnsentBytes) {
-    co_return Error(Errc::overloaded, "too many writes of object " + std::to_string(id_.index()) +
-                                          " wait for its replicas; nothing ran, try again later");
+    co_return Error::refusal(Errc::overloaded, "too many writes of object " + std::to_string(id_.index()) +
+                                                   " wait for its replicas; nothing ran, try again later");
   }
   const auto self = shared_from_this();
   log_bytes_ += arguments.size();

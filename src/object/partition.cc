@@ -33,8 +33,8 @@ std::shared_ptr<Partition> live_here(ObjectId id, std::uint32_t partition) {
 }
 
 [[noreturn]] void throw_moved(ObjectId id, std::uint32_t partition) {
-  throw ErrorException(Error(Errc::moved, "partition " + std::to_string(partition) + " of " + describe(id) +
-                                              " is not on this core; ref::on_key finds it"));
+  throw ErrorException(Error::refusal(Errc::moved, "partition " + std::to_string(partition) + " of " + describe(id) +
+                                                       " is not on this core; ref::on_key finds it"));
 }
 
 }  // namespace
@@ -126,6 +126,15 @@ task<Result<void>> touch(ObjectId id, const TypeDescriptor* type) {
 
 }  // namespace
 
+CoreIndex Partitioning::owner_here(ObjectId id, std::uint32_t partition) noexcept {
+  const PartitionRoot* root = root_of(id);
+  if (root == nullptr) return kAnyCore;
+  const PartitionMap* known = root->cores[to_number(this_core())].map.get();
+  if (known == nullptr || partition >= known->owners.size()) return kAnyCore;
+  const PartitionOwner& owner = known->owners[partition];
+  return owner.node == this_node() ? owner.core : kAnyCore;
+}
+
 task<Result<Partitioning::Answer>> Partitioning::find_owner(ObjectId id, const TypeDescriptor* type, std::uint32_t partition,
                                                             std::uint64_t stale) {
   PartitionRoot* root = root_of(id);
@@ -141,11 +150,14 @@ task<Result<Partitioning::Answer>> Partitioning::find_owner(ObjectId id, const T
   if (!is_member(home->node)) {
     // Another home is on its way; asking the directory is how its place becomes known.
     static_cast<void>(co_await find_home(id, type, home->epoch));
-    co_return Error(Errc::moved, describe(id) + " has no home at the moment");
+    co_return Error::refusal(Errc::moved, describe(id) + " has no home at the moment");
   }
   auto map = co_await kPartitionService.on(home->node, home->core).call<&PartitionService::map>(id);
   if (!map) {
     if (map.code() == Errc::moved) static_cast<void>(co_await find_home(id, type, home->epoch));
+    // It is elsewhere by now, has not arranged the partitions yet, or is lost: another one will answer.
+    const bool another = map.code() == Errc::moved || map.code() == Errc::node_gone;
+    if (another) co_return Error::refusal(Errc::moved, map.error().text());
     co_return std::move(map).error();
   }
   co_return keep(id, partition, *std::move(map));

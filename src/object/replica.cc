@@ -118,24 +118,24 @@ task<Result<void>> need_original(ObjectId id) {
   NodeTable& table = NodeTable::instance();
   const TypeDescriptor* type = table.type_of(id);
   ReplicaRoot* root = root_of(id);
-  if (type == nullptr || root == nullptr) co_return Error(Errc::moved, describe(id) + " has no replica here");
+  if (type == nullptr || root == nullptr) co_return Error::refusal(Errc::moved, describe(id) + " has no replica here");
   auto home = co_await find_home(id, type, 0);
   if (home && !is_here(*home)) home = co_await find_home(id, type, home->epoch);
   if (!home) co_return std::move(home).error();
   if (!is_here(*home)) {
-    co_return Error(Errc::moved, describe(id) + " lives on node " + std::to_string(to_number(home->node)));
+    co_return Error::refusal(Errc::moved, describe(id) + " lives on node " + std::to_string(to_number(home->node)));
   }
   const Semaphore::Permit permit = co_await root->promotion.acquire();
   const std::uint32_t present = root->original ? root->original->epoch() : 0;
   if (home->epoch <= present) co_return Result<void>();
   void* value = platform::translate(id);
-  if (value == nullptr) co_return Error(Errc::moved, describe(id) + " has no replica here yet");
+  if (value == nullptr) co_return Error::refusal(Errc::moved, describe(id) + " has no replica here yet");
   if (root->original) root->original->end();
   root->original.reset();
   const std::uint64_t writes = replica_here(*root).writes;
   co_await leave_all_behind(id, *home);
   // It may have been dropped meanwhile: then whoever comes next finds no replica and begins anew.
-  if (platform::translate(id) != value) co_return Error(Errc::moved, describe(id) + " was dropped here");
+  if (platform::translate(id) != value) co_return Error::refusal(Errc::moved, describe(id) + " was dropped here");
   be_original(id, *root, *type, value, home->epoch, writes);
   co_return Result<void>();
 }
@@ -192,7 +192,8 @@ void Replication::join(ObjectId id, void* shared, void* value, const TypeDescrip
         if (whole) return;
       }
       forget(mine);
-      const bool again = snapshot || snapshot.code() == Errc::moved || snapshot.code() == Errc::node_gone;
+      const bool again =
+          snapshot || snapshot.code() == Errc::moved || snapshot.code() == Errc::node_gone || snapshot.code() == Errc::overloaded;
       if (!again) throw ErrorException(snapshot.error());
     }
     if (!block_on(pause_before_retry(attempt, deadline))) {
@@ -210,7 +211,7 @@ task<Result<Bytes>> Replication::serve(ObjectId id, void* representative, const 
   if (!is_original) {
     if (Result<void> here = co_await need_original(id); !here) co_return std::move(here).error();
     root = root_of(id);
-    if (root == nullptr || !root->original) co_return Error(Errc::moved, describe(id) + " ended here meanwhile");
+    if (root == nullptr || !root->original) co_return Error::refusal(Errc::moved, describe(id) + " ended here meanwhile");
   }
   const std::shared_ptr<Original> original = root->original;
   co_return co_await original->write(method, std::move(arguments), std::move(caller));

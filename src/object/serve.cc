@@ -19,19 +19,16 @@ namespace ebb::detail {
 namespace {
 
 Error no_such_method(const TypeDescriptor& type) {
-  return Error(Errc::no_such_method, "node " + std::to_string(to_number(this_node())) + "'s " +
-                                         std::string(type.interface_name) +
-                                         " has no such method: the programs were built from different headers");
+  return Error::refusal(Errc::no_such_method, "node " + std::to_string(to_number(this_node())) + "'s " +
+                                                  std::string(type.interface_name) +
+                                                  " has no such method: the programs were built from different headers");
 }
 
 Error overloaded(ObjectId id) {
-  return Error(Errc::overloaded, "a core of node " + std::to_string(to_number(this_node())) + " works on " +
-                                     std::to_string(kMaxCallsPerObject) + " calls of object " +
-                                     std::to_string(id.index()) + "; nothing ran, try again later");
+  return Error::refusal(Errc::overloaded, "a core of node " + std::to_string(to_number(this_node())) + " works on " +
+                                              std::to_string(kMaxCallsPerObject) + " calls of object " +
+                                              std::to_string(id.index()) + "; nothing ran, try again later");
 }
-
-/// By these a caller knows that nothing ran, and tries again or elsewhere.
-bool refused(Errc code) noexcept { return code == Errc::moved || code == Errc::overloaded; }
 
 bool may_take_context(ObjectId id, std::uint64_t method) {
   const TypeDescriptor* type = NodeTable::instance().type_of(id);
@@ -74,14 +71,15 @@ task<Result<Bytes>> serve_here(ObjectId id, std::uint64_t method, Bytes argument
                                                      : found->invoke(representative, std::move(arguments), context);
     Result<Bytes> answer = co_await std::move(work);
     if (type.exclusive) require_lease_still();
-    if (!refused(answer.code())) meter.end(label, id, origin.caller, answer.code());
+    // An attempt that was turned away is no call of the method.
+    if (answer || !answer.error().is_refusal()) meter.end(label, id, origin.caller, answer.code());
     co_return answer;
   } catch (...) {
     thrown = std::current_exception();
   }
   Error error = to_error(std::move(thrown));
   // What failed before the method began is no call of it.
-  if (!label.name.empty() && !refused(error.code())) meter.end(label, id, origin.caller, error.code());
+  if (!label.name.empty() && !error.is_refusal()) meter.end(label, id, origin.caller, error.code());
   co_return error;
 }
 

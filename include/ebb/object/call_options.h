@@ -46,6 +46,10 @@ struct CallOptions {
   }
   /// Of one that has no limit by default.
   platform::Instant own_deadline(platform::Instant now) const noexcept { return limited ? deadline(now) : not_after; }
+  /// The call begins: what was asked for counts from now on, however many attempts it takes.
+  void begin() noexcept {
+    if (limited) not_after = deadline(platform::Clock::now());
+  }
   /// Whether somebody may not want to wait for the answer.
   bool may_end_early() const noexcept { return has_deadline() || can_be_cancelled() || cancelled(); }
   /// Begins a trace for a call that belongs to none, where that was asked for, or where `chance` says so.

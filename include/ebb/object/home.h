@@ -16,10 +16,11 @@
 #include "ebb/base/result.h"
 #include "ebb/object/call_options.h"
 #include "ebb/object/directory.h"
+#include "ebb/object/encoded_call.h"
 #include "ebb/object/local_call.h"
-#include "ebb/object/node_link.h"
-#include "ebb/object/node_target.h"
+#include "ebb/object/measured.h"
 #include "ebb/object/signature.h"
+#include "ebb/object/target.h"
 #include "ebb/object/type.h"
 
 namespace ebb {
@@ -33,8 +34,8 @@ namespace detail {
 /// `stale`. Errors: no_such_object, interface_mismatch (it is no `type`), those of a call to the directory.
 task<Result<Home>> find_home(ObjectId id, const TypeDescriptor* type, std::uint32_t stale);
 
-/// In a miss: that this core is the home of `id`, by the directory's word. Throws ErrorException(moved) if it is not, or is
-/// about to be no longer. Returns the home's epoch. Blocks the event.
+/// In a miss: that this core is the home of `id`, by the directory's word. Throws ErrorException(moved), a refusal, if it is
+/// not, or is about to be no longer. Returns the home's epoch. Blocks the event.
 std::uint32_t require_home(ObjectId id, const TypeDescriptor& type);
 
 /// The state that a living home has handed over to this node for `epoch`; *found says whether there is one.
@@ -44,12 +45,8 @@ bool is_given_away(ObjectId id);
 
 task<Result<void>> migrate(ObjectId id, const TypeDescriptor* type, NodeId node, CoreIndex core);
 
-/// Runs a method on the home of `id`, by its encoded arguments, wherever that is; home_target::call says the rest.
-task<Result<Bytes>> call_home(ObjectId id, const TypeDescriptor* type, std::uint64_t method, CallOptions options,
-                              Bytes arguments);
-
-/// What a call may do whose home is a node that is gone: wait for another home (value), or give up (node_gone).
-Result<void> may_wait_for_home(ObjectId id, const Home& home, const TypeDescriptor& type);
+/// The core of this node that is the home of `id` as far as this node knows; kAnyCore if none is.
+CoreIndex home_here(ObjectId id) noexcept;
 
 }  // namespace detail
 
@@ -92,34 +89,22 @@ class home_target : public adjustable_target<home_target<T>> {
   template <auto Member, class Stored>
   static task<Result<detail::MethodResult<Member>>> run(home_target self, Stored arguments) {
     using R = detail::MethodResult<Member>;
-    if (Result<void> wanted = detail::still_wanted(self.options_); !wanted) co_return std::move(wanted).error();
-    const platform::Instant deadline = self.options_.deadline(platform::Clock::now());
-    const detail::TypeDescriptor* type = &detail::kTypeDescriptor<T>;
+    self.options_.begin();
     self.options_.begin_trace_if(false);  // once for all attempts
-    std::uint32_t stale = 0;
-    for (int attempt = 0;; ++attempt) {
-      const Result<Home> home = co_await detail::find_home(self.id_, type, stale);
-      if (!home) co_return home.error();
-      const bool known = home->epoch > stale;
-      if (is_member(home->node)) {
-        self.options_.timeout = deadline - platform::Clock::now();
-        if (self.options_.timeout <= platform::Duration::zero()) break;
-        const auto target = node_target<T>(self.id_, home->node, home->core).with_options(self.options_);
-        Stored copy = arguments;
-        Result<R> answer = co_await std::apply(
-            [&target](auto&... each) { return target.template call<Member>(std::move(each)...); }, copy);
-        if (answer.code() != Errc::moved) co_return answer;
-      } else if (const Result<void> wait = detail::may_wait_for_home(self.id_, *home, *type); !wait) {
-        co_return wait.error();
-      }
-      stale = home->epoch;
-      // A home that was news is worth an attempt at once; one that is known to fail is not.
-      if (attempt == 0 && known) continue;
-      if (!co_await detail::pause_before_retry(attempt, deadline)) break;
-      if (self.options_.cancelled()) co_return Error(Errc::cancelled, "the caller cancelled the call; nothing ran");
+    const CoreIndex core = detail::home_here(self.id_);
+    if (core != kAnyCore) {
+      // Nothing is encoded for a home on this node, unless it turns out to be one no more.
+      const auto here = target<T>(self.id_, core).with_options(self.options_);
+      Stored copy = arguments;
+      Result<R> answer = co_await std::apply(
+          [&here](auto&... each) { return here.template call<Member>(std::move(each)...); }, copy);
+      if (!detail::was_turned_away(answer)) co_return answer;
     }
-    co_return Error(Errc::deadline_exceeded,
-                    "no home of object " + std::to_string(self.id_.index()) + " could be reached in time; nothing ran");
+    Result<Bytes> bytes = detail::encoded(arguments);
+    if (!bytes) co_return std::move(bytes).error();
+    detail::EncodedCall call{self.id_, detail::kMethodLabel<T, Member>, std::move(self.options_), *std::move(bytes)};
+    Result<Bytes> answer = co_await detail::call_home(&detail::kTypeDescriptor<T>, std::move(call));
+    co_return detail::decoded<R>(std::move(answer), detail::kMethodLabel<T, Member>);
   }
 
   ObjectId id_;

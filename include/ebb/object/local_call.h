@@ -1,6 +1,7 @@
 // Calls within a node that have a deadline, may be cancelled, or whose method asks for the context of its call.
 #pragma once
 
+#include <exception>
 #include <memory>
 #include <optional>
 #include <tuple>
@@ -14,6 +15,7 @@
 #include "ebb/object/call_options.h"
 #include "ebb/object/node_link.h"
 #include "ebb/object/node_table.h"
+#include "ebb/object/remote_method.h"
 #include "ebb/object/signature.h"
 
 namespace ebb::detail {
@@ -50,8 +52,14 @@ struct Race {
 template <class R>
 Detached run_race(task<Result<R>> work, std::shared_ptr<Race<R>> race) {
   task<Result<R>> running = std::move(work);
-  Result<R> answer = co_await std::move(running);
-  race->end(std::move(answer));
+  std::exception_ptr thrown;
+  try {
+    Result<R> answer = co_await std::move(running);
+    race->end(std::move(answer));
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  if (thrown) race->end(to_error(std::move(thrown)));
 }
 
 /// The answer of `work`, or an error when the deadline or a cancellation comes first: then it goes on without its caller.
@@ -76,7 +84,8 @@ task<Result<R>> until(task<Result<R>> work, platform::Instant deadline, cancel_t
 /// What has come before the call was even made.
 inline Result<void> still_wanted(const CallOptions& options) {
   if (options.cancelled()) return Error(Errc::cancelled, "the caller cancelled the call; nothing ran");
-  if (options.not_after != kNoDeadline && options.not_after <= platform::Clock::now()) {
+  const bool no_time = options.limited && options.timeout <= platform::Duration::zero();
+  if (no_time || (options.not_after != kNoDeadline && options.not_after <= platform::Clock::now())) {
     return Error(Errc::deadline_exceeded, "the call's deadline had passed before it was made; nothing ran");
   }
   return {};
@@ -98,8 +107,12 @@ void end_own_send() noexcept;
 template <class R>
 Detached run_own_send(task<Result<R>> work) {
   task<Result<R>> running = std::move(work);
-  const Result<R> dropped = co_await std::move(running);
-  static_cast<void>(dropped);
+  try {
+    const Result<R> dropped = co_await std::move(running);
+    static_cast<void>(dropped);
+  } catch (...) {
+    // Nobody hears of that either.
+  }
   end_own_send();
 }
 

@@ -20,13 +20,14 @@ template <class T, auto Member>
 inline constexpr MethodLabel kMethodLabel{T::interface::template method_id<Member>(), T::interface::name,
                                           T::interface::template method_name<Member>()};
 
-/// How a method that gave this went.
+/// How a method that gave this went. What it passes on of another call becomes its own answer: it has run.
 template <class R>
-Errc status_of(const R&) noexcept {
+Errc settle(const R&) noexcept {
   return Errc::ok;
 }
 template <class R>
-Errc status_of(const Result<R>& result) noexcept {
+Errc settle(Result<R>& result) {
+  if (!result && result.error().is_refusal()) result = Error(std::move(result).error()).as_answer();
   return result.code();
 }
 
@@ -41,6 +42,9 @@ struct MeteredCall {
   }
 };
 
+/// In a catch clause of what a method has thrown: ends the measurement, and throws it on, which is no refusal.
+[[noreturn]] void settle_thrown(const MeteredCall& call, CallMeter& meter);
+
 /// `invoke()`, a method that gives no task, to its end; counted among the calls under way, since it may block (CallOnStack).
 template <class F>
 std::invoke_result_t<F&> measured(const MeteredCall& call, CallMeter& meter, F invoke) {
@@ -51,12 +55,11 @@ std::invoke_result_t<F&> measured(const MeteredCall& call, CallMeter& meter, F i
       meter.end(call.label, call.object, call.caller, Errc::ok);
     } else {
       std::invoke_result_t<F&> result = invoke();
-      meter.end(call.label, call.object, call.caller, status_of(result));
+      meter.end(call.label, call.object, call.caller, settle(result));
       return result;
     }
   } catch (...) {
-    meter.end(call.label, call.object, call.caller, to_error(std::current_exception()).code());
-    throw;
+    settle_thrown(call, meter);
   }
 }
 
@@ -71,12 +74,11 @@ task<R> measured(MeteredCall call, CallMeter meter, task<R> work) {
       co_return;
     } else {
       R result = co_await std::move(work);
-      meter.end(call.label, call.object, call.caller, status_of(result));
+      meter.end(call.label, call.object, call.caller, settle(result));
       co_return std::move(result);
     }
   } catch (...) {
-    meter.end(call.label, call.object, call.caller, to_error(std::current_exception()).code());
-    throw;
+    settle_thrown(call, meter);
   }
 }
 

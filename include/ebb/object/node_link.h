@@ -96,7 +96,7 @@ task<void> wait_for_view_change(std::uint64_t version, platform::Duration at_mos
 /// Whoever waits for another view goes on. On a core.
 void notify_view_changed();
 
-/// Throws ErrorException(moved) without the lease: nothing has run, and the object's home may be elsewhere by now.
+/// Throws ErrorException(moved), a refusal, without the lease: nothing has run, and the object's home may be elsewhere by now.
 void require_lease();
 /// Throws ErrorException(node_gone) without the lease: what ran may be lost.
 void require_lease_still();
@@ -108,8 +108,8 @@ task<Result<Bytes>> call_elsewhere(RemoteCall call, Bytes arguments);
 /// One that is not answered; see Messenger::send.
 task<Result<void>> send_elsewhere(RemoteCall call, Bytes arguments);
 
-/// `error` of a call to `node`; the node could not say which method it does not have, the caller can.
-Error with_method(Error error, NodeId node, const MethodLabel& method);
+/// `error` of a call; a node cannot say which method it does not have, the caller can.
+Error with_method(Error error, const MethodLabel& method);
 
 /// A pause that grows with each attempt, from 1 to 64 ms and a little at random, until `deadline`; false if that has come.
 task<bool> pause_before_retry(int attempt, platform::Instant deadline);

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <exception>
 #include <optional>
-#include <string>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -16,6 +15,7 @@
 #include "ebb/base/result.h"
 #include "ebb/object/call_context.h"
 #include "ebb/object/call_options.h"
+#include "ebb/object/encoded_call.h"
 #include "ebb/object/local_call.h"
 #include "ebb/object/measured.h"
 #include "ebb/object/node_link.h"
@@ -53,14 +53,18 @@ struct Partitioning {
                                    ServedCaller caller);
   static void become_home(ObjectId id);
 
-  /// Who has the partition, as this core knows it; asks the object's home if that is no newer than `stale`.
+  /// Who has the partition, as this core knows it; asks the object's home if that is no newer than `stale`. A refusal: the home
+  /// cannot say at the moment.
   struct Answer {
     PartitionOwner owner;
     std::uint64_t version = 0;
   };
   static task<Result<Answer>> find_owner(ObjectId id, const TypeDescriptor* type, std::uint32_t partition, std::uint64_t stale);
 
-  /// This core's instance, for a call: counted as long as it lives. Throws ErrorException(moved) if it is elsewhere.
+  /// The core of this node that has the partition as far as this core knows; kAnyCore if none has.
+  static CoreIndex owner_here(ObjectId id, std::uint32_t partition) noexcept;
+
+  /// This core's instance, for a call: counted as long as it lives. Throws ErrorException(moved), a refusal, if it is elsewhere.
   class Use {
    public:
     Use(ObjectId id, const TypeDescriptor& type, std::uint32_t partition);
@@ -109,75 +113,40 @@ class partition_target : public adjustable_target<partition_target<T>> {
   static task<Result<detail::MethodResult<Member>>> run(partition_target self, Stored arguments) {
     using R = detail::MethodResult<Member>;
     if (Result<void> wanted = detail::still_wanted(self.options_); !wanted) co_return std::move(wanted).error();
-    const platform::Instant begun = platform::Clock::now();
-    const platform::Instant deadline = self.options_.deadline(begun);
-    const platform::Instant own_deadline = self.options_.own_deadline(begun);
-    const detail::JoinedToken joined(self.options_);
-    const detail::TypeDescriptor* type = &detail::kTypeDescriptor<T>;
+    self.options_.begin();
     self.options_.begin_trace_if(false);  // once for all attempts
-    std::uint64_t stale = 0;
-    for (int attempt = 0;; ++attempt) {
-      const auto owner = co_await detail::Partitioning::find_owner(self.id_, type, self.partition_, stale);
-      if (!owner && owner.code() != Errc::moved && owner.code() != Errc::node_gone) co_return owner.error();
-      if (owner && is_member(owner->owner.node)) {
-        const platform::Duration left = deadline - platform::Clock::now();
-        if (left <= platform::Duration::zero()) break;
-        const bool leaves = owner->owner.node != this_node() || owner->owner.core != Core::current().index();
-        self.options_.begin_trace_if(leaves && detail::sampled_by_chance(self.id_));
-        detail::OpenSpan span(self.options_.trace);
-        const bool is_here = owner->owner.node == this_node();
-        detail::LocalOrigin origin{own_deadline, span.trace(), nullptr};
-        std::optional<detail::CancelRelay> relay;
-        if (detail::SignatureOf<Member>::kTakesContext && is_here && joined.token().can_be_cancelled()) {
-          relay.emplace(joined.token(), owner->owner.core);
-          origin.cancellation = relay->source();
-        }
-        detail::RemoteCall there{owner->owner.node,  owner->owner.core, self.id_, T::interface::template method_id<Member>(), left,
-                                 joined.token(), span.trace()};
-        task<Result<R>> work = is_here ? on_its_core<Member>(self, owner->owner.core, std::move(origin), arguments)
-                                       : on_its_node<Member>(std::move(there), self.partition_, arguments);
-        Result<R> answer = co_await std::move(work);
-        span.end(detail::SpanKind::client, detail::kMethodLabel<T, Member>, self.id_, owner->owner.node, answer.code());
-        if (answer.code() != Errc::moved) co_return answer;
-      }
-      if (owner) {
-        const bool news = owner->version > stale;
-        stale = owner->version;
-        if (attempt == 0 && news) continue;
-      }
-      if (!co_await detail::pause_before_retry(attempt, deadline)) break;
-      if (self.options_.cancelled()) co_return Error(Errc::cancelled, "the caller cancelled the call; nothing ran");
+    const CoreIndex core = detail::Partitioning::owner_here(self.id_, self.partition_);
+    if (core != kAnyCore) {
+      // Nothing is encoded for an owner on this node, unless it turns out to be one no more.
+      Result<R> answer = co_await on_its_core<Member>(&self, core, arguments);
+      if (!detail::was_turned_away(answer)) co_return answer;
     }
-    co_return Error(Errc::deadline_exceeded, "partition " + std::to_string(self.partition_) + " of object " +
-                                                 std::to_string(self.id_.index()) + " could not be reached in time; nothing ran");
+    // The number last, where the receiver takes it off without moving the arguments.
+    Result<Bytes> bytes = detail::encoded(arguments, self.partition_);
+    if (!bytes) co_return std::move(bytes).error();
+    detail::EncodedCall call{self.id_, detail::kMethodLabel<T, Member>, std::move(self.options_), *std::move(bytes)};
+    Result<Bytes> answer = co_await detail::call_partition(&detail::kTypeDescriptor<T>, self.partition_, std::move(call));
+    co_return detail::decoded<R>(std::move(answer), detail::kMethodLabel<T, Member>);
   }
 
   template <auto Member, class Stored>
-  static task<Result<detail::MethodResult<Member>>> on_its_core(const partition_target& self, CoreIndex core,
-                                                                detail::LocalOrigin origin, const Stored& arguments) {
-    auto work = [id = self.id_, partition = self.partition_, from = std::move(origin), copy = arguments]() mutable {
-      return run_here<Member>(id, partition, std::move(from), std::move(copy));
+  static task<Result<detail::MethodResult<Member>>> on_its_core(partition_target* self, CoreIndex core, Stored arguments) {
+    detail::CallOptions& options = self->options_;
+    options.begin_trace_if(core != Core::current().index() && detail::sampled_by_chance(self->id_));
+    detail::OpenSpan span(options.trace);
+    const detail::JoinedToken joined(options);
+    detail::LocalOrigin origin{options.own_deadline(platform::Clock::now()), span.trace(), nullptr};
+    std::optional<detail::CancelRelay> relay;
+    if (detail::SignatureOf<Member>::kTakesContext && joined.token().can_be_cancelled()) {
+      relay.emplace(joined.token(), core);
+      origin.cancellation = relay->source();
+    }
+    auto work = [id = self->id_, partition = self->partition_, from = std::move(origin), moved = std::move(arguments)]() mutable {
+      return run_here<Member>(id, partition, std::move(from), std::move(moved));
     };
-    return on_core(core, std::move(work));
-  }
-
-  template <auto Member, class Stored>
-  static task<Result<detail::MethodResult<Member>>> on_its_node(detail::RemoteCall call, std::uint32_t partition,
-                                                                Stored arguments) {
-    using R = detail::MethodResult<Member>;
-    wire::Writer writer;
-    if constexpr (std::tuple_size_v<Stored> != 0) wire::Codec<Stored>::write(writer, arguments);
-    writer.number(partition);  // last, where the receiver takes it off without moving the arguments
-    const NodeId node = call.node;
-    auto answer = co_await detail::call_elsewhere(std::move(call), std::move(writer).take());
-    if (!answer) co_return detail::with_method(std::move(answer).error(), node, detail::kMethodLabel<T, Member>);
-    if constexpr (std::is_void_v<R>) {
-      if (answer->empty()) co_return Result<void>();
-    } else {
-      if (auto value = wire::decode<R>(*answer)) co_return *std::move(value);
-    }
-    co_return Error(Errc::malformed, "the answer of node " + std::to_string(to_number(node)) +
-                                         " does not decode; start all nodes from the same build");
+    Result<detail::MethodResult<Member>> answer = co_await on_core(core, std::move(work));
+    span.end(detail::SpanKind::client, detail::kMethodLabel<T, Member>, self->id_, this_node(), answer.code());
+    co_return answer;
   }
 
   template <auto Member, class Stored>
@@ -186,12 +155,11 @@ class partition_target : public adjustable_target<partition_target<T>> {
     detail::CallMeter meter(true, origin.trace);
     const detail::MeteredCall call(detail::kMethodLabel<T, Member>, id, origin.trace);
     std::exception_ptr thrown;
-    bool begun = false;  // before that nothing ran, and it is no call of the method
+    bool begun = false;  // before that nothing ran, and it is no call of the method; what is thrown later is no refusal
     try {
       detail::require_lease();
       const detail::Partitioning::Use use(id, detail::kTypeDescriptor<T>, partition);
       T* instance = static_cast<T*>(use.instance());
-      begun = true;
       origin.trace = meter.trace();
       std::optional<detail::ServedContext> served;
       if constexpr (detail::SignatureOf<Member>::kTakesContext) served.emplace(id, origin.origin());
@@ -199,6 +167,7 @@ class partition_target : public adjustable_target<partition_target<T>> {
         return detail::invoke_method<Member>(served ? served->context() : detail::kNoContext, *instance, std::move(each)...);
       };
       using Return = typename detail::SignatureOf<Member>::return_type;
+      begun = true;
       if constexpr (std::is_void_v<Return>) {
         std::apply(invoke, arguments);
         detail::require_lease_still();
@@ -212,19 +181,22 @@ class partition_target : public adjustable_target<partition_target<T>> {
       } else if constexpr (detail::IsTask<Return>::value) {
         auto result = co_await std::apply(invoke, arguments);
         detail::require_lease_still();
-        meter.end(call.label, id, call.caller, detail::status_of(result));
+        meter.end(call.label, id, call.caller, detail::settle(result));
         co_return std::move(result);
       } else {
         auto result = std::apply(invoke, arguments);
         detail::require_lease_still();
-        meter.end(call.label, id, call.caller, detail::status_of(result));
+        meter.end(call.label, id, call.caller, detail::settle(result));
         co_return std::move(result);
       }
     } catch (...) {
       thrown = std::current_exception();
     }
     Error error = detail::to_error(std::move(thrown));
-    if (begun) meter.end(call.label, id, call.caller, error.code());
+    if (begun) {
+      error = std::move(error).as_answer();
+      meter.end(call.label, id, call.caller, error.code());
+    }
     co_return error;
   }
 

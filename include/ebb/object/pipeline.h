@@ -10,10 +10,11 @@
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "ebb/object/call_context.h"
+#include "ebb/object/encoded_call.h"
+#include "ebb/object/measured.h"
 #include "ebb/object/node_target.h"
 #include "ebb/object/ref.h"
 #include "ebb/object/signature.h"
-#include "ebb/wire/codec.h"
 
 namespace ebb {
 
@@ -28,17 +29,28 @@ struct PipelineStep {
 struct PipelineService {
   static constexpr std::size_t kMaxSteps = 16;
   /// The first step on `object`, each later one on the object that the one before gave; the last one's result. The error of the
-  /// first step that fails, and later ones do not run. Errors besides: invalid_argument (no steps, or too many).
+  /// first step that fails, and later ones do not run. Errors besides: invalid_argument (no steps, or too many, or one of an
+  /// object of the runtime).
   task<Result<std::vector<std::byte>>> run(const call_context& context, ObjectId object, std::vector<PipelineStep> steps);
   using interface = ebb::interface<"ebb.Pipeline/1", method<"run", &PipelineService::run>>;
 };
 inline constexpr auto kPipelineService = ref<PipelineService>::unchecked(ObjectId(kFirstBulkObject.index() + 1));
 
 template <class T, auto Member, class... Arguments>
-PipelineStep pipeline_step(Arguments&&... arguments);
+Result<PipelineStep> pipeline_step(Arguments&&... arguments);
 
 /// Enters it in this node's table.
 void know_pipelines();
+
+/// The type that a reference leads to.
+template <class>
+struct Referred {
+  using type = void;
+};
+template <class T>
+struct Referred<ref<T>> {
+  using type = T;
+};
 
 }  // namespace detail
 
@@ -46,18 +58,19 @@ void know_pipelines();
 template <class R>
 class pipeline {
  public:
-  pipeline(node_target<detail::PipelineService> where, ObjectId object, detail::PipelineStep first)
+  pipeline(node_target<detail::PipelineService> where, ObjectId object, Result<detail::PipelineStep> first)
       : where_(std::move(where)), object_(object) {
-    steps_.push_back(std::move(first));
+    add(std::move(first));
   }
 
   /// A step on the object that the last one gives, which must be a `ref<>`. It runs on the same node (or on its home, if it
   /// has one), with no message in between.
   template <auto Member, class... Arguments>
   pipeline<detail::MethodResult<Member>> then(Arguments&&... arguments) && {
-    using Next = typename detail::SignatureOf<Member>::class_type;
-    static_assert(std::is_same_v<R, ref<Next>>, "the step before does not give a reference to an object with this method");
-    steps_.push_back(detail::pipeline_step<Next, Member>(std::forward<Arguments>(arguments)...));
+    using Next = typename detail::Referred<R>::type;
+    static_assert(std::is_base_of_v<typename detail::SignatureOf<Member>::class_type, Next>,
+                  "the step before does not give a reference to an object with this method");
+    add(detail::pipeline_step<Next, Member>(std::forward<Arguments>(arguments)...));
     return {std::move(where_), object_, std::move(steps_)};
   }
 
@@ -69,38 +82,42 @@ class pipeline {
  private:
   template <class>
   friend class pipeline;
-  pipeline(node_target<detail::PipelineService> where, ObjectId object, std::vector<detail::PipelineStep> steps)
+  using Steps = Result<std::vector<detail::PipelineStep>>;
+  pipeline(node_target<detail::PipelineService> where, ObjectId object, Steps steps)
       : where_(std::move(where)), object_(object), steps_(std::move(steps)) {}
 
-  static task<Result<R>> run(node_target<detail::PipelineService> where, ObjectId object, std::vector<detail::PipelineStep> steps) {
-    detail::know_pipelines();
-    auto answer = co_await where.template call<&detail::PipelineService::run>(object, std::move(steps));
-    if (!answer) co_return std::move(answer).error();
-    if constexpr (std::is_void_v<R>) {
-      if (answer->empty()) co_return Result<void>();
-    } else {
-      if (auto value = wire::decode<R>(*answer)) co_return *std::move(value);
+  /// One whose arguments cannot be encoded is the error of them all.
+  void add(Result<detail::PipelineStep> step) {
+    if (!step) {
+      steps_ = std::move(step).error();
+    } else if (steps_) {
+      steps_->push_back(*std::move(step));
     }
-    co_return Error(Errc::malformed, "the answer of a pipeline does not decode; start all nodes from the same build");
+  }
+
+  static task<Result<R>> run(node_target<detail::PipelineService> where, ObjectId object, Steps steps) {
+    detail::know_pipelines();
+    if (!steps) co_return std::move(steps).error();
+    Result<Bytes> answer = co_await where.template call<&detail::PipelineService::run>(object, *std::move(steps));
+    co_return detail::decoded<R>(std::move(answer), detail::kMethodLabel<detail::PipelineService, &detail::PipelineService::run>);
   }
 
   node_target<detail::PipelineService> where_;
   ObjectId object_;
-  std::vector<detail::PipelineStep> steps_;
+  Steps steps_ = std::vector<detail::PipelineStep>();
 };
 
 namespace detail {
 
 template <class T, auto Member, class... Arguments>
-PipelineStep pipeline_step(Arguments&&... arguments) {
+Result<PipelineStep> pipeline_step(Arguments&&... arguments) {
   using Shape = SignatureOf<Member>;
-  static_assert(Shape::kTravels, "a parameter or the result of this method cannot travel between nodes");
+  static_assert(Shape::must_travel());
   static_assert(!kSpreadByKey<T>, "a pipeline does not lead to objects that are spread by keys");
   static_cast<void>(&Registered<T>::entry);
-  PipelineStep step{T::interface::template method_id<Member>(), {}};
-  const typename Shape::stored stored(std::forward<Arguments>(arguments)...);
-  if constexpr (std::tuple_size_v<typename Shape::stored> != 0) step.arguments = wire::encode(stored);
-  return step;
+  Result<Bytes> bytes = encoded(typename Shape::stored(std::forward<Arguments>(arguments)...));
+  if (!bytes) return std::move(bytes).error();
+  return PipelineStep{T::interface::template method_id<Member>(), *std::move(bytes)};
 }
 
 }  // namespace detail

@@ -22,7 +22,7 @@
 
 namespace ebb::detail {
 
-/// What a method's exception becomes for a caller who may be elsewhere.
+/// What an exception becomes for a caller who may be elsewhere.
 Error to_error(std::exception_ptr exception);
 /// What arguments become that a reader did not get through.
 Error not_decoded(const wire::Reader& arguments);
@@ -51,14 +51,14 @@ struct RemoteMethod {
   }
 };
 
-/// A result, as bytes; a method that answers a Result gives its error instead.
+/// A result, as bytes; a method that answers a Result gives its error instead. It has run, so that is no refusal.
 template <class Value>
 Result<Bytes> encode_result(Value&& value) {
   return wire::encode(value);
 }
 template <class T>
 Result<Bytes> encode_result(Result<T>&& result) {
-  if (!result) return std::move(result).error();
+  if (!result) return std::move(result).error().as_answer();
   if constexpr (std::is_void_v<T>) {
     return Bytes();
   } else {
@@ -101,7 +101,7 @@ task<Result<Bytes>> invoke_encoded(void* representative, Bytes encoded, const ca
   } catch (...) {
     thrown = std::current_exception();
   }
-  co_return to_error(std::move(thrown));
+  co_return to_error(std::move(thrown)).as_answer();
 }
 
 /// The entries of an interface's methods that travel, for objects of type T.

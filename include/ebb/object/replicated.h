@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
@@ -13,12 +12,13 @@
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "ebb/object/call_options.h"
+#include "ebb/object/encoded_call.h"
 #include "ebb/object/home.h"
 #include "ebb/object/local_call.h"
+#include "ebb/object/measured.h"
 #include "ebb/object/signature.h"
 #include "ebb/object/target.h"
 #include "ebb/object/type.h"
-#include "ebb/wire/codec.h"
 
 namespace ebb {
 
@@ -45,8 +45,8 @@ class replicated_target : public adjustable_target<replicated_target<T>> {
  public:
   explicit replicated_target(ObjectId id) noexcept : id_(id) {}
 
-  /// Errors: those of home_target::call; overloaded (too many writes wait for replicas). A write that ends early may have
-  /// been carried out; if so, every replica carries it out.
+  /// Errors: those of home_target::call; overloaded (too many writes wait for replicas, until the deadline). A write that ends
+  /// early may have been carried out; if so, every replica carries it out.
   template <auto Member, class... Arguments>
   task<Result<detail::MethodResult<Member>>> call(Arguments&&... arguments) const {
     using Shape = detail::SignatureOf<Member>;
@@ -58,8 +58,7 @@ class replicated_target : public adjustable_target<replicated_target<T>> {
       return target<T>(id_, kAnyCore).with_options(options_).template call<Member>(std::forward<Arguments>(arguments)...);
     } else {
       static_cast<void>(&detail::Registered<T>::entry);
-      auto work = write<Member>(*this, T::interface::template method_id<Member>(),
-                                typename Shape::stored(std::forward<Arguments>(arguments)...));
+      auto work = write<Member>(*this, typename Shape::stored(std::forward<Arguments>(arguments)...));
       if (!options_.may_end_early()) return work;
       return detail::within_options(std::move(work), options_);
     }
@@ -75,21 +74,13 @@ class replicated_target : public adjustable_target<replicated_target<T>> {
   using adjustable_target<replicated_target<T>>::options_;
 
   template <auto Member, class Stored>
-  static task<Result<detail::MethodResult<Member>>> write(replicated_target self, std::uint64_t method, Stored arguments) {
+  static task<Result<detail::MethodResult<Member>>> write(replicated_target self, Stored arguments) {
     using R = detail::MethodResult<Member>;
-    Bytes encoded;
-    if constexpr (std::tuple_size_v<Stored> != 0) encoded = wire::encode(arguments);
-    self.options_.begin_trace_if(false);
-    auto answer = co_await detail::call_home(self.id_, &detail::kTypeDescriptor<T>, method, std::move(self.options_),
-                                             std::move(encoded));
-    if (!answer) co_return std::move(answer).error();
-    if constexpr (std::is_void_v<R>) {
-      if (answer->empty()) co_return Result<void>();
-    } else {
-      if (auto value = wire::decode<R>(*answer)) co_return *std::move(value);
-    }
-    co_return Error(Errc::malformed, "the answer to a write of object " + std::to_string(self.id_.index()) +
-                                         " does not decode; start all nodes from the same build");
+    Result<Bytes> bytes = detail::encoded(arguments);
+    if (!bytes) co_return std::move(bytes).error();
+    detail::EncodedCall call{self.id_, detail::kMethodLabel<T, Member>, std::move(self.options_), *std::move(bytes)};
+    Result<Bytes> answer = co_await detail::call_home(&detail::kTypeDescriptor<T>, std::move(call));
+    co_return detail::decoded<R>(std::move(answer), detail::kMethodLabel<T, Member>);
   }
 
   ObjectId id_;

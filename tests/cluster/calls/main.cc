@@ -57,6 +57,11 @@ struct Worker {
     return (context.deadline - platform::Clock::now()) / std::chrono::milliseconds(1);
   }
   void note() { ++counts.notes; }
+  /// Its own answer, with a code that the runtime uses to turn calls away.
+  Result<void> refuse(Errc code) {
+    ++counts.begun;
+    return Error(code, "the method's own");
+  }
   task<void> slow() {
     counts.most_at_once = std::max(counts.most_at_once, ++at_gate);
     while (!gate_open.load()) co_await sleep_for(1ms);
@@ -66,7 +71,8 @@ struct Worker {
   using interface =
       ebb::interface<"test.Caller/1", method<"get", &Worker::get>, method<"wait", &Worker::wait>,
                      method<"nested", &Worker::nested>, method<"caller", &Worker::caller>,
-                     method<"left_ms", &Worker::left_ms>, method<"note", &Worker::note>, method<"slow", &Worker::slow>>;
+                     method<"left_ms", &Worker::left_ms>, method<"note", &Worker::note>,
+                     method<"refuse", &Worker::refuse>, method<"slow", &Worker::slow>>;
 };
 
 task<void> reach(node_target<Worker> worker, std::uint32_t Counts::*what, std::uint32_t value, int line) {
@@ -103,6 +109,17 @@ task<void> check_ends(node_target<Worker> worker) {
   // What is cancelled before it is made does not run.
   co_await expect_code(worker.cancelled_by(source.token()), Errc::cancelled);
   co_await reach(worker, &Counts::begun, 2, __LINE__);
+}
+
+/// Only the runtime's refusals let a call be made again.
+task<void> check_own_answers(node_target<Worker> worker) {
+  const std::uint32_t before = (co_await worker.call<&Worker::get>()).value().begun;
+  for (const Errc code : {Errc::overloaded, Errc::moved}) {
+    const auto answer = co_await worker.within(1s).call<&Worker::refuse>(code);
+    CHECK(answer.code() == code && answer.error().text() == "the method's own");
+  }
+  CHECK((co_await worker.call<&Worker::get>()).value().begun == before + 2);
+  CHECK((co_await worker.within(-1ms).call<&Worker::get>()).code() == Errc::deadline_exceeded);
 }
 
 task<void> check_nested(ref<Worker> worker, NodeId first, NodeId last) {
@@ -264,6 +281,7 @@ task<int> ebb_main(application& app) {
   for (const NodeStatus& node : nodes) {
     for (std::uint16_t core = 0; core < node.cores; ++core) co_await check_ends(worker.on(node.id, CoreIndex{core}));
   }
+  co_await check_own_answers(worker.on(nodes.back().id, CoreIndex{0}));
   co_await check_nested(worker, nodes.front().id, nodes.back().id);
   co_await check_one_way(worker.on(nodes.front().id, CoreIndex{1}));
   co_await check_one_way(worker.on(this_node(), CoreIndex{0}));

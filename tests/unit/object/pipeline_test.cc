@@ -10,9 +10,11 @@ namespace {
 using namespace ebb;
 using namespace std::chrono_literals;
 
-struct Account {
+struct Counted {
   std::int64_t value = 0;
   std::int64_t add(std::int64_t amount) { return value += amount; }
+};
+struct Account : Counted {
   task<void> wait() { co_await sleep_for(50ms); }
   using interface = ebb::interface<"test.Account/1", method<"add", &Account::add>, method<"wait", &Account::wait>>;
 };
@@ -52,6 +54,14 @@ TEST(Pipeline, EndsWithTheFirstErrorAndRunsNothingAfterIt) {
     EXPECT_EQ(refused.code(), Errc::invalid_argument);
     EXPECT_EQ(refused.error().text(), "no such number");
     EXPECT_EQ((co_await there.pipeline<&Bank::none>().then<&Account::add>(5).call()).code(), Errc::no_such_object);
+    // A step is a call of an application's object: pipelines do not nest.
+    detail::PipelineStep first{Bank::interface::method_id<&Bank::count>(), {}};
+    const auto steps = std::tuple(bank.id(), std::vector<detail::PipelineStep>(1, first));
+    std::vector<detail::PipelineStep> nested(1);
+    nested.front() = {detail::PipelineService::interface::method_id<&detail::PipelineService::run>(), wire::encode(steps)};
+    const auto service = detail::kPipelineService.on(CoreIndex{1});
+    EXPECT_EQ((co_await service.call<&detail::PipelineService::run>(detail::kPipelineService.id(), nested)).code(),
+              Errc::invalid_argument);
     EXPECT_EQ((co_await there.within(5ms).pipeline<&Bank::open>(1).then<&Account::wait>().call()).code(),
               Errc::deadline_exceeded);
     co_return 0;

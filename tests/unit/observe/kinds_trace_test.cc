@@ -77,6 +77,21 @@ TEST(TraceOfAKind, LeadsToTheHomeOfReplicasThatAreWritten) {
   });
 }
 
+TEST(TraceOfAKind, BeginsByChanceWithAWriteThatLeavesItsCore) {
+  run([]() -> task<int> {
+    const auto copies = (co_await create_at<Copies>(kFrontEndNode, CoreIndex{1})).value();
+    (co_await copies.call<&Copies::set>(1)).value();
+    co_await collect();
+    observe::sample(1'000'000);
+    (co_await copies.call<&Copies::set>(2)).value();
+    observe::sample(0);
+    Tree tree = co_await collect();
+    EXPECT_TRUE(tree.clients.contains("test.TracedCopies/1.set"));
+    EXPECT_EQ(tree.servers["test.TracedCopies/1.set"].parent, tree.clients["test.TracedCopies/1.set"].span);
+    co_return 0;
+  });
+}
+
 TEST(TraceOfAKind, LeadsToAPartitionAndIntoItsMethod) {
   run([]() -> task<int> {
     const auto parts = (co_await create<Parts>()).value();
