@@ -14,7 +14,7 @@ namespace ebb {
 /// The stack that an event runs on. Valid as a name from within the event until the event ends. Belongs to one core.
 class Context {
  public:
-  /// Events of one core that may be blocked; 64 more stacks are kept for scopes that end while all are in use.
+  /// Stacks that one core may have in use; 64 more are kept for scopes that end when all of them are.
   static constexpr std::size_t kMaxContexts = 1024;
 
   /// The context of the running event; only in an event.
