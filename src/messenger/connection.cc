@@ -163,7 +163,7 @@ void Connection::take_call(const FrameHeader& header, std::span<const std::byte>
     owner_.on_call(*this, header.call_id, std::move(call));
   } catch (const std::bad_alloc&) {
     if (header.has(kOneWay)) return;
-    answer_error(header.call_id, Error(Errc::overloaded, "no memory for the call; nothing ran, try again later"),
+    answer_error(header.call_id, Error::refusal(Errc::overloaded, "no memory for the call; nothing ran, try again later"),
                  is_control(ObjectId(header.object)));
   }
 }

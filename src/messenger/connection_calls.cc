@@ -14,7 +14,7 @@ std::string named(NodeId node) { return "node " + std::to_string(to_number(node)
 
 std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
 
-Error no_memory() { return Error(Errc::overloaded, "no memory to send the call; nothing ran, try again later"); }
+Error no_memory() { return Error::refusal(Errc::overloaded, "no memory to send the call; nothing ran, try again later"); }
 
 std::size_t call_bytes(const CallTarget& target, const Bytes& arguments) noexcept {
   return FrameHeader::kBytes + arguments.size() + (target.trace.present() ? FrameHeader::kTraceBytes : 0);
@@ -166,7 +166,7 @@ task<Result<void>> Connection::send(CallTarget target, platform::Instant deadlin
   if (target.cancellation.is_cancelled()) co_return Error(Errc::cancelled, "the caller cancelled the call; nothing ran");
   if (!room.try_take(frame_bytes)) {
     if (waiting_sends_ >= kMaxWaitingSends) {
-      co_return Error(Errc::overloaded, std::to_string(kMaxWaitingSends) + " calls to " + named(peer_) +
+      co_return Error::refusal(Errc::overloaded, std::to_string(kMaxWaitingSends) + " calls to " + named(peer_) +
                                             " wait to be sent; try again when some have gone");
     }
     Room::Waiter waiter(room, frame_bytes);

@@ -289,7 +289,7 @@ MUTATIONS = [
     Mutation(
         "a_call_is_sent_again_after_a_reset",
         "although it may have run",
-        "src/messenger/core_messenger.cc",
+        "src/messenger/core_messenger_calls.cc",
         [
             ("  co_return co_await connection->call(std::move(target), deadline, std::move(arguments));",
              "  const CallTarget again = target;\n"

@@ -1,0 +1,168 @@
+// Calls of one core: those it makes, to itself and by its connections, and those that come to it.
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "src/messenger/core_messenger.h"
+
+namespace ebb::messenger {
+namespace {
+
+std::string named(NodeId node) { return "node " + std::to_string(to_number(node)); }
+
+Result<void> check(const CallTarget& target, const Bytes& arguments) {
+  if (arguments.size() > Messenger::kMaxPayloadBytes) {
+    return Error(Errc::too_large, "the arguments have " + std::to_string(arguments.size()) + " bytes; " +
+                                      std::to_string(Messenger::kMaxPayloadBytes) + " travel at most, send them in parts");
+  }
+  if (target.timeout <= platform::Duration::zero() || target.timeout > Messenger::kMaxTimeout) {
+    return Error(Errc::invalid_argument, "a call's timeout lies above zero and within an hour");
+  }
+  if (target.cancellation.is_cancelled()) return Error(Errc::cancelled, "the caller cancelled the call; nothing ran");
+  return {};
+}
+
+IncomingCall to_self(const CallTarget& target, platform::Instant deadline, Bytes arguments) {
+  IncomingCall call;
+  call.from = target.node;
+  call.object = target.object;
+  call.core = target.core;
+  call.method = target.method;
+  call.deadline = deadline;
+  call.arguments = std::move(arguments);
+  call.trace = target.trace;
+  return call;
+}
+
+}  // namespace
+
+task<Result<CoreMessenger::Shared>> CoreMessenger::reach(NodeId node, platform::Instant deadline, cancel_token cancellation) {
+  auto connected = co_await connection_to(node, deadline, std::move(cancellation));
+  // It may have ended between its establishment and this turn.
+  if (connected && !(*connected)->established()) co_return Error(Errc::node_gone, named(node) + " closed its connection");
+  co_return connected;
+}
+
+task<Result<Bytes>> CoreMessenger::call(CallTarget target, Bytes arguments) {
+  if (Result<void> checked = check(target, arguments); !checked) co_return std::move(checked).error();
+  const platform::Instant deadline = platform::Clock::now() + target.timeout;
+  if (target.node == options_.self) {
+    // A named value: gcc 12 destroys a braced argument of an awaited call twice.
+    IncomingCall own = to_self(target, deadline, std::move(arguments));
+    co_return co_await handler_.on_call(std::move(own));
+  }
+  const auto found = peers_.find(target.node);
+  Shared connection = found != peers_.end() ? found->second.connection : nullptr;
+  if (!connection) {
+    auto reached = co_await reach(target.node, deadline, target.cancellation);
+    if (!reached) co_return std::move(reached).error();
+    connection = *std::move(reached);
+  }
+  co_return co_await connection->call(std::move(target), deadline, std::move(arguments));
+}
+
+task<Result<void>> CoreMessenger::send(CallTarget target, Bytes arguments) {
+  if (Result<void> checked = check(target, arguments); !checked) co_return checked;
+  const platform::Instant deadline = platform::Clock::now() + target.timeout;
+  if (target.node == options_.self) {
+    if (closing_) co_return Error(Errc::cancelled, "this node is closing");
+    if (scope_.running() >= kMaxIncomingCalls) {
+      co_return Error(Errc::overloaded, std::to_string(kMaxIncomingCalls) + " one-way calls of this node to itself are "
+                                                                           "under way; try again later");
+    }
+    IncomingCall own = to_self(target, deadline, std::move(arguments));
+    own.one_way = true;
+    scope_.spawn(run_one_way(std::move(own)));
+    co_return Result<void>();
+  }
+  auto reached = co_await reach(target.node, deadline, target.cancellation);
+  if (!reached) co_return std::move(reached).error();
+  const Shared connection = *std::move(reached);
+  co_return co_await connection->send(std::move(target), deadline, std::move(arguments));
+}
+
+task<void> CoreMessenger::run_one_way(IncomingCall call) {
+  ServedCall served(0, true);
+  own_.add(served);
+  call.cancellation = &served.cancellation;
+  const Result<Bytes> dropped = co_await handler_.on_call(std::move(call));
+  static_cast<void>(dropped);
+  own_.remove(served);
+}
+
+bool CoreMessenger::has_room_for(const Connection& connection, const IncomingCall& call) const noexcept {
+  return connection.incoming_calls < kMaxIncomingCalls &&
+         connection.incoming_bytes + call.arguments.size() <= kMaxIncomingBytes &&
+         (is_control(call.object) || held_bytes_ + call.arguments.size() <= kMaxHeldBytes);
+}
+
+void CoreMessenger::on_call(Connection& connection, std::uint32_t call_id, IncomingCall call) {
+  if (closing_ || !has_room_for(connection, call)) {
+    if (call.one_way) return drop_one_way(connection);
+    const Error refusal = closing_ ? Error(Errc::unavailable, named(options_.self) + " is closing")
+                                   : Error::refusal(Errc::overloaded, named(options_.self) + " works on as many calls as it may; "
+                                                                                             "try again later");
+    connection.answer_error(call_id, refusal, is_control(call.object));
+    return;
+  }
+  carry_out(connection.shared_from_this(), call_id, std::move(call));
+}
+
+void CoreMessenger::hold(Connection& connection, std::ptrdiff_t bytes) noexcept {
+  connection.incoming_bytes += static_cast<std::size_t>(bytes);
+  held_bytes_ += static_cast<std::size_t>(bytes);
+}
+
+/// Nobody hears of it but this node's operator, once a tick.
+void CoreMessenger::drop_one_way(const Connection& connection) {
+  if (++dropped_one_way_ > 1) return;
+  platform::write_log("messenger: overloaded: a one-way call of " + named(connection.peer()) + " was dropped");
+}
+
+/// Begins at once, so that a cancellation finds the call, and goes on as an event of its own.
+detail::Detached CoreMessenger::carry_out(Shared connection, std::uint32_t call_id, IncomingCall call) {
+  ++working_;
+  connection->count_incoming(true);
+  const auto bytes = static_cast<std::ptrdiff_t>(call.arguments.size());
+  hold(*connection, bytes);
+  const bool control = is_control(call.object);
+  const bool one_way = call.one_way;
+  ServedCall served(call_id, one_way);
+  connection->served.add(served);
+  call.cancellation = &served.cancellation;
+  TurnQueue::Turn turn(turns_, call.object, control);
+  co_await turn;
+  if (!control && !one_way) {
+    // How large its answer is shows when it has run: the next call begins when it is known what this one's has come to.
+    Room::Waiter room(connection->answers, Messenger::kMaxPayloadBytes);
+    const bool has_room = co_await room;
+    if (has_room) connection->answers.give_back(Messenger::kMaxPayloadBytes);
+  }
+  Result<Bytes> answer = Error(Errc::cancelled, "the call was cancelled before it began; nothing ran");
+  // A one-way call that has arrived runs whatever has become of its connection.
+  if (one_way || !served.cancellation.is_cancelled()) answer = co_await handler_.on_call(std::move(call));
+  connection->served.remove(served);
+  hold(*connection, -bytes);
+  if (served.given_up) {
+    answer = Error(Errc::cancelled, "the caller cancelled the call");  // who gave up takes no result
+  } else if (answer && answer->size() > Messenger::kMaxPayloadBytes) {
+    answer = Error(Errc::too_large, "the result has " + std::to_string(answer->size()) + " bytes; " +
+                                        std::to_string(Messenger::kMaxPayloadBytes) + " travel at most");
+  }
+  if (one_way) {
+    // Whatever it answers.
+  } else if (!answer) {
+    connection->answer_error(call_id, answer.error(), control);
+  } else {
+    const auto answer_bytes = static_cast<std::ptrdiff_t>(answer->size());
+    hold(*connection, answer_bytes);
+    connection->answers.take(answer->size());
+    if (co_await connection->room_for(answer->size(), control)) connection->answer(call_id, *answer, control);
+    connection->answers.give_back(answer->size());
+    hold(*connection, -answer_bytes);
+  }
+  connection->count_incoming(false);
+  if (--working_ == 0 && closing_ && !idle_.ready()) idle_.complete();
+}
+
+}  // namespace ebb::messenger
