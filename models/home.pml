@@ -24,7 +24,7 @@ bool sure[NODES];          /* gone, and surely ended */
 bool dead[NODES];          /* in truth */
 byte instance[NODES];      /* the epoch of its instance of the home; 0: none */
 byte known_epoch[NODES];   /* what it has heard from the directory: the epoch at which this node was the home */
-byte made[EPOCHS];         /* instances constructed for an epoch */
+byte made[EPOCHS];         /* instances constructed for an epoch: of homes that neither move nor are dropped */
 
 /* A call's. */
 mtype call[CALLERS] = idle;

@@ -39,8 +39,9 @@ bool instance[NODES];    /* it has made the home's instance */
 bool member[NODES] = true;
 bool ended[NODES];       /* its driver has seen the node's end */
 byte silent[NODES];      /* ticks since a heartbeat of it was last answered; stops at LATEST */
-byte home = 1;           /* the directory's record. A node loses a home only with its membership, which does not come
-                            back: so it is the home once at most, and its number stands for the home epoch. */
+byte home = 1;           /* the directory's record. Homes that move between living nodes are left out: here a node
+                            loses one only with its membership, which does not come back, so that its number stands
+                            for the home epoch. */
 byte orphaned;           /* ticks that the home's node has been dead and unheard of */
 
 inline end_node(n) {
