@@ -13,7 +13,13 @@ Result<void> Directory::check(const NewObject& wanted) {
   if (wanted.interface_name.size() > kMaxNameBytes) return refuse("an interface's");
   if (wanted.policy.size() > kMaxNameBytes) return refuse("a policy's");
   if (wanted.name.size() > kMaxNameBytes) return refuse("an object's");
-  return {};
+  return check_core(wanted.home_core);
+}
+
+Result<void> Directory::check_core(CoreIndex home_core) {
+  if (to_number(home_core) < kMaxCores) return {};
+  return Error(Errc::invalid_argument, "an object's home is one core, of at most " + std::to_string(kMaxCores) + "; no node has a core " +
+                                           std::to_string(to_number(home_core)));
 }
 
 Result<void> Directory::check(const std::vector<LeasedObject>& objects) {

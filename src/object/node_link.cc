@@ -63,6 +63,20 @@ std::uint64_t cluster_view_version() noexcept {
   return link == nullptr ? 1 : link->view_version();
 }
 
+bool has_core(NodeId node, CoreIndex core) {
+  if (node == this_node()) return is_member(node) && to_number(core) < Core::count();
+  for (const ClusterView::Node& each : cluster_view().nodes) {
+    if (each.id == node) return to_number(core) < each.cores;
+  }
+  return false;
+}
+
+bool is_leaving(NodeId node) {
+  if (node == kFrontEndNode) return false;
+  const ClusterView view = cluster_view();
+  return std::any_of(view.nodes.begin(), view.nodes.end(), [node](const auto& each) { return each.id == node && each.leaving; });
+}
+
 task<void> wait_for_view_change(std::uint64_t version, platform::Duration at_most) {
   const auto waiter = std::make_shared<ViewWaiter>();
   waiter->core = Core::current().index();

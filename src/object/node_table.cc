@@ -145,7 +145,8 @@ Home NodeTable::home_of(ObjectId id) const noexcept {
 void NodeTable::learn_home(ObjectId id, Home home) noexcept {
   static_assert(kMaxCores <= 256, "a home's core is packed into a byte");
   Entry* entry = find(id);
-  if (entry == nullptr) return;
+  // Others tell it, and what they tell has been checked by nobody.
+  if (entry == nullptr || to_number(home.core) >= kMaxCores) return;
   const std::uint64_t packed = std::uint64_t{home.epoch} << 40 | std::uint64_t{to_number(home.core)} << 32 | to_number(home.node);
   std::uint64_t known = entry->home.load(std::memory_order_relaxed);
   while (known >> 40 < home.epoch && !entry->home.compare_exchange_weak(known, packed, std::memory_order_relaxed)) {

@@ -10,6 +10,7 @@
 #include "ebb/object/object.h"
 #include "ebb/platform/translation_table.h"
 #include "src/object/construction.h"
+#include "src/object/state.h"
 
 namespace ebb {
 namespace {
@@ -128,12 +129,13 @@ bool NodeTable::take_dropped(ObjectId id, CoreIndex core, Bytes* state) {
   return true;
 }
 
-void NodeTable::restore_dropped(ObjectId id, const Entry& entry, CoreIndex core, void* made) {
+void NodeTable::restore_dropped(ObjectId id, Entry& entry, CoreIndex core, void* made) {
   Bytes state;
   if (!entry.dropped.load(std::memory_order_acquire) || !take_dropped(id, core, &state)) return;
-  if (entry.type->state.restore(made, state)) return;
-  throw ErrorException(Error(Errc::malformed, describe(id) + " does not take the state that it was dropped with: its restore() does "
-                                                             "not read what its save() gives"));
+  const Result<void> restored = detail::restore_state(*entry.type, made, state);
+  if (restored) return;
+  keep_state(id, entry, core, std::move(state));  // it is all that there is; the next access tries again
+  throw ErrorException(restored.error());
 }
 
 void NodeTable::forget_dropped(ObjectId id) {

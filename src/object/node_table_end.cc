@@ -8,6 +8,7 @@
 #include "ebb/async/on_core.h"
 #include "ebb/async/sleep.h"
 #include "ebb/async/when_all.h"
+#include "ebb/object/home.h"
 #include "ebb/object/node_table.h"
 #include "ebb/object/object.h"
 #include "ebb/platform/translation_table.h"
@@ -59,6 +60,7 @@ task<Result<void>> NodeTable::end(ObjectId id, const detail::TypeDescriptor* typ
     co_await on_core(Core::current().index(), end_root);
   }
   if (entry->dropped.load(std::memory_order_acquire)) forget_dropped(id);
+  if (type->exclusive) co_await detail::forget_moves(id);
   bury(id, entry);
   co_await free_forgotten();
   co_return Result<void>();

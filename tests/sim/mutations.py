@@ -236,10 +236,10 @@ MUTATIONS = [
         "it keeps its instance in its slot, and counts it as given away all the same",
         "src/object/home_service.cc",
         [
-            ("  void* instance = table.take_out(id);\n",
-             "  void* instance = platform::translate(id);\n"),
-            ("    moves().given[id] = {here, epoch, instance};\n",
-             "    static_cast<void>(here);\n"),
+            ("epoch, table.take_out(id), type}",
+             "epoch, platform::translate(id), type}"),
+            ("  add_given(id, given);\n",
+             ""),
             ("if (!mark_drained(id, epoch)) co_return",
              "if (mark_drained(id, epoch)) co_return"),
         ],
@@ -249,9 +249,9 @@ MUTATIONS = [
         "what watches over one move of an object decides on a later one",
         "src/object/home_service.cc",
         [
-            ("if (!given || given->epoch != epoch) co_return;",
-             "if (!given) co_return;\n"
-             "    epoch = given->epoch;"),
+            ("if (!given || given->epoch != epoch) co_return true;",
+             "if (!given) co_return true;\n"
+             "  epoch = given->epoch;"),
         ],
         "no counter could have given", scenario="moves", nodes=3),
     Mutation(
@@ -261,9 +261,9 @@ MUTATIONS = [
         [
             ("if (record.code() == Errc::moved) record = co_await table.lookup(id);",
              "if (record.code() == Errc::moved) {\n"
-             "      if (const auto mine = remove_given(id, epoch)) type->end_representative(mine->instance, nullptr);\n"
-             "      co_return;\n"
-             "    }"),
+             "    if (const auto mine = remove_given(id, epoch)) mine->type->end_representative(mine->instance, nullptr);\n"
+             "    co_return true;\n"
+             "  }"),
         ],
         "no counter could have given", scenario="moves", nodes=3),
     Mutation(
@@ -271,8 +271,8 @@ MUTATIONS = [
         "when a second move asks for it",
         "src/object/home_service.cc",
         [
-            ("if (!given->drained) {",
-             "if (type == nullptr) {"),
+            ("if (!given->drained) co_return",
+             "if (given->type == nullptr) co_return"),
         ],
         "an instance ended in the middle", scenario="moves", nodes=3),
     Mutation(
@@ -280,10 +280,10 @@ MUTATIONS = [
         "a state that moved is discarded if nobody has called the object since",
         "src/object/home_service.cc",
         [
-            ("const bool ours = record && record->epoch == epoch && record->home == this_node();",
-             "const bool ours = !record;"),
-            ("static_cast<void>(co_await kHomeService.on(node, core).call<&HomeService::arrive>(id));",
-             "static_cast<void>(core);"),
+            ("[] { discard_abandoned_later(); }",
+             "[id] { discard_taken(id); }"),
+            ("const auto arrived = co_await kHomeService.on(node, core).call<&HomeService::arrive>(id);",
+             "const Result<void> arrived;"),
         ],
         "no counter could have given", scenario="moves", nodes=3),
     Mutation(

@@ -182,6 +182,7 @@ class SqliteDirectory final : public Directory {
   }
 
   task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) override {
+    if (Result<void> sound = check_core(home_core); !sound) co_return std::move(sound).error();
     const std::lock_guard guard(mutex_);
     {
       Use row(re_home_);

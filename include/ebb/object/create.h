@@ -20,7 +20,7 @@ namespace detail {
 template <object_type T>
 task<Result<ref<T>>> create(NodeId home, CoreIndex home_core, std::string name) {
   static_cast<void>(&Registered<T>::entry);
-  if (!is_member(home) || to_number(home_core) >= kMaxCores) {
+  if (!has_core(home, home_core)) {
     co_return Error(Errc::invalid_argument, "an object cannot have its home on node " + std::to_string(to_number(home)) +
                                                 ", core " + std::to_string(to_number(home_core)) + ": there is none");
   }
@@ -50,22 +50,32 @@ task<Result<ref<T>>> open(task<Result<ObjectRecord>> lookup) {
 
 task<Result<void>> destroy(ObjectId id, const TypeDescriptor* type);
 
+/// Where an object is created for which nobody names a place: here; but on a node that leaves, where it would soon be lost with its
+/// home, on the front end.
+template <object_type T>
+task<Result<ref<T>>> create_here(std::string name) {
+  if constexpr (is_exclusive<policy_of<T>>()) {
+    if (is_leaving(this_node())) return create<T>(kFrontEndNode, CoreIndex{0}, std::move(name));
+  }
+  return create<T>(this_node(), Core::current().index(), std::move(name));
+}
+
 }  // namespace detail
 
 /// A new object of type T. No representative is made before the first use. Errors: resource_exhausted (no id left).
 template <object_type T>
 task<Result<ref<T>>> create() {
-  return detail::create<T>(this_node(), Core::current().index(), {});
+  return detail::create_here<T>({});
 }
 
 /// The same under a name, by which every node finds it. Errors besides: already_exists (another object has the name, until
 /// it is destroyed), invalid_argument (longer than Directory::kMaxNameBytes).
 template <object_type T>
 task<Result<ref<T>>> create(std::string name) {
-  return detail::create<T>(this_node(), Core::current().index(), std::move(name));
+  return detail::create_here<T>(std::move(name));
 }
 
-/// The same with its home there, for kinds that have one (home.h). Errors besides: invalid_argument (no such node).
+/// The same with its home there, for kinds that have one (home.h). Errors besides: invalid_argument (no such node or core).
 template <object_type T>
 task<Result<ref<T>>> create_at(NodeId home, CoreIndex home_core = CoreIndex{0}, std::string name = {}) {
   return detail::create<T>(home, home_core, std::move(name));

@@ -87,7 +87,7 @@ class Directory {
   /// The same of those whose home is `home`.
   virtual task<Result<std::vector<ObjectRecord>>> list_at(NodeId home, ObjectId after, std::uint32_t limit) = 0;
   /// Gives an object another home, if the present one is still that of `epoch`: the new epoch is one more. Errors:
-  /// no_such_object, moved (another epoch by now).
+  /// no_such_object, moved (another epoch by now), invalid_argument (see check_core()).
   virtual task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) = 0;
   /// Which implementation carries out the object's calls on nodes that come to know it from now on. no_such_object.
   virtual task<Result<void>> implement(ObjectId id, std::uint64_t implementation) = 0;
@@ -115,8 +115,10 @@ class Directory {
   /// Longest name of an object, an interface or a policy, in bytes.
   static constexpr std::size_t kMaxNameBytes = 255;
 
-  /// What create() of every directory refuses: a name longer than kMaxNameBytes. invalid_argument.
+  /// What create() of every directory refuses: a name longer than kMaxNameBytes, and what check_core() does. invalid_argument.
   static Result<void> check(const NewObject& wanted);
+  /// A core that no node has, kAnyCore among them, is no home: invalid_argument.
+  static Result<void> check_core(CoreIndex home_core);
 
  protected:
   /// How many ids are leased at a time of those that are left.

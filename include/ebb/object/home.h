@@ -38,10 +38,13 @@ task<Result<Home>> find_home(ObjectId id, const TypeDescriptor* type, std::uint3
 /// not, or is about to be no longer. Returns the home's epoch. Blocks the event.
 std::uint32_t require_home(ObjectId id, const TypeDescriptor& type);
 
-/// The state that a living home has handed over to this node for `epoch`; *found says whether there is one.
-std::vector<std::byte> take_state(ObjectId id, std::uint32_t epoch, bool* found);
+/// Gives `instance`, which is to be the home of `epoch`, the state that a living home has handed over to this node, or that it
+/// was dropped with; false if there is none. Throws ErrorException (see restore_state): then the state stays for the next one.
+bool restore_home(ObjectId id, std::uint32_t epoch, const TypeDescriptor& type, void* instance);
 /// Whether this node's instance is on its way to another home.
 bool is_given_away(ObjectId id);
+/// The object has ended on this node: so does what is on its way from here, and what came here for it.
+task<void> forget_moves(ObjectId id);
 
 task<Result<void>> migrate(ObjectId id, const TypeDescriptor* type, NodeId node, CoreIndex core);
 
@@ -50,7 +53,9 @@ CoreIndex home_here(ObjectId id) noexcept;
 
 }  // namespace detail
 
-/// What a re-made instance is told: on_lost(home_lost) of its type, if there is one, before any call reaches it.
+/// What a re-made instance is told: on_lost(home_lost) of its type, if there is one, before any call reaches it. It may be a
+/// coroutine (task<void>) that waits, for other objects too, but not for its own. What it throws ends the access that made the
+/// instance, and the next one tries again.
 struct home_lost {
   ObjectId object;
   std::uint32_t epoch = 0;  ///< of the new home, from 2
@@ -134,16 +139,8 @@ struct single_home {
     const std::uint32_t epoch = detail::require_home(id, detail::kTypeDescriptor<T>);
     auto instance = std::make_unique<T>();
     bool moved_here = false;
-    if constexpr (saves_state<T>) {
-      const Bytes state = detail::take_state(id, epoch, &moved_here);
-      if (moved_here && !detail::kTypeDescriptor<T>.state.restore(instance.get(), state)) {
-        throw ErrorException(Error(Errc::malformed, "the state of an object that moved here does not decode; start all nodes "
-                                                    "from the same build"));
-      }
-    }
-    if constexpr (requires { instance->on_lost(home_lost{}); }) {
-      if (epoch > 1 && !moved_here) instance->on_lost(home_lost{id, epoch});
-    }
+    if constexpr (saves_state<T>) moved_here = detail::restore_home(id, epoch, detail::kTypeDescriptor<T>, instance.get());
+    if (epoch > 1 && !moved_here) detail::tell_lost(*instance, home_lost{id, epoch});
     return instance.release();
   }
   template <class T>
@@ -153,9 +150,10 @@ struct single_home {
 };
 
 /// Moves an object of the kind single_home or remade_home to another core, its state by save() and restore(); calls that
-/// come meanwhile wait and go there. Errors: invalid_argument (no such node), overloaded (calls under way have not ended for 20
-/// s; it stays), no_such_object, moved (somebody else moves it), and those of a call to the nodes concerned: then the object is
-/// at the old or at the new home, which calls find as ever.
+/// come meanwhile wait and go there. Errors: invalid_argument (no such node or core), overloaded (calls under way have not ended
+/// for 20 s, or too much is on its way already; it stays), application_error (save() threw, and it stays; or restore(), and the
+/// state waits at the new home for the next call), no_such_object, moved (somebody else moves it), and those of a call to the
+/// nodes concerned: then the object is at the old or at the new home, which calls find as ever.
 template <class T>
 task<Result<void>> migrate(ref<T> object, NodeId node, CoreIndex core = CoreIndex{0});
 

@@ -91,6 +91,10 @@ NodeLink* node_link() noexcept;
 /// The cluster as this node knows it; of a program that is none, this node.
 ClusterView cluster_view();
 std::uint64_t cluster_view_version() noexcept;
+/// Whether `node` is a member and has this core.
+bool has_core(NodeId node, CoreIndex core);
+/// Whether it has been asked to leave, so that nothing is to be placed there any more.
+bool is_leaving(NodeId node);
 /// Waits until the view is no longer that of `version`, `at_most` so long.
 task<void> wait_for_view_change(std::uint64_t version, platform::Duration at_most);
 /// Whoever waits for another view goes on. On a core.

@@ -292,7 +292,7 @@ class NodeTable {
   /// The representative of a home that was out of sight while the node had no lease; nullptr: there is none.
   void* bring_back(ObjectId id, const Entry& entry);
   void* take_parked(ObjectId id, const Entry& entry);
-  void restore_dropped(ObjectId id, const Entry& entry, CoreIndex core, void* made);
+  void restore_dropped(ObjectId id, Entry& entry, CoreIndex core, void* made);
   void forget_dropped(ObjectId id);
   detail::MissCounters& misses_here() noexcept { return calls_[to_number(Core::current().index())].misses; }
   void link(detail::ServedContext& context) noexcept;

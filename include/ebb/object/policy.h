@@ -5,6 +5,8 @@
 #include <string_view>
 #include <type_traits>
 
+#include "ebb/async/context.h"
+#include "ebb/async/task.h"
 #include "ebb/base/ids.h"
 
 namespace ebb {
@@ -31,6 +33,22 @@ template <class Policy>
 constexpr bool is_cache() noexcept {
   if constexpr (requires { Policy::kCaches; }) return Policy::kCaches;
   return false;
+}
+
+/// Tells a new instance what there was before it, if its type wants to hear of that, and waits if it does. In an event that can
+/// block.
+template <class T, class Lost>
+void tell_lost(T& instance, const Lost& lost) {
+  if constexpr (requires { instance.on_lost(lost); }) {
+    using Outcome = decltype(instance.on_lost(lost));
+    static_assert(std::is_void_v<Outcome> || std::is_same_v<Outcome, task<void>>,
+                  "on_lost() gives nothing, or is a task<void>; what fails in it throws, and the next access tries again");
+    if constexpr (std::is_void_v<Outcome>) {
+      instance.on_lost(lost);
+    } else {
+      block_on(instance.on_lost(lost));
+    }
+  }
 }
 
 }  // namespace detail
