@@ -19,8 +19,13 @@ constexpr platform::Duration kQuiet = std::chrono::seconds(10);
 // How long one core may take to adopt what it is given, and a node to say what it has.
 constexpr platform::Duration kAdoptTimeout = std::chrono::seconds(40);
 constexpr platform::Duration kHoldingsTimeout = std::chrono::seconds(5);
-// Partitions that are given to a core with one call.
+// When a partition is tried again that stayed because its calls had not ended: it answers meanwhile, so most of the time. And one
+// that could not be made anew, without which its keys are.
+constexpr platform::Duration kBusyAgain = std::chrono::minutes(1);
+constexpr platform::Duration kAnewAgain = std::chrono::seconds(1);
+// Partitions that are given to a core with one call, if that takes no time; and calls under way beyond which none travels.
 constexpr std::size_t kMaxAdoptions = 64;
+constexpr std::size_t kMaxHandOvers = 64;
 
 bool is_in(const ClusterView& view, NodeId node) {
   return std::any_of(view.nodes.begin(), view.nodes.end(), [node](const auto& each) { return each.id == node; });
@@ -48,7 +53,7 @@ PartitionOwner choose_owner(ObjectId id, std::uint32_t partition, const ClusterV
 }
 
 Coordinator::Coordinator(ObjectId id, std::uint32_t partitions, std::uint32_t epoch)
-    : id_(id), epoch_(epoch), round_(std::uint64_t{epoch} << 32), collected_(epoch == 1), fresh_(partitions, epoch == 1) {
+    : id_(id), epoch_(epoch), round_(std::uint64_t{epoch} << 32), collected_(epoch == 1), known_(epoch == 1), fresh_(partitions, epoch == 1) {
   auto first = std::make_shared<PartitionMap>();
   first->version = std::uint64_t{epoch} << 32;
   first->owners.resize(partitions);
@@ -68,22 +73,36 @@ void Coordinator::set_owner(const std::vector<std::uint32_t>& partitions, Partit
   map_ = std::move(next);
 }
 
+void Coordinator::Pause::end() {
+  if (std::exchange(over, true)) return;
+  Core::current().cancel(timer);
+  done.complete();
+}
+
+task<void> Coordinator::wait_for_hand_overs() {
+  Pause pause;
+  pause.timer = Core::current().call_after(kAgain, [&pause] { pause.end(); });
+  pause_ = &pause;
+  co_await pause.done;
+  pause_ = nullptr;
+}
+
 Detached Coordinator::follow(std::shared_ptr<Coordinator> self) {
   while (!self->ended_) {
     const ClusterView view = cluster_view();
-    if (!self->collected_) self->collected_ = co_await self->collect(&view);
-    if (self->collected_ && self->arranged_view_ != view.version && !self->ended_) {
-      const bool done = co_await self->arrange(&view);
+    if (self->under_way_ == 0) {
       // Also when all went well: what was tried more than once for it may still be on its way.
-      ++self->round_;
-      if (done && self->collected_) {
-        self->arranged_view_ = view.version;
-        self->ready_ = true;
-        co_await wait_for_view_change(view.version, kQuiet);
-        continue;
-      }
+      if (!self->decided_.empty()) ++self->round_;
+      self->decided_.clear();
+      if (!self->collected_) self->collected_ = co_await self->collect(&view);
     }
-    co_await sleep_for(kAgain);
+    // What is in doubt has been decided about in this round, so it is left alone until the next.
+    const bool may_decide = !self->ended_ && (self->collected_ || self->under_way_ != 0);
+    if (may_decide && self->arrange(view)) {
+      co_await wait_for_view_change(view.version, kQuiet);
+    } else {
+      co_await self->wait_for_hand_overs();
+    }
   }
 }
 
@@ -116,7 +135,7 @@ task<bool> Coordinator::collect(const ClusterView* view) {
   ++found->version;
   map_ = std::move(found);
   unsettled_ = std::move(unsettled);
-  arranged_view_ = 0;
+  known_ = true;
   co_return true;
 }
 
@@ -126,69 +145,114 @@ bool Coordinator::surely_lost(std::uint32_t partition) {
   return now - since->second > kLeaseEnds;
 }
 
-task<bool> Coordinator::arrange(const ClusterView* view) {
-  if (tried_view_ != view->version) too_large_.clear();
-  tried_view_ = view->version;
-  std::map<std::pair<NodeId, CoreIndex>, std::vector<Adoption>> wanted;
-  bool complete = true;
-  for (std::uint32_t partition = 0; partition < map_->owners.size(); ++partition) {
-    const PartitionOwner owner = map_->owners[partition];
-    const PartitionOwner target = choose_owner(id_, partition, *view);
-    Adoption adoption{partition, {}, false};
-    if (owner.node != kNoNode && is_in(*view, owner.node)) {
-      lost_since_.erase(partition);
-      // One that its owner keeps after all is adopted from itself, which makes it answer again.
-      if (owner == target && ready_ && !unsettled_.contains(partition)) continue;
-      if (too_large_.contains(partition)) continue;
-      adoption.from = owner;
-    } else if (!fresh_[partition]) {
-      if (!surely_lost(partition)) {
-        complete = false;
-        continue;
-      }
-      adoption.lost = true;
-    }
-    wanted[{target.node, target.core}].push_back(adoption);
+bool Coordinator::arrange(const ClusterView& view) {
+  const auto count = static_cast<std::uint32_t>(map_->owners.size());
+  if (chosen_view_ != view.version) {
+    chosen_view_ = view.version;
+    chosen_.clear();
+    for (std::uint32_t partition = 0; partition < count; ++partition) chosen_.push_back(choose_owner(id_, partition, view));
+    stays_.clear();
   }
-  std::vector<task<bool>> works;
-  for (auto& [target, adoptions] : wanted) {
-    const PartitionOwner owner{target.first, target.second};
-    for (std::size_t at = 0; at < adoptions.size(); at += kMaxAdoptions) {
-      const auto first = adoptions.begin() + static_cast<std::ptrdiff_t>(at);
-      const auto last = first + static_cast<std::ptrdiff_t>(std::min(kMaxAdoptions, adoptions.size() - at));
-      works.push_back(hand_over(owner, std::vector<Adoption>(first, last)));
+  const platform::Instant now = platform::Clock::now();
+  std::erase_if(stays_, [now](const auto& each) { return each.second <= now; });
+  // What is made anew, or answers again where it is, takes no time: many with one call.
+  std::map<std::pair<NodeId, CoreIndex>, std::vector<Adoption>> at_once;
+  bool done = under_way_ == 0;
+  for (std::uint32_t partition = 0; partition < count; ++partition) {
+    const auto step = next_step(partition, view, &done);
+    if (!step) continue;
+    const auto& [target, adoption] = *step;
+    if (adoption.from.node != kNoNode && adoption.from != target) {
+      if (under_way_ < kMaxHandOvers) begin(target, {adoption});
+      continue;
     }
+    std::vector<Adoption>& together = at_once[{target.node, target.core}];
+    together.push_back(adoption);
+    if (together.size() == kMaxAdoptions) begin(target, std::exchange(together, {}));
   }
-  for (const bool done : co_await when_all(std::move(works))) complete = complete && done;
-  co_return complete;
+  for (auto& [target, adoptions] : at_once) {
+    if (!adoptions.empty()) begin({target.first, target.second}, std::move(adoptions));
+  }
+  return done;
 }
 
-task<bool> Coordinator::hand_over(PartitionOwner target, std::vector<Adoption> adoptions) {
+std::optional<std::pair<PartitionOwner, Adoption>> Coordinator::next_step(std::uint32_t partition, const ClusterView& view,
+                                                                          bool* done) {
+  if (decided_.contains(partition)) return std::nullopt;
+  const PartitionOwner owner = map_->owners[partition];
+  const bool stays = stays_.contains(partition);
+  PartitionOwner target = chosen_[partition];
+  Adoption adoption{partition, {}, false};
+  if (owner.node != kNoNode && is_in(view, owner.node)) {
+    lost_since_.erase(partition);
+    if (stays) target = owner;
+    // One that its owner keeps after all is adopted from itself, which makes it answer again.
+    if (owner == target && !unsettled_.contains(partition)) return std::nullopt;
+    adoption.from = owner;
+  } else if (stays || (!fresh_[partition] && !surely_lost(partition))) {
+    *done = false;
+    return std::nullopt;
+  }
+  adoption.lost = adoption.from.node == kNoNode && !fresh_[partition];
+  *done = false;
+  return std::pair(target, adoption);
+}
+
+void Coordinator::begin(PartitionOwner target, std::vector<Adoption> adoptions) {
+  ++under_way_;
+  for (const Adoption& adoption : adoptions) decided_.insert(adoption.partition);
+  hand_over(shared_from_this(), target, std::move(adoptions));
+}
+
+Detached Coordinator::hand_over(std::shared_ptr<Coordinator> self, PartitionOwner target, std::vector<Adoption> adoptions) {
   const auto codes = co_await kPartitionService.on(target.node, target.core)
                          .within(kAdoptTimeout)
-                         .call<&PartitionService::adopt>(id_, round_, adoptions);
+                         .call<&PartitionService::adopt>(self->id_, self->round_, adoptions);
+  self->conclude(target, adoptions, codes);
+  const bool others_wait = self->under_way_ >= kMaxHandOvers;
+  --self->under_way_;
+  if (self->pause_ != nullptr && (others_wait || self->under_way_ == 0)) self->pause_->end();
+}
+
+void Coordinator::conclude(PartitionOwner target, const std::vector<Adoption>& adoptions,
+                           const Result<std::vector<Errc>>& codes) {
   if (codes.code() == Errc::moved) ended_ = true;  // there is a newer home
   if (!codes || codes->size() != adoptions.size()) {
     // It may have been carried out, or be carried out later.
     for (const Adoption& adoption : adoptions) fresh_[adoption.partition] = false;
     collected_ = false;
-    co_return false;
+    return;
   }
   std::vector<std::uint32_t> adopted;
   for (std::size_t at = 0; at < adoptions.size(); ++at) {
-    const Errc code = (*codes)[at];
-    if (code == Errc::ok) adopted.push_back(adoptions[at].partition);
-    if (code == Errc::moved) ended_ = true;
-    if (code == Errc::too_large) {
-      too_large_.insert(adoptions[at].partition);
-      platform::write_log("ebb: partition " + std::to_string(adoptions[at].partition) + " of object " +
-                          std::to_string(id_.index()) + " is too large to move and stays where it is; use more partitions");
+    switch (const Errc code = (*codes)[at]) {
+      case Errc::ok: adopted.push_back(adoptions[at].partition); break;
+      case Errc::moved: ended_ = true; break;
+      case Errc::too_large:
+      case Errc::overloaded:
+      case Errc::application_error:
+      case Errc::malformed: leave_where_it_is(adoptions[at], code); break;
+      // How far it went is not known, nor whether what it has asked of the old owner is still on its way.
+      default: collected_ = false; break;
     }
-    // How far it went is not known, nor whether what it has asked of the old owner is still on its way.
-    if (code != Errc::ok && code != Errc::too_large) collected_ = false;
   }
   set_owner(adopted, target);
-  co_return adopted.size() == adoptions.size();
+}
+
+void Coordinator::leave_where_it_is(const Adoption& adoption, Errc why) {
+  const platform::Instant now = platform::Clock::now();
+  if (adoption.from.node == kNoNode) {
+    stays_[adoption.partition] = now + kAnewAgain;
+    return;
+  }
+  // Its owner may have stopped answering for it.
+  unsettled_.insert(adoption.partition);
+  stays_[adoption.partition] = why == Errc::overloaded ? now + kBusyAgain : platform::Instant::max();
+  const char* reason = why == Errc::too_large    ? "it is too large to move; use more partitions"
+                       : why == Errc::overloaded ? "its calls have not ended"
+                                                 : "its state does not travel";
+  platform::write_log("ebb: partition " + std::to_string(adoption.partition) + " of object " + std::to_string(id_.index()) +
+                      " stays where it is: " + reason);
 }
 
 }  // namespace ebb::detail

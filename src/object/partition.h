@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <unordered_map>
 #include <vector>
 
-#include "ebb/async/semaphore.h"
+#include "ebb/async/completion.h"
+#include "ebb/async/core.h"
 #include "ebb/async/task.h"
 #include "ebb/base/ids.h"
 #include "ebb/object/node_link.h"
@@ -26,7 +28,7 @@ struct Partition {
   Partition& operator=(const Partition&) = delete;
   const PartitionType& type;
   void* const instance;
-  bool frozen = false;
+  std::optional<std::uint64_t> frozen;  // by the release of that round: it answers no more
   std::uint32_t calls = 0;
 };
 
@@ -42,25 +44,41 @@ struct CorePartitions {
 ///
 /// Decisions belong to a round, and whoever has heard of one refuses what was decided in an earlier one. Whenever a decision may or
 /// may not have been carried out, or still may be, the next round begins by asking all members what they have
-/// (models/partition.pml).
+/// (models/partition.pml). About one partition a round decides once, about others also while that is under way: what takes long
+/// holds up no other.
 class Coordinator : public std::enable_shared_from_this<Coordinator> {
  public:
   Coordinator(ObjectId id, std::uint32_t partitions, std::uint32_t epoch);
 
   std::uint32_t epoch() const noexcept { return epoch_; }
-  /// nullptr until every partition has had an owner once.
-  std::shared_ptr<const PartitionMap> map() const noexcept { return ready_ ? map_ : nullptr; }
+  /// nullptr until it is known what members have. A partition that nobody has for now has no owner in it.
+  std::shared_ptr<const PartitionMap> map() const noexcept { return known_ ? map_ : nullptr; }
   /// Starts the loop that follows the membership.
   void start() { follow(shared_from_this()); }
   void end() noexcept { ended_ = true; }
 
  private:
+  /// The loop's pause until calls have ended.
+  struct Pause {
+    bool over = false;
+    TimerId timer;
+    Completion<> done;
+    void end();
+  };
+
   static Detached follow(std::shared_ptr<Coordinator> self);
   /// Asks all members what they have. False if that did not come to an end; then again soon.
   task<bool> collect(const ClusterView* view);
-  /// Moves what has another owner in `view`. False if something is left to do.
-  task<bool> arrange(const ClusterView* view);
-  task<bool> hand_over(PartitionOwner target, std::vector<Adoption> adoptions);
+  /// Has cores take what they are to have in `view`, as far as nothing has been decided about it in this round. True if nothing
+  /// is left to do, nor under way.
+  bool arrange(const ClusterView& view);
+  /// What is to be done about a partition now, and by whom; nullopt: nothing. *done is false if there will be something.
+  std::optional<std::pair<PartitionOwner, Adoption>> next_step(std::uint32_t partition, const ClusterView& view, bool* done);
+  void begin(PartitionOwner target, std::vector<Adoption> adoptions);
+  static Detached hand_over(std::shared_ptr<Coordinator> self, PartitionOwner target, std::vector<Adoption> adoptions);
+  void conclude(PartitionOwner target, const std::vector<Adoption>& adoptions, const Result<std::vector<Errc>>& codes);
+  void leave_where_it_is(const Adoption& adoption, Errc why);
+  task<void> wait_for_hand_overs();
   void set_owner(const std::vector<std::uint32_t>& partitions, PartitionOwner owner);
   /// Whether a partition without a living owner may be made anew.
   bool surely_lost(std::uint32_t partition);
@@ -69,15 +87,18 @@ class Coordinator : public std::enable_shared_from_this<Coordinator> {
   const std::uint32_t epoch_;
   std::uint64_t round_;                              // the epoch and, in the lower half, how many rounds it has seen
   bool ended_ = false;
-  bool ready_ = false;
   bool collected_;                                   // what members have is known, in this round
-  std::uint64_t arranged_view_ = 0;                  // nothing is left to do for it
-  std::uint64_t tried_view_ = 0;
+  bool known_;                                       // and has been, in some round
+  std::uint64_t chosen_view_ = 0;
+  std::vector<PartitionOwner> chosen_;               // whom each partition is to have, in that view
   std::shared_ptr<const PartitionMap> map_;
   std::vector<bool> fresh_;                          // has never had an owner
+  std::set<std::uint32_t> decided_;                  // in this round; only the next one decides about them again
   std::set<std::uint32_t> unsettled_;                // its owner may not answer for it until it adopts it again
-  std::set<std::uint32_t> too_large_;                // stay where they are until the membership changes
+  std::map<std::uint32_t, platform::Instant> stays_; // where it is until then, or until the membership changes
   std::map<std::uint32_t, platform::Instant> lost_since_;
+  std::size_t under_way_ = 0;                        // hand-overs
+  Pause* pause_ = nullptr;
 };
 
 /// The core that is to have `partition`: the same for whoever computes it, and another one for few partitions only when the
@@ -91,7 +112,6 @@ struct PartitionRoot {
   std::vector<CorePartitions> cores;        // each used on its core only
   std::atomic<CoreIndex> home{kAnyCore};    // the core that the next two belong to, once there is a coordinator
   std::shared_ptr<Coordinator> coordinator;
-  Semaphore making{1};
 };
 
 }  // namespace ebb::detail

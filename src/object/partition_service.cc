@@ -2,6 +2,8 @@
 #include "src/object/partition_service.h"
 
 #include <algorithm>
+#include <exception>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -13,6 +15,7 @@
 #include "ebb/object/node_table.h"
 #include "ebb/platform/translation_table.h"
 #include "src/object/partition.h"
+#include "src/object/state.h"
 
 namespace ebb::detail {
 namespace {
@@ -58,35 +61,57 @@ CorePartitions* part_here(ObjectId id) {
 }
 
 Error older(ObjectId id) { return Error(Errc::moved, "who has which partition of " + describe(id) + " has been decided anew"); }
+void log_failure(ObjectId id, std::uint32_t partition, const std::string& text) {
+  platform::write_log("ebb: partition " + std::to_string(partition) + " of " + describe(id) + " cannot be taken over: " + text);
+}
+
 Error gone(ObjectId id) { return Error(Errc::no_such_object, describe(id) + " is no partitioned object here"); }
 
-/// Tells the old owner that it may forget its copy; false if it is not to be: a new round began meanwhile.
-task<bool> take_last_copy(ObjectId id, std::uint64_t round, Adoption adoption) {
+/// Tells the old owner that it may forget its copy. Errors: moved (a new round began meanwhile), no_such_object (the object
+/// has ended here, or there: no round will ever say so).
+task<Errc> take_last_copy(ObjectId id, std::uint64_t round, Adoption adoption) {
   for (;;) {
     const auto forgotten = co_await kPartitionService.on(adoption.from.node, adoption.from.core)
                                .within(kForgetTimeout)
                                .call<&PartitionService::forget>(id, round, adoption.partition);
-    if (forgotten || forgotten.code() == Errc::not_found) co_return true;
-    if (forgotten.code() == Errc::moved) co_return false;
-    if (!is_member(adoption.from.node)) co_return true;
+    if (forgotten || forgotten.code() == Errc::not_found) co_return Errc::ok;
+    if (forgotten.code() == Errc::moved) co_return Errc::moved;
+    if (forgotten.code() == Errc::no_such_object || part_here(id) == nullptr) co_return Errc::no_such_object;
+    if (!is_member(adoption.from.node)) co_return Errc::ok;
     co_await sleep_for(kForgetAgain);
   }
 }
 
 task<Errc> adopt_from(ObjectId id, std::uint64_t round, Adoption adoption, const PartitionType* kind) {
-  auto parcel = co_await kPartitionService.on(adoption.from.node, adoption.from.core)
-                    .within(kReleaseLimit + kForgetTimeout)
-                    .call<&PartitionService::release>(id, round, adoption.partition);
+  const auto parcel = co_await kPartitionService.on(adoption.from.node, adoption.from.core)
+                          .within(kReleaseLimit + kForgetTimeout)
+                          .call<&PartitionService::release>(id, round, adoption.partition);
   if (!parcel) co_return parcel.code();
-  const auto state = co_await fetch_parcel(*std::move(parcel));
+  if (!*parcel) co_return Errc::overloaded;
+  const auto state = co_await fetch_parcel(**parcel);
   // The old owner still has the partition, whatever became of the parcel.
   if (!state) co_return Errc::unavailable;
   const TypeDescriptor* type = NodeTable::instance().type_of(id);
   if (type == nullptr) co_return Errc::no_such_object;
   auto made = std::make_shared<Partition>(*kind, kind->make(id, adoption.partition, false));
-  if (!type->state.restore(made->instance, *state)) co_return Errc::malformed;
-  if (!co_await take_last_copy(id, round, adoption)) co_return Errc::moved;
+  if (const Result<void> restored = restore_state(*type, made->instance, *state); !restored) {
+    log_failure(id, adoption.partition, restored.error().text());
+    co_return restored.code();
+  }
+  if (const Errc taken = co_await take_last_copy(id, round, adoption); taken != Errc::ok) co_return taken;
   // No wait from here: the old copy is gone, and this one answers.
+  CorePartitions* mine = part_here(id);
+  if (mine == nullptr) co_return Errc::no_such_object;
+  mine->held[adoption.partition] = std::move(made);
+  co_return Errc::ok;
+}
+
+/// In an event that can block: so may a constructor, and on_lost().
+task<Errc> make_anew(ObjectId id, Adoption adoption, const PartitionType* kind) {
+  auto make = [id, adoption, kind] {
+    return std::make_shared<Partition>(*kind, kind->make(id, adoption.partition, adoption.lost));
+  };
+  auto made = co_await on_core(this_core(), make);
   CorePartitions* mine = part_here(id);
   if (mine == nullptr) co_return Errc::no_such_object;
   mine->held[adoption.partition] = std::move(made);
@@ -99,27 +124,45 @@ task<Errc> adopt_one(ObjectId id, std::uint64_t round, Adoption adoption) {
   if (root == nullptr || mine == nullptr || adoption.partition >= root->type.count) co_return Errc::no_such_object;
   if (round < mine->sealed) co_return Errc::moved;
   mine->sealed = round;
-  if (mine->adopting.contains(adoption.partition)) co_return Errc::overloaded;  // an earlier attempt is still at it
+  if (mine->adopting.contains(adoption.partition)) co_return Errc::unavailable;  // an earlier attempt is still at it
   if (const auto held = mine->held.find(adoption.partition); held != mine->held.end()) {
-    held->second->frozen = false;
-    co_return Errc::ok;
-  }
-  if (adoption.from.node == kNoNode) {
-    mine->held[adoption.partition] =
-        std::make_shared<Partition>(root->type, root->type.make(id, adoption.partition, adoption.lost));
+    held->second->frozen.reset();
     co_return Errc::ok;
   }
   mine->adopting.insert(adoption.partition);
-  Errc code = Errc::internal;
+  Errc code = Errc::application_error;
   try {
-    code = co_await adopt_from(id, round, adoption, &root->type);
-  } catch (const std::exception& error) {
-    platform::write_log("ebb: partition " + std::to_string(adoption.partition) + " of " + describe(id) +
-                        " cannot be taken over: " + error.what());
+    task<Errc> work = adoption.from.node == kNoNode ? make_anew(id, adoption, &root->type)
+                                                    : adopt_from(id, round, adoption, &root->type);
+    code = co_await std::move(work);
+  } catch (...) {
+    log_failure(id, adoption.partition, to_error(std::current_exception()).text());
   }
   if (CorePartitions* still = part_here(id)) still->adopting.erase(adoption.partition);
   co_return code;
 }
+
+/// Keeps calls from a partition that is to be given away; until its state has been given, every way out lets them in again.
+class Freeze {
+ public:
+  Freeze(std::shared_ptr<Partition> partition, std::uint64_t round) : partition_(std::move(partition)), round_(round) {
+    partition_->frozen = round_;
+  }
+  ~Freeze() {
+    if (!given_ && lasts()) partition_->frozen.reset();
+  }
+  Freeze(const Freeze&) = delete;
+  Freeze& operator=(const Freeze&) = delete;
+  /// False when a later round has frozen it, or has its owner keep it.
+  bool lasts() const noexcept { return partition_->frozen == round_; }
+  const Partition& partition() const noexcept { return *partition_; }
+  void given() noexcept { given_ = true; }
+
+ private:
+  const std::shared_ptr<Partition> partition_;
+  const std::uint64_t round_;
+  bool given_ = false;
+};
 
 }  // namespace
 
@@ -140,6 +183,7 @@ task<std::size_t> partitions_here() {
 }
 
 task<Result<PartitionMap>> PartitionService::map(ObjectId id) {
+  const CallUnderWay call(id);  // the object's end waits: what is asked below is asked of its parts
   PartitionRoot* root = co_await need_root(id);
   if (root == nullptr) co_return gone(id);
   const TypeDescriptor* type = NodeTable::instance().type_of(id);
@@ -169,29 +213,30 @@ task<Result<std::vector<Errc>>> PartitionService::adopt(ObjectId id, std::uint64
   co_return co_await when_all(std::move(works));
 }
 
-task<Result<Parcel>> PartitionService::release(ObjectId id, std::uint64_t round, std::uint32_t partition) {
+task<Result<std::optional<Parcel>>> PartitionService::release(ObjectId id, std::uint64_t round, std::uint32_t partition) {
   const platform::Instant give_up = platform::Clock::now() + kReleaseLimit;
-  for (;;) {
-    CorePartitions* mine = part_here(id);
-    if (mine == nullptr) co_return gone(id);
-    if (round < mine->sealed) co_return older(id);
-    mine->sealed = round;
-    const auto found = mine->held.find(partition);
-    if (found == mine->held.end()) {
-      co_return Error(Errc::not_found, "partition " + std::to_string(partition) + " of " + describe(id) + " is not here");
-    }
-    found->second->frozen = true;  // from here on no call begins
-    if (found->second->calls == 0) {
-      auto state = send_parcel(NodeTable::instance().type_of(id)->state.save(found->second->instance));
-      if (!state) found->second->frozen = false;
-      co_return state;
-    }
-    if (platform::Clock::now() > give_up) {
-      found->second->frozen = false;
-      co_return Error(Errc::overloaded, "calls of partition " + std::to_string(partition) + " have not ended for 20 s; it stays");
-    }
-    co_await sleep_for(kReleaseLook);
+  CorePartitions* mine = part_here(id);
+  if (mine == nullptr) co_return gone(id);
+  if (round < mine->sealed) co_return older(id);
+  mine->sealed = round;
+  const auto found = mine->held.find(partition);
+  if (found == mine->held.end()) {
+    co_return Error(Errc::not_found, "partition " + std::to_string(partition) + " of " + describe(id) + " is not here");
   }
+  Freeze freeze(found->second, round);
+  while (freeze.partition().calls != 0) {
+    if (platform::Clock::now() > give_up) co_return std::optional<Parcel>();
+    co_await sleep_for(kReleaseLook);
+    mine = part_here(id);
+    if (mine == nullptr) co_return gone(id);
+    if (round < mine->sealed || !freeze.lasts()) co_return older(id);
+  }
+  auto state = save_state(*NodeTable::instance().type_of(id), freeze.partition().instance);
+  if (!state) co_return std::move(state).error();
+  auto parcel = send_parcel(*std::move(state));
+  if (!parcel) co_return std::move(parcel).error();
+  freeze.given();
+  co_return std::optional<Parcel>(*std::move(parcel));
 }
 
 Result<void> PartitionService::forget(ObjectId id, std::uint64_t round, std::uint32_t partition) {

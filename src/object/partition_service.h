@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "ebb/async/task.h"
@@ -44,10 +45,13 @@ struct Held {
 struct PartitionService {
   /// On the home's core. moved: it is not the home, or has not arranged the partitions yet.
   task<Result<PartitionMap>> map(ObjectId id);
-  /// On the new owner's core: one code for each, ok or why that one has not been taken (not_found: `from` does not have it).
+  /// On the new owner's core: one code for each, ok or why that one has not been taken. Surely not taken, and if `from` has it
+  /// still there: too_large; overloaded (its calls have not ended, or too much is on its way); application_error and malformed
+  /// (save(), restore() or what makes it anew). not_found: `from` does not have it.
   task<Result<std::vector<Errc>>> adopt(ObjectId id, std::uint64_t round, std::vector<Adoption> adoptions);
-  /// On the old owner's core: stops answering, waits for calls under way, gives the state. May be repeated.
-  task<Result<Parcel>> release(ObjectId id, std::uint64_t round, std::uint32_t partition);
+  /// On the old owner's core: stops answering, waits for calls under way, gives the state. May be repeated. nullopt: calls have
+  /// not ended for 20 s. Whenever it does not give the state the partition goes on answering.
+  task<Result<std::optional<Parcel>>> release(ObjectId id, std::uint64_t round, std::uint32_t partition);
   /// On the old owner's core: the new one has the state.
   Result<void> forget(ObjectId id, std::uint64_t round, std::uint32_t partition);
   /// All that this node has, for a new round.

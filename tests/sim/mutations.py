@@ -309,9 +309,9 @@ MUTATIONS = [
             ("    for (const Adoption& adoption : adoptions) fresh_[adoption.partition] = false;\n"
              "    collected_ = false;\n",
              "    for (const Adoption& adoption : adoptions) unsettled_.insert(adoption.partition);\n"),
-            ("if (code != Errc::ok && code != Errc::too_large) collected_ = false;",
-             "if (code != Errc::ok && code != Errc::too_large) unsettled_.insert(adoptions[at].partition);\n"
-             "    if (code == Errc::not_found) collected_ = false;"),
+            ("default: collected_ = false; break;",
+             "case Errc::not_found: collected_ = false; break;\n"
+             "      default: unsettled_.insert(adoptions[at].partition); break;"),
         ],
         "no counter could have given", nodes=2),
     Mutation(

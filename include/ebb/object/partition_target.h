@@ -167,6 +167,8 @@ class partition_target : public adjustable_target<partition_target<T>> {
         return detail::invoke_method<Member>(served ? served->context() : detail::kNoContext, *instance, std::move(each)...);
       };
       using Return = typename detail::SignatureOf<Member>::return_type;
+      std::optional<detail::CallUnderWay> under_way;
+      if constexpr (detail::IsTask<Return>::value) under_way.emplace(id);
       begun = true;
       if constexpr (std::is_void_v<Return>) {
         std::apply(invoke, arguments);

@@ -18,7 +18,7 @@
 namespace ebb {
 
 /// What a partition is told that is made anew because its owner is gone: on_lost(partition_lost) of its type, if there is
-/// one, before any call reaches it. What it held is lost.
+/// one, before any call reaches it. What it held is lost. It may be a coroutine, and wait (see home_lost).
 struct partition_lost {
   ObjectId object;
   std::uint32_t partition = 0;
@@ -50,7 +50,8 @@ struct partitioned {
   template <class T, wire::travels Key>
   static std::uint32_t partition_of(const Key& key) {
     const Bytes bytes = wire::encode(key);
-    return static_cast<std::uint32_t>(fnv1a({reinterpret_cast<const char*>(bytes.data()), bytes.size()}) % count<T>());
+    // Mixed: the low bits of FNV-1a hear only of the low bits of each byte.
+    return static_cast<std::uint32_t>(mix64(fnv1a({reinterpret_cast<const char*>(bytes.data()), bytes.size()})) % count<T>());
   }
   template <class T>
   static constexpr bool kHasRoot = true;
@@ -86,10 +87,7 @@ struct partitioned {
   template <class T>
   static void* make(ObjectId id, std::uint32_t partition, bool lost) {
     auto instance = std::make_unique<T>();
-    if constexpr (requires { instance->on_lost(partition_lost{}); }) {
-      if (lost) instance->on_lost(partition_lost{id, partition});
-    }
-    static_cast<void>(id), static_cast<void>(partition), static_cast<void>(lost);
+    if (lost) detail::tell_lost(*instance, partition_lost{id, partition});
     return instance.release();
   }
 };

@@ -1,0 +1,57 @@
+// A cluster that is none: one node, which a test has believe what it likes of its membership and its lease.
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "ebb/object/node_link.h"
+
+namespace ebb::testing {
+
+/// In place while it lives. The node is the front end; calls to others find nobody.
+class LoneLink final : public detail::NodeLink {
+ public:
+  explicit LoneLink(std::uint16_t cores) {
+    view_ = {1, {{kFrontEndNode, cores, false}}};
+    detail::set_node_link(this);
+  }
+  ~LoneLink() { detail::set_node_link(nullptr); }
+
+  /// As if the node had so many cores from now on.
+  void show(std::uint16_t cores) {
+    {
+      const std::lock_guard guard(mutex_);
+      view_.nodes.front().cores = cores;
+      ++view_.version;
+    }
+    detail::notify_view_changed();
+  }
+  std::atomic<bool> lease{true};
+
+  NodeId self() const noexcept override { return kFrontEndNode; }
+  std::uint64_t view_version() const noexcept override {
+    const std::lock_guard guard(mutex_);
+    return view_.version;
+  }
+  detail::ClusterView view() const override {
+    const std::lock_guard guard(mutex_);
+    return view_;
+  }
+  std::vector<NodeId> others() const override { return {}; }
+  bool is_member(NodeId node) const override { return node == kFrontEndNode; }
+  bool has_lease() const noexcept override { return lease; }
+  task<Result<Bytes>> call(detail::RemoteCall, Bytes) override { co_return nobody(); }
+  task<Result<void>> send(detail::RemoteCall, Bytes) override { co_return nobody(); }
+  task<Result<detail::Fence>> fence() override { co_return detail::Fence(); }
+  task<Result<void>> end_elsewhere(ObjectId, std::uint64_t) override { co_return Result<void>(); }
+  task<Result<std::uint32_t>> swap_elsewhere(ObjectId, std::uint64_t, std::uint64_t) override { co_return std::uint32_t{0}; }
+
+ private:
+  static Error nobody() { return Error(Errc::node_gone, "there is no other node"); }
+  mutable std::mutex mutex_;
+  detail::ClusterView view_;
+};
+
+}  // namespace ebb::testing

@@ -1,0 +1,223 @@
+// Partitions on their way between the cores of one node, with calls and states that hold them up. Across nodes: the simulator's
+// scenario kinds.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <stdexcept>
+#include <vector>
+
+#include "ebb/async.h"
+#include "ebb/object.h"
+#include "src/object/partition.h"
+#include "tests/unit/object/lone_link.h"
+
+namespace {
+
+using ebb::CoreIndex;
+using ebb::Errc;
+using ebb::kFrontEndNode;
+using ebb::detail::Adoption;
+using ebb::detail::kPartitionService;
+using ebb::detail::PartitionService;
+using namespace std::chrono_literals;
+
+// Later than any that a coordinator comes to.
+constexpr std::uint64_t kRound = (std::uint64_t{1} << 32) + 1000;
+
+int run(std::function<ebb::task<int>()> body) {
+  return ebb::run_cores(2, [&body]() -> ebb::task<int> { return body(); });
+}
+
+std::atomic<int> alive{0};
+std::atomic<bool> save_throws{false};
+std::atomic<bool> restore_throws{false};
+std::atomic<bool> destroys{false};
+std::atomic<bool> gate{false};
+
+struct Shelf {
+  using policy = ebb::partitioned;
+  static constexpr std::uint32_t kPartitions = 16;
+  Shelf() { ++alive; }
+  ~Shelf() { --alive; }
+  std::map<std::uint32_t, std::int64_t> values;
+  std::int64_t add(std::uint32_t key) { return ++values[key]; }
+  std::uint16_t core(std::uint32_t) const { return ebb::to_number(ebb::Core::current().index()); }
+  ebb::task<std::int64_t> wait(std::uint32_t key) {
+    while (!gate) co_await ebb::sleep_for(100us);
+    co_return values[key];
+  }
+  std::map<std::uint32_t, std::int64_t> save() const {
+    if (save_throws) throw std::runtime_error("not now");
+    return values;
+  }
+  void restore(std::map<std::uint32_t, std::int64_t> state);
+  using interface = ebb::interface<"test.Shelf/1", ebb::method<"add", &Shelf::add>, ebb::method<"core", &Shelf::core>,
+                                   ebb::method<"wait", &Shelf::wait>>;
+};
+
+ebb::ref<Shelf> shelf;
+
+ebb::detail::Detached destroy_it() { static_cast<void>(co_await ebb::destroy(shelf)); }
+
+void Shelf::restore(std::map<std::uint32_t, std::int64_t> state) {
+  if (restore_throws) throw std::runtime_error("not now");
+  if (destroys) destroy_it();
+  values = std::move(state);
+}
+
+ebb::task<std::int64_t> add(std::uint32_t key, std::chrono::milliseconds limit = 2s) {
+  const auto sum = co_await shelf.on_key(key).within(limit).call<&Shelf::add>(key);
+  co_return sum ? *sum : -1;
+}
+
+std::uint32_t partition_of(std::uint32_t key) { return shelf.on_key(key).partition(); }
+
+ebb::task<CoreIndex> core_of(std::uint32_t key) {
+  co_return CoreIndex{(co_await shelf.on_key(key).within(2s).call<&Shelf::core>(key)).value()};
+}
+
+ebb::task<Errc> adopt(std::uint64_t round, std::uint32_t key, CoreIndex from, CoreIndex to) {
+  const std::vector<Adoption> one(1, Adoption{partition_of(key), {kFrontEndNode, from}, false});
+  const auto codes = co_await kPartitionService.on(kFrontEndNode, to).within(2s).call<&PartitionService::adopt>(shelf.id(), round, one);
+  co_return codes ? codes->front() : codes.code();
+}
+
+CoreIndex other(CoreIndex core) { return core == CoreIndex{0} ? CoreIndex{1} : CoreIndex{0}; }
+
+ebb::task<int> end_in_the_middle() {
+  shelf = (co_await ebb::create<Shelf>()).value();
+  EXPECT_EQ(co_await add(1), 1);
+  const CoreIndex from = co_await core_of(1);
+  destroys = true;
+  EXPECT_EQ(co_await adopt(kRound, 1, from, other(from)), Errc::no_such_object) << "asks for ever what will never be said";
+  destroys = false;
+  co_await ebb::sleep_for(10ms);
+  EXPECT_EQ(alive, 0);
+  co_return 0;
+}
+
+TEST(PartitionOnItsWay, EndsWithItsObject) { EXPECT_EQ(run(end_in_the_middle), 0); }
+
+ebb::task<int> overtaken() {
+  gate = false;
+  shelf = (co_await ebb::create<Shelf>()).value();
+  EXPECT_EQ(co_await add(1), 1);
+  const CoreIndex from = co_await core_of(1);
+  ebb::Scope scope;
+  auto wait = []() -> ebb::task<void> { EXPECT_EQ((co_await shelf.on_key(1u).call<&Shelf::wait>(1u)).value(), 2); };
+  scope.spawn(wait());
+  auto release = [](CoreIndex core, Errc* code) -> ebb::task<void> {
+    *code = (co_await kPartitionService.on(kFrontEndNode, core).call<&PartitionService::release>(shelf.id(), kRound, partition_of(1))).code();
+  };
+  Errc released = Errc::ok;
+  scope.spawn(release(from, &released));
+  co_await ebb::sleep_for(2ms);
+  EXPECT_EQ(co_await add(1, 20ms), -1) << "it is to go";
+  EXPECT_TRUE(co_await kPartitionService.on(kFrontEndNode).call<&PartitionService::holdings>(shelf.id(), kRound + 1));
+  EXPECT_EQ(co_await add(1), 2) << "stopped, although nobody takes it";
+  EXPECT_EQ(released, Errc::moved);
+  gate = true;
+  co_await scope.join();
+  EXPECT_TRUE(co_await ebb::destroy(shelf));
+  co_return 0;
+}
+
+TEST(PartitionOnItsWay, AnswersAgainWhenItsReleaseIsOvertaken) { EXPECT_EQ(run(overtaken), 0); }
+
+ebb::task<int> throwing() {
+  ebb::testing::LoneLink link(1);
+  shelf = (co_await ebb::create<Shelf>()).value();
+  for (std::uint32_t key = 0; key < 100; ++key) EXPECT_EQ(co_await add(key), 1);
+  for (std::atomic<bool>* throws : {&save_throws, &restore_throws}) {
+    *throws = true;
+    link.show(2);
+    co_await ebb::sleep_for(50ms);
+    for (std::uint32_t key = 0; key < 100; ++key) EXPECT_GT(co_await add(key), 1) << "its state is there, and nobody answers";
+    *throws = false;
+    link.show(1);
+    co_await ebb::sleep_for(50ms);
+  }
+  link.show(2);
+  int moved = 0;
+  for (int turn = 0; turn < 200 && moved == 0; ++turn) {
+    co_await ebb::sleep_for(5ms);
+    for (std::uint32_t key = 0; key < 100; ++key) moved += co_await core_of(key) == CoreIndex{1} ? 1 : 0;
+  }
+  EXPECT_GT(moved, 0) << "what could not move once never moves";
+  for (std::uint32_t key = 0; key < 100; ++key) EXPECT_EQ(co_await add(key), 4);
+  EXPECT_TRUE(co_await ebb::destroy(shelf));
+  EXPECT_EQ(alive, 0);
+  co_return 0;
+}
+
+TEST(PartitionOnItsWay, StaysWhenItsStateDoesNotTravel) { EXPECT_EQ(run(throwing), 0); }
+
+ebb::task<int> held_up() {
+  ebb::testing::LoneLink link(1);
+  gate = false;
+  shelf = (co_await ebb::create<Shelf>()).value();
+  for (std::uint32_t key = 0; key < 100; ++key) EXPECT_EQ(co_await add(key), 1);
+  std::uint32_t busy = 0;
+  while (ebb::detail::choose_owner(shelf.id(), partition_of(busy), {2, {{kFrontEndNode, 2, false}}}).core != CoreIndex{1}) ++busy;
+  ebb::Scope scope;
+  auto wait = [](std::uint32_t key) -> ebb::task<void> { EXPECT_TRUE(co_await shelf.on_key(key).call<&Shelf::wait>(key)); };
+  scope.spawn(wait(busy));
+  co_await ebb::sleep_for(1ms);
+  link.show(2);
+  co_await ebb::sleep_for(20ms);
+  int moved = 0;
+  for (std::uint32_t key = 0; key < 100; ++key) {
+    if (partition_of(key) == partition_of(busy)) continue;
+    EXPECT_EQ(co_await add(key), 2) << "waits for the call of another partition";
+    moved += co_await core_of(key) == CoreIndex{1} ? 1 : 0;
+  }
+  EXPECT_GT(moved, 0);
+  // Back to one core, while one is still under way to the other: those that are there come home.
+  link.show(1);
+  gate = true;
+  co_await scope.join();
+  for (std::uint32_t key = 0; key < 100; ++key) EXPECT_GE(co_await add(key), 2);
+  EXPECT_TRUE(co_await ebb::destroy(shelf));
+  co_return 0;
+}
+
+TEST(PartitionOnItsWay, HoldsUpNoOther) { EXPECT_EQ(run(held_up), 0); }
+
+std::atomic<bool> opened{false};
+
+/// What each partition is told when it is made anew may take its time, and fail.
+struct Told {
+  using policy = ebb::partitioned;
+  static constexpr std::uint32_t kPartitions = 1;
+  std::int64_t heard = 0;
+  std::int64_t get() const { return heard; }
+  ebb::task<void> on_lost(ebb::partition_lost) {
+    co_await ebb::sleep_for(1ms);
+    if (!opened) throw std::runtime_error("not yet");
+    heard = 7;
+  }
+  std::int64_t save() const { return heard; }
+  void restore(std::int64_t state) { heard = state; }
+  using interface = ebb::interface<"test.Told/1", ebb::method<"get", &Told::get>>;
+};
+
+ebb::task<int> told() {
+  const auto object = (co_await ebb::create<Told>()).value();
+  EXPECT_EQ((co_await object.on_key(1).call<&Told::get>()).value(), 0);
+  const CoreIndex free = other(ebb::detail::choose_owner(object.id(), 0, ebb::detail::cluster_view()).core);
+  const std::vector<Adoption> lost(1, Adoption{0, {}, true});
+  const auto service = kPartitionService.on(kFrontEndNode, free);
+  EXPECT_EQ((co_await service.call<&PartitionService::adopt>(object.id(), kRound, lost)).value().front(), Errc::application_error);
+  opened = true;
+  EXPECT_EQ((co_await service.call<&PartitionService::adopt>(object.id(), kRound, lost)).value().front(), Errc::ok);
+  auto look = [object] { return ebb::detail::Partitioning::Use(object.id(), ebb::detail::kTypeDescriptor<Told>, 0).instance(); };
+  EXPECT_EQ(static_cast<Told*>(co_await ebb::on_core(free, look))->heard, 7);
+  EXPECT_TRUE(co_await ebb::destroy(object));
+  co_return 0;
+}
+
+TEST(PartitionMadeAnew, WaitsInOnLost) { EXPECT_EQ(run(told), 0); }
+
+}  // namespace
