@@ -55,6 +55,10 @@ task<Result<Bytes>> Original::write(const RemoteMethod& method, Bytes arguments,
     co_return Error::refusal(Errc::overloaded, "too many writes of object " + std::to_string(id_.index()) +
                                                    " wait for its replicas; nothing ran, try again later");
   }
+  if (arguments.size() > kMaxWriteBytes) {
+    co_return Error(Errc::too_large, "the arguments of a write have " + std::to_string(arguments.size()) + " bytes; " +
+                                         std::to_string(kMaxWriteBytes) + " travel to replicas at most, nothing ran");
+  }
   const auto self = shared_from_this();
   log_bytes_ += arguments.size();
   log_.push_back({method.id, caller.node, arguments, std::nullopt});
@@ -85,8 +89,9 @@ std::vector<Write> Original::batch_from(std::uint64_t first) const {
   std::size_t bytes = 0;
   // The log's last write has the number writes_.
   for (std::size_t at = log_.size() - static_cast<std::size_t>(writes_ - first + 1);
-       at < log_.size() && batch.size() < kMaxBatch && bytes < kMaxBatchBytes; ++at) {
+       at < log_.size() && batch.size() < kMaxBatch; ++at) {
     bytes += log_[at].arguments.size();
+    if (bytes > kMaxBatchBytes && !batch.empty()) break;
     batch.push_back(log_[at]);
   }
   return batch;

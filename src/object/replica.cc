@@ -15,6 +15,7 @@
 #include "ebb/object/node_table.h"
 #include "ebb/observe/call_meter.h"
 #include "ebb/platform/translation_table.h"
+#include "src/object/state.h"
 
 namespace ebb::detail {
 namespace {
@@ -67,6 +68,38 @@ void forget(Replica& replica) {
   replica.sealed = sealed;
 }
 
+/// A replica that joins, until it is live: whatever else ends that, it is none, and its home hears so with the next write.
+class Joining {
+ public:
+  Joining(Replica& replica, void* value) : replica_(replica) {
+    replica_.stage = Replica::Stage::joining;
+    replica_.value = value;
+  }
+  ~Joining() {
+    if (!live_) forget(replica_);
+  }
+  Joining(const Joining&) = delete;
+  Joining& operator=(const Joining&) = delete;
+  void succeeded() noexcept { live_ = true; }
+
+ private:
+  Replica& replica_;
+  bool live_ = false;
+};
+
+/// Begins with `snapshot` and carries out what has come since; false if that does not go together.
+bool begin_from(ObjectId id, Replica& replica, const TypeDescriptor& type, const Snapshot& snapshot, const Bytes& state) {
+  if (snapshot.epoch < replica.sealed) return false;
+  restore_state(type, replica.value, state).value();
+  replica.stage = Replica::Stage::live;
+  replica.epoch = snapshot.epoch;
+  replica.writes = snapshot.writes;
+  for (Replica::Early& batch : std::exchange(replica.early, {})) {
+    if (!follow(id, replica, type, batch.first, batch.writes)) return false;
+  }
+  return true;
+}
+
 void be_original(ObjectId id, ReplicaRoot& root, const TypeDescriptor& type, void* value, std::uint32_t epoch,
                  std::uint64_t writes) {
   Replica& mine = replica_here(root);
@@ -115,6 +148,7 @@ task<void> leave_all_behind(ObjectId id, Home home) {
 
 /// On the core that may be the home: after it, root.original is that of the present home. moved: it is not here.
 task<Result<void>> need_original(ObjectId id) {
+  const CallUnderWay call(id);  // the object's end waits: what follows takes seconds, and uses its root
   NodeTable& table = NodeTable::instance();
   const TypeDescriptor* type = table.type_of(id);
   ReplicaRoot* root = root_of(id);
@@ -172,26 +206,20 @@ void Replication::join(ObjectId id, void* shared, void* value, const TypeDescrip
     if (is_here(home)) {
       // No replica is here, so whatever there was is lost unless another one became the home.
       if (home.epoch > 1) block_on(leave_all_behind(id, home));
+      require_lease();
       return be_original(id, root, type, value, home.epoch, 0);
     }
     stale = home.epoch;
     if (is_member(home.node)) {
-      mine.stage = Replica::Stage::joining;
-      mine.value = value;
+      Joining joining(mine, value);
       const auto snapshot =
           block_on(kReplicaService.on(home.node, home.core).call<&ReplicaService::subscribe>(id, this_node(), this_core()));
       // Writes that come while the state does are early ones.
       Result<std::vector<std::byte>> state = Error(Errc::moved, "no snapshot");
       if (snapshot) state = block_on(fetch_parcel(snapshot->state));
-      if (state && snapshot->epoch >= mine.sealed && type.state.restore(value, *state)) {
-        mine.stage = Replica::Stage::live;
-        mine.epoch = snapshot->epoch;
-        mine.writes = snapshot->writes;
-        bool whole = true;
-        for (Replica::Early& batch : std::exchange(mine.early, {})) whole = whole && follow(id, mine, type, batch.first, batch.writes);
-        if (whole) return;
-      }
-      forget(mine);
+      // The lease may have ended meanwhile, and caches been dropped: this one would have been among them. Nothing waits from here.
+      require_lease();
+      if (state && begin_from(id, mine, type, *snapshot, *state)) return joining.succeeded();
       const bool again =
           snapshot || snapshot.code() == Errc::moved || snapshot.code() == Errc::node_gone || snapshot.code() == Errc::overloaded;
       if (!again) throw ErrorException(snapshot.error());

@@ -16,6 +16,7 @@
 #include "ebb/base/ids.h"
 #include "ebb/base/queue_depth.h"
 #include "ebb/base/result.h"
+#include "ebb/messenger/messenger.h"
 #include "ebb/object/replicated.h"
 #include "src/object/replica_service.h"
 
@@ -45,6 +46,8 @@ class Original : public std::enable_shared_from_this<Original> {
   /// Writes that travel together.
   static constexpr std::size_t kMaxBatch = 64;
   static constexpr std::size_t kMaxBatchBytes = std::size_t{1} << 20;
+  /// One that is larger travels alone, up to what a message carries besides what says which write it is.
+  static constexpr std::size_t kMaxWriteBytes = Messenger::kMaxPayloadBytes - 1024;
 
   Original(ObjectId id, const TypeDescriptor& type, void* value, std::uint32_t epoch, std::uint64_t writes)
       : id_(id), type_(type), value_(value), epoch_(epoch), writes_(writes) {}

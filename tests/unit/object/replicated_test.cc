@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <stdexcept>
 #include <string>
@@ -10,6 +11,9 @@
 
 #include "ebb/async.h"
 #include "ebb/object.h"
+#include "ebb/platform/translation_table.h"
+#include "src/object/replica.h"
+#include "tests/unit/object/fake_link.h"
 
 namespace {
 
@@ -95,5 +99,74 @@ ebb::task<int> race() {
 }
 
 TEST(Replicated, CarriesOutAllWritesInOneOrderEverywhere) { EXPECT_EQ(run(race), 0); }
+
+// --- replicas that fail to be ---
+
+std::atomic<bool> restore_throws{false};
+std::function<void()> when_saved;
+
+struct Sheet {
+  using policy = ebb::replicated;
+  std::int64_t count = 0;
+  std::int64_t write(const std::string&) { return ++count; }
+  std::int64_t read() const { return count; }
+  std::int64_t save() const {
+    if (when_saved) when_saved();
+    return count;
+  }
+  void restore(std::int64_t state) {
+    if (restore_throws) throw std::runtime_error("not now");
+    count = state;
+  }
+  using interface = ebb::interface<"test.Sheet/1", ebb::method<"write", &Sheet::write>, ebb::method<"read", &Sheet::read>>;
+};
+
+ebb::task<int> fail_to_join() {
+  const auto sheet = (co_await ebb::create<Sheet>()).value();
+  const std::string nothing;
+  EXPECT_TRUE(co_await sheet.call<&Sheet::write>(nothing));
+  restore_throws = true;
+  EXPECT_EQ((co_await sheet.on(CoreIndex{1}).call<&Sheet::read>()).code(), Errc::application_error);
+  restore_throws = false;
+  for (std::int64_t write = 2; write < 400; ++write) {
+    const auto count = co_await ebb::replicated::route<Sheet>(sheet.id()).within(std::chrono::seconds(2)).call<&Sheet::write>(nothing);
+    EXPECT_EQ(count.code(), Errc::ok) << "waits for a replica that there is not, at write " << write;
+    if (!count) co_return 1;
+  }
+  EXPECT_EQ((co_await sheet.on(CoreIndex{1}).call<&Sheet::read>()).value(), 399);
+  EXPECT_TRUE(co_await ebb::destroy(sheet));
+  co_return 0;
+}
+
+TEST(Replicated, WaitsForNoReplicaThatCouldNotJoin) { EXPECT_EQ(run(fail_to_join), 0); }
+
+ebb::task<int> lose_the_lease() {
+  ebb::testing::FakeLink link(kCores);
+  const auto sheet = (co_await ebb::create<Sheet>()).value();
+  const std::string nothing;
+  EXPECT_TRUE(co_await sheet.call<&Sheet::write>(nothing));
+  when_saved = [&link] { link.lease = false; };
+  EXPECT_FALSE(co_await sheet.on(CoreIndex{1}).call<&Sheet::read>());
+  when_saved = nullptr;
+  auto look = [sheet] { return ebb::platform::translate(sheet.id()) != nullptr; };
+  EXPECT_FALSE(co_await ebb::on_core(CoreIndex{1}, look)) << "a replica appears after those of the node have been dropped";
+  link.lease = true;
+  EXPECT_EQ((co_await sheet.on(CoreIndex{1}).call<&Sheet::read>()).value(), 1);
+  EXPECT_TRUE(co_await ebb::destroy(sheet));
+  co_return 0;
+}
+
+TEST(Replicated, ShowsNothingThatCameWhenTheLeaseHadEnded) { EXPECT_EQ(run(lose_the_lease), 0); }
+
+ebb::task<int> write_too_much() {
+  const auto sheet = (co_await ebb::create<Sheet>()).value();
+  const std::string large(ebb::detail::Original::kMaxWriteBytes, 'x');
+  EXPECT_EQ((co_await sheet.call<&Sheet::write>(large)).code(), Errc::too_large) << "no replica on another node could follow";
+  EXPECT_EQ((co_await sheet.call<&Sheet::write>(large.substr(100))).value(), 1) << "nothing had run";
+  EXPECT_TRUE(co_await ebb::destroy(sheet));
+  co_return 0;
+}
+
+TEST(Replicated, RefusesAWriteThatNoMessageCarries) { EXPECT_EQ(run(write_too_much), 0); }
 
 }  // namespace
