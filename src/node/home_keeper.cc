@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "ebb/async/sleep.h"
 #include "ebb/async/when_all.h"
 #include "ebb/base/hash.h"
 #include "ebb/object/node_table.h"
@@ -16,8 +17,11 @@
 namespace ebb::detail {
 namespace {
 
-// How long a member may take to say how far its replica is; one that does not answer is not chosen.
+// How long a member may take to say how far its replica is before it is asked again. One that never answers is soon no member.
 constexpr platform::Duration kSealTimeout = std::chrono::seconds(5);
+constexpr platform::Duration kSealAgain = std::chrono::milliseconds(10);
+// Homes that move away from a node at a time: more would wait for each other's states on their way, and answer nobody meanwhile.
+constexpr std::size_t kMovesAtOnce = 8;
 
 }  // namespace
 
@@ -117,32 +121,57 @@ task<void> HomeKeeper::make_anew(NodeId member) {
 }
 
 task<void> HomeKeeper::move_from(NodeId member) {
-  ObjectId last;
-  while (!closed_) {
-    const auto records = co_await NodeTable::instance().directory().list_at(member, last, kBatch);
-    // What has not moved is as if the node had died.
-    if (!records || records->empty()) co_return;
-    last = records->back().id;
-    std::vector<task<void>> works;
-    for (const ObjectRecord& record : *records) works.push_back(move(record));
-    co_await when_all(std::move(works));
+  const platform::Instant give_up = platform::Clock::now() + NodeService::kDrainLimit;
+  Semaphore window(kMovesAtOnce);
+  // Once more from the beginning, for what is created there, or made anew, while others move.
+  for (bool moved = true; moved && !closed_ && platform::Clock::now() < give_up;) {
+    moved = false;
+    ObjectId last;
+    while (!closed_) {
+      const auto records = co_await NodeTable::instance().directory().list_at(member, last, kBatch);
+      // What has not moved is as if the node had died.
+      if (!records || records->empty()) break;
+      last = records->back().id;
+      std::vector<task<bool>> works;
+      for (const ObjectRecord& record : *records) works.push_back(move(record, &window, give_up));
+      for (const bool each : co_await when_all(std::move(works))) moved = moved || each;
+    }
   }
 }
 
-task<void> HomeKeeper::move(ObjectRecord record) {
+task<bool> HomeKeeper::move(ObjectRecord record, Semaphore* window, platform::Instant give_up) {
   const TypeDescriptor* type = TypeRegistration::find(record.interface_id);
-  if (type == nullptr || !type->exclusive || type->state.save == nullptr) co_return;
-  const Member target = choose_home(record.id, record.epoch + 1, Node::current()->members());
-  const CoreIndex core{static_cast<std::uint16_t>(record.id.index() % target.cores)};
-  if (type->caches) {
-    static_cast<void>(co_await kNodeService.on(target.id).call<&NodeService::touch>(record.id, core));
-  } else if (type->serve == nullptr) {
-    const Result<void> moved = co_await migrate(record.id, type, target.id, core);
-    if (!moved && moved.code() != Errc::no_such_object) {
-      platform::write_log("ebb: object " + std::to_string(record.id.index()) + " stays on node " +
-                          std::to_string(to_number(record.home)) + ", which leaves: " + moved.error().text());
-    }
+  const bool travels = type != nullptr && type->exclusive && type->state.save != nullptr && (type->caches || type->serve == nullptr);
+  if (!travels) co_return false;
+  const Semaphore::Permit permit = co_await window->acquire();
+  Result<void> moved;
+  for (int attempt = 0; !closed_; ++attempt) {
+    // Somewhere else each time: a member that has no room, or is lost, is not the only one.
+    const Member target = choose_home(record.id, record.epoch + 1 + static_cast<std::uint32_t>(attempt), Node::current()->members());
+    const CoreIndex core{static_cast<std::uint16_t>(record.id.index() % target.cores)};
+    task<Result<void>> work = type->caches ? kNodeService.on(target.id).call<&NodeService::touch>(record.id, core)
+                                           : migrate(record.id, type, target.id, core);
+    moved = co_await std::move(work);
+    if (moved || moved.code() == Errc::no_such_object) co_return moved && !type->caches;
+    const bool again = moved.code() != Errc::too_large && moved.code() != Errc::application_error &&
+                       co_await pause_before_retry(attempt, give_up);
+    if (!again) break;
   }
+  if (!moved) {
+    platform::write_log("ebb: object " + std::to_string(record.id.index()) + " stays on node " +
+                        std::to_string(to_number(record.home)) + ", which leaves: " + moved.error().text());
+  }
+  co_return false;
+}
+
+/// What `member` has, as soon as it says so; nothing, if it is lost before.
+task<ReplicaState> HomeKeeper::seal(NodeId member, ObjectId object, std::uint32_t epoch) {
+  while (!closed_ && is_member(member)) {
+    const auto state = co_await kReplicaService.on(member).within(kSealTimeout).call<&ReplicaService::seal>(object, epoch);
+    if (state) co_return *state;
+    co_await sleep_for(kSealAgain);
+  }
+  co_return ReplicaState();
 }
 
 /// The replica that has seen the most writes, where there are replicas; else a member that the object's id chooses.
@@ -151,19 +180,17 @@ task<Home> HomeKeeper::next_home(ObjectRecord record) {
   const std::vector<Member> members = Node::current()->members();
   const TypeDescriptor* type = TypeRegistration::find(record.interface_id);
   if (type != nullptr && type->caches) {
-    std::vector<task<Result<ReplicaState>>> works;
-    for (const Member& member : members) {
-      works.push_back(kReplicaService.on(member.id).within(kSealTimeout).call<&ReplicaService::seal>(record.id, epoch));
-    }
+    std::vector<task<ReplicaState>> works;
+    for (const Member& member : members) works.push_back(seal(member.id, record.id, epoch));
     const auto states = co_await when_all(std::move(works));
     Home best;
-    ReplicaState farthest;
+    std::tuple<std::uint32_t, std::uint64_t, bool> farthest;
     for (std::size_t at = 0; at < members.size(); ++at) {
-      if (!states[at] || states[at]->epoch == 0 || members[at].leaving) continue;
-      const ReplicaState& state = *states[at];
-      if (std::tie(state.epoch, state.writes) < std::tie(farthest.epoch, farthest.writes)) continue;
-      farthest = state;
-      best = {members[at].id, state.core, epoch};
+      // A node that leaves is as good as any while it is there, but others stay.
+      const std::tuple here(states[at].epoch, states[at].writes, !members[at].leaving);
+      if (states[at].epoch == 0 || (best.node != kNoNode && here < farthest)) continue;
+      farthest = here;
+      best = {members[at].id, states[at].core, epoch};
     }
     if (best.node != kNoNode) co_return best;
   }
@@ -171,11 +198,21 @@ task<Home> HomeKeeper::next_home(ObjectRecord record) {
   co_return Home{chosen.id, CoreIndex{static_cast<std::uint16_t>(record.id.index() % chosen.cores)}, epoch};
 }
 
+/// One that leaves is the home only until it has left: what it has is to be elsewhere by then.
+task<void> HomeKeeper::move_if_leaving(ObjectRecord record) {
+  for (const Member& member : Node::current()->members()) {
+    if (member.id != record.home || !member.leaving) continue;
+    Semaphore window(1);
+    co_await move(record, &window, platform::Clock::now() + NodeService::kDrainLimit);
+  }
+}
+
 task<bool> HomeKeeper::make_anew(ObjectRecord record) {
   for (;;) {
     const Node* node = Node::current();
     if (node == nullptr || closed_) co_return false;
     const Home home = co_await next_home(record);
+    if (closed_) co_return false;  // then it is not known who has replicas
     const auto moved = co_await NodeTable::instance().directory().re_home(record.id, record.epoch, home.node, home.core);
     if (!moved) {
       // Destroyed, or already elsewhere: both are as good.
@@ -189,6 +226,7 @@ task<bool> HomeKeeper::make_anew(ObjectRecord record) {
     if (!is_member(home.node)) continue;
     // At once rather than at the next call; if this fails, that call makes it, or the loss of this home is the next to come.
     static_cast<void>(co_await kNodeService.on(home.node).call<&NodeService::make_home>(record.id, home.core));
+    if (!closed_) co_await move_if_leaving(record);
     co_return true;
   }
 }

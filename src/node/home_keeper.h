@@ -7,6 +7,7 @@
 
 #include "ebb/async/core.h"
 #include "ebb/async/scope.h"
+#include "ebb/async/semaphore.h"
 #include "ebb/async/task.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
@@ -14,6 +15,7 @@
 #include "ebb/object/directory.h"
 #include "ebb/object/node_link.h"
 #include "ebb/platform/platform.h"
+#include "src/object/replica_service.h"
 
 namespace ebb::detail {
 
@@ -30,7 +32,7 @@ class HomeKeeper {
   /// The cluster begins, with a directory that may have kept objects of an earlier one: their homes are lost.
   void begin_cluster() { scope_.spawn(make_anew(kNoNode)); }
   /// `member` is about to leave: moves its homes to others as far as their state travels, and makes sure that what is
-  /// replicated has another replica.
+  /// replicated has another replica. Whatever fails is tried again as long as a node may take to drain.
   task<void> move_from(NodeId member);
   /// How long the lease of a member that was declared gone may still be valid; zero: all have surely ended.
   platform::Duration leases_end() const;
@@ -46,7 +48,10 @@ class HomeKeeper {
   // all calls of that time have ended.
   static constexpr platform::Duration kSecondLook = kDefaultTimeout;
 
-  task<void> move(ObjectRecord record);
+  /// True if it has moved, or may have. Tries again until `give_up`; in its place within `window`.
+  task<bool> move(ObjectRecord record, Semaphore* window, platform::Instant give_up);
+  task<void> move_if_leaving(ObjectRecord record);
+  task<ReplicaState> seal(NodeId member, ObjectId object, std::uint32_t epoch);
   void begin(NodeId member, bool again);
   task<void> make_anew(NodeId member);
   task<Home> next_home(ObjectRecord record);
