@@ -112,6 +112,7 @@ TEST(HomeTarget, EndsACallEarlyOnBothSides) {
 TEST(PartitionTarget, EndsACallEarlyOnBothSides) {
   EXPECT_EQ(run([]() -> task<int> {
     const auto store = (co_await create<KeyListener>()).value();
+    (co_await store.on_key(0u).call<&KeyListener::is_limited>()).value();  // from here on its partitions have their places
     for (std::uint32_t key = 0; key < kKeys; ++key) co_await check_early_ends<&KeyListener::listen>(store.on_key(key));
     (co_await destroy(store)).value();
     co_return 0;

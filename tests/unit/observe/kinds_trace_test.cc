@@ -127,7 +127,8 @@ TEST(TraceOfAKind, GoesThroughTheStepsOfAPipeline) {
     Tree tree = co_await collect();
     const auto run = tree.servers["ebb.Pipeline/1.run"];
     EXPECT_EQ(run.parent, tree.clients["ebb.Pipeline/1.run"].span);
-    EXPECT_EQ(tree.servers["test.Plant/1.make"].parent, run.span);
+    EXPECT_EQ(tree.clients["test.Plant/1.make"].parent, run.span);
+    EXPECT_EQ(tree.servers["test.Plant/1.make"].parent, tree.clients["test.Plant/1.make"].span);
     EXPECT_EQ(tree.clients["test.TracedHome/1.touch"].parent, run.span);
     EXPECT_EQ(tree.servers["test.TracedHome/1.touch"].parent, tree.clients["test.TracedHome/1.touch"].span);
     co_return 0;
