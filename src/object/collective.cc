@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "ebb/async/when_all.h"
+#include "ebb/object/encoded_call.h"
 #include "ebb/object/node_link.h"
 #include "ebb/object/node_table.h"
 #include "ebb/object/everywhere.h"
@@ -65,16 +66,18 @@ task<Answer> ask(std::shared_ptr<const CollectiveRequest> request, std::vector<S
     if (parcel) {
       const auto bytes = co_await fetch_parcel(*std::move(parcel));
       if (bytes) {
-        auto answer = wire::decode<CollectiveAnswer>(*bytes);
+        auto answer = wire::decode<Answer>(*bytes);
         if (!answer) co_return undecodable(child.node);
         co_return *std::move(answer);
       }
       code = bytes.code();
     }
-    const bool maybe_lost = code == Errc::node_gone || code == Errc::unavailable || code == Errc::not_found;
+    // These are never the method's own: what that answers is within the parcel.
+    const bool maybe_lost =
+        code == Errc::node_gone || code == Errc::unavailable || code == Errc::not_found || code == Errc::overloaded;
     if (!maybe_lost && !parcel) co_return std::move(parcel).error();
     if (!is_member(child.node)) break;
-    // The connection was lost, or what was kept for us: the node lives, and has not forgotten its part.
+    // The connection was lost, or what was kept for us, or there was no room: the node lives, and remembers its part.
     const bool again = co_await pause_before_retry(attempt, options.not_after);
     if (!again) {
       co_return Error(Errc::deadline_exceeded, "node " + std::to_string(to_number(child.node)) +
@@ -125,7 +128,8 @@ task<Answer> with_those_below(task<Answer> own, std::shared_ptr<const Collective
 }
 
 task<Answer> ask_everybody(std::shared_ptr<const CollectiveRequest> request, CallOptions options) {
-  task<Answer> own = own_part_here(request->collective, options.not_after, options.trace);
+  const JoinedToken joined(options);  // of this frame, which may outlive the caller's
+  task<Answer> own = own_part_here(request->collective, this_node(), options.not_after, options.trace, joined.token());
   Answer all = co_await with_those_below(std::move(own), request, options);
   if (all) {
     std::sort(all->who.lost.begin(), all->who.lost.end());
@@ -153,7 +157,13 @@ OpenSpan begin_span(ObjectId object, CallOptions& options) {
 Result<Bytes> fold(std::uint64_t operation, std::vector<Bytes> parts) {
   if (parts.size() == 1) return std::move(parts.front());
   const FoldOperation* found = FoldRegistration::find(operation);
-  if (found != nullptr) return found->fold(std::move(parts));
+  if (found != nullptr) {
+    try {
+      return found->fold(std::move(parts));
+    } catch (...) {
+      return to_error(std::current_exception()).as_answer();
+    }
+  }
   return Error(Errc::interface_mismatch, "node " + std::to_string(to_number(this_node())) +
                                              "'s program lacks the operation of a reduction; start all nodes from the same build");
 }
@@ -176,24 +186,27 @@ const FoldOperation* FoldRegistration::find(std::uint64_t id) noexcept {
   return nullptr;
 }
 
-task<Result<CollectiveAnswer>> run_collective(Collective collective, MethodLabel label, CallOptions options) {
+task<Result<CollectiveAnswer>> run_collective(Result<Collective> collective, MethodLabel label, CallOptions options) {
+  if (!collective) co_return std::move(collective).error();
   if (Result<void> wanted = still_wanted(options); !wanted) co_return std::move(wanted).error();
   options.not_after = options.deadline(platform::Clock::now());
   const JoinedToken joined(options);
-  OpenSpan span = begin_span(collective.object, options);
-  const auto request = std::make_shared<const CollectiveRequest>(begin(std::move(collective), false));
+  OpenSpan span = begin_span(collective->object, options);
+  const auto request = std::make_shared<const CollectiveRequest>(begin(*std::move(collective), false));
   Answer answer = co_await until(ask_everybody(request, options), options.not_after, joined.token());
   span.end(SpanKind::client, label, request->collective.object, kNoNode, answer.code());
+  if (!answer) co_return with_method(std::move(answer).error(), label).as_answer();
   co_return answer;
 }
 
-task<Result<void>> send_collective(Collective collective, MethodLabel label, CallOptions options) {
+task<Result<void>> send_collective(Result<Collective> collective, MethodLabel label, CallOptions options) {
+  if (!collective) co_return std::move(collective).error();
   if (Result<void> wanted = still_wanted(options); !wanted) co_return wanted;
   options.not_after = options.deadline(platform::Clock::now());
   if (Result<void> room = begin_own_send(); !room) co_return room;
-  OpenSpan span = begin_span(collective.object, options);
-  CollectiveRequest request = begin(std::move(collective), true);
-  run_own_send(own_part_here(request.collective, options.not_after, options.trace));
+  OpenSpan span = begin_span(collective->object, options);
+  CollectiveRequest request = begin(*std::move(collective), true);
+  run_own_send(own_part_here(request.collective, this_node(), options.not_after, options.trace, {}));
   std::vector<Stop> stops = std::exchange(request.below, {});
   const ObjectId object = request.collective.object;
   send_on(std::move(request), std::move(stops), options);
@@ -214,14 +227,14 @@ task<Result<Parcel>> CollectiveService::run(const call_context& context, Collect
   if (shared->one_way) {
     std::vector<Stop> stops = std::exchange(shared->below, {});
     send_on(*shared, std::move(stops), options);
-    const Answer own = co_await own_part(shared, context.deadline, context.trace);
+    const Answer own = co_await own_part(shared, &context);
     if (!own) co_return own.error();
     co_return Parcel();
   }
-  task<Answer> own = own_part(shared, context.deadline, context.trace);
-  Answer all = co_await with_those_below(std::move(own), shared, options);
-  if (!all) co_return std::move(all).error();
-  co_return send_parcel(wire::encode(*all));
+  task<Answer> own = own_part(shared, &context);
+  const Answer all = co_await with_those_below(std::move(own), shared, options);
+  if (was_turned_away(all)) co_return all.error();
+  co_return send_parcel(wire::encode(all));
 }
 
 }  // namespace ebb::detail

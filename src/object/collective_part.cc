@@ -1,6 +1,7 @@
 #include "src/object/collective_part.h"
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -9,6 +10,7 @@
 #include "ebb/async/core.h"
 #include "ebb/async/on_core.h"
 #include "ebb/async/when_all.h"
+#include "ebb/object/call_context.h"
 #include "ebb/object/node_link.h"
 #include "ebb/object/node_table.h"
 #include "ebb/object/type.h"
@@ -36,15 +38,20 @@ bool is_anothers(ObjectId id, const void* representative, CoreIndex first) {
   return representative == NodeTable::instance().root_of(id) && Core::current().index() != first;
 }
 
-task<Result<Bytes>> wait_for_calls(ObjectId id, platform::Instant deadline) {
-  const bool ended = co_await NodeTable::instance().calls_ended(id, deadline);
+task<Result<Bytes>> wait_for_calls(ObjectId id, platform::Instant deadline, cancel_token token) {
+  const bool ended = co_await NodeTable::instance().calls_ended(id, deadline, token);
   if (ended) co_return Bytes();
+  if (token.is_cancelled()) co_return Error(Errc::cancelled, "nobody waits at the barrier any more");
   co_return Error(Errc::deadline_exceeded, "calls of object " + std::to_string(id.index()) + " on node " +
                                                std::to_string(to_number(this_node())) + " did not end in time");
 }
 
+/// What a core hears of the caller's giving up; its own, kept as long as something there may use it. None: nobody gives up.
+using Cancellation = std::shared_ptr<cancel_source>;
+cancel_token token_of(const Cancellation& cancellation) { return cancellation ? cancellation->token() : cancel_token(); }
+
 /// On the core that is meant; in an event that can block.
-task<Share> take_part(Work work) {
+task<Share> take_part(Work work, Cancellation cancellation) {
   const ObjectId id = work->collective.object;
   Share share{Core::current().index(), false, Bytes()};
   void* representative = platform::translate(id);
@@ -63,31 +70,35 @@ task<Share> take_part(Work work) {
   }
   if (representative == nullptr || is_anothers(id, representative, work->first)) co_return share;
   share.took_part = true;
+  CallOrigin origin = work->origin;
+  origin.cancellation = cancellation.get();
   task<Result<Bytes>> doing = work->collective.work == CollectiveWork::barrier
-                                  ? wait_for_calls(id, work->origin.deadline)
-                                  : serve_call(id, kAnyCore, work->collective.method, work->collective.arguments, work->origin);
+                                  ? wait_for_calls(id, origin.deadline, token_of(cancellation))
+                                  : serve_call(id, kAnyCore, work->collective.method, work->collective.arguments, origin);
   share.result = co_await std::move(doing);
   co_return share;
 }
 
-task<std::vector<Share>> ask_cores(Work work, std::vector<CoreIndex> cores);
+task<std::vector<Share>> ask_cores(Work work, std::vector<CoreIndex> cores, cancel_token token);
 
 /// On the first of `cores`: its share, and those of the others.
-task<std::vector<Share>> lead(Work work, std::vector<CoreIndex> cores) {
+task<std::vector<Share>> lead(Work work, std::vector<CoreIndex> cores, Cancellation cancellation) {
   std::vector<CoreIndex> others(cores.begin() + 1, cores.end());
-  task<Share> own = take_part(work);
-  task<std::vector<Share>> below = ask_cores(work, std::move(others));
+  task<Share> own = take_part(work, cancellation);
+  task<std::vector<Share>> below = ask_cores(work, std::move(others), token_of(cancellation));
   auto both = when_all(std::move(own), std::move(below));
   auto [mine, theirs] = co_await std::move(both);
   theirs.insert(theirs.begin(), std::move(mine));
   co_return std::move(theirs);
 }
 
-task<std::vector<Share>> ask_cores(Work work, std::vector<CoreIndex> cores) {
+task<std::vector<Share>> ask_cores(Work work, std::vector<CoreIndex> cores, cancel_token token) {
+  std::deque<CancelRelay> relays;  // which stay where they are
   std::vector<task<std::vector<Share>>> asked;
   for (std::vector<CoreIndex>& run : split<CoreIndex>(cores)) {
     const CoreIndex leader = run.front();
-    auto there = [work, run]() { return lead(work, run); };
+    Cancellation theirs = token.can_be_cancelled() ? relays.emplace_back(token, leader).source() : nullptr;
+    auto there = [work, run, theirs]() { return lead(work, run, theirs); };
     asked.push_back(on_core(leader, std::move(there)));
   }
   std::vector<Share> shares;
@@ -112,7 +123,8 @@ Result<CollectiveAnswer> folded(std::vector<Share> shares, const Collective& col
   std::vector<Bytes> to_fold;
   for (Share& share : shares) {
     if (!share.took_part) continue;
-    if (!share.result) return std::move(share.result).error();
+    // To the whole call, of which others have run, it is no refusal.
+    if (!share.result) return std::move(share.result).error().as_answer();
     ++answer.who.representatives;
     if (collective.work == CollectiveWork::gather) {
       answer.gathered.push_back({this_node(), share.core, *std::move(share.result)});
@@ -129,7 +141,8 @@ Result<CollectiveAnswer> folded(std::vector<Share> shares, const Collective& col
 
 }  // namespace
 
-task<Result<CollectiveAnswer>> own_part_here(Collective collective, platform::Instant deadline, TraceContext trace) {
+task<Result<CollectiveAnswer>> own_part_here(Collective collective, NodeId caller, platform::Instant deadline, TraceContext trace,
+                                             cancel_token token) {
   const TypeDescriptor* type = NodeTable::instance().type_of(collective.object);
   if (type != nullptr && type->interface_id != collective.interface_id) {
     co_return Error(Errc::interface_mismatch, "object " + std::to_string(collective.object.index()) + " is a " +
@@ -143,9 +156,9 @@ task<Result<CollectiveAnswer>> own_part_here(Collective collective, platform::In
     co_return nobody;
   }
   const CoreIndex first = cores.front();
-  const CallOrigin origin{this_node(), deadline, trace, nullptr};
+  const CallOrigin origin{caller, deadline, trace, nullptr};
   const Work work = std::make_shared<const Shared>(Shared{std::move(collective), origin, first});
-  std::vector<Share> shares = co_await ask_cores(work, std::move(cores));
+  std::vector<Share> shares = co_await ask_cores(work, std::move(cores), std::move(token));
   co_return folded(std::move(shares), work->collective);
 }
 

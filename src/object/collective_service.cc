@@ -24,7 +24,33 @@ std::size_t size_of(const CollectiveAnswer& answer) {
   return bytes;
 }
 
+/// How long a part goes on that nobody waits for any more. Who asked may be lost, and then another node asks in its place.
+constexpr platform::Duration kAbandonedAfter = std::chrono::seconds(1);
+
 }  // namespace
+
+/// One who waits for a part, until it has ended or its own caller gives up. Stays where it is.
+class CollectiveService::Asker {
+ public:
+  Asker(OwnPart own, const cancel_token& token) : own_(counted(std::move(own))), gave_up_(token, [part = own_] { leave(part); }) {}
+  Asker(const Asker&) = delete;
+  Asker& operator=(const Asker&) = delete;
+
+ private:
+  static OwnPart counted(OwnPart own) {
+    ++own->askers;
+    return own;
+  }
+  static void leave(const OwnPart& own) {
+    if (--own->askers != 0) return;
+    Core::current().call_after(kAbandonedAfter, [own] {
+      if (own->askers == 0) own->cancellation.cancel();
+    });
+  }
+
+  OwnPart own_;
+  cancel_callback gave_up_;
+};
 
 CollectiveService& collective_service_here() {
   NodeTable::instance().enter(kCollectiveService.id(), kTypeDescriptor<CollectiveService>);
@@ -36,7 +62,7 @@ std::uint64_t CollectiveService::next_number() {
 }
 
 task<Result<CollectiveAnswer>> CollectiveService::own_part(std::shared_ptr<const CollectiveRequest> request,
-                                                           platform::Instant deadline, TraceContext trace) {
+                                                           const call_context* context) {
   const Key key{request->origin, request->number};
   OwnPart own;
   if (const auto found = parts_.find(key); found != parts_.end()) {
@@ -49,15 +75,17 @@ task<Result<CollectiveAnswer>> CollectiveService::own_part(std::shared_ptr<const
                                             " that it does not remember whether it took part in this one");
     }
     if (parts_.size() - remembered_.size() >= kMaxCollectives) {
-      co_return Error(Errc::overloaded, "a core of node " + std::to_string(to_number(this_node())) + " works on " +
-                                            std::to_string(kMaxCollectives) + " calls of every representative; try again later");
+      co_return Error::refusal(Errc::overloaded, "a core of node " + std::to_string(to_number(this_node())) + " works on " +
+                                                     std::to_string(kMaxCollectives) +
+                                                     " calls of every representative; try again later");
     }
     own = std::make_shared<Own>();
     parts_[key] = own;
     note_depths();
-    carry_out(own, key, request->collective, deadline, trace);
+    carry_out(own, request, context->deadline, context->trace);
   }
   if (!own->ended) {
+    const Asker asker(own, context->cancellation);
     Completion<> ended;
     own->waiting.push_back(&ended);
     co_await ended;
@@ -65,11 +93,12 @@ task<Result<CollectiveAnswer>> CollectiveService::own_part(std::shared_ptr<const
   co_return own->answer;
 }
 
-Detached CollectiveService::carry_out(OwnPart own, Key key, Collective collective, platform::Instant deadline, TraceContext trace) {
-  own->answer = co_await own_part_here(std::move(collective), deadline, trace);
+Detached CollectiveService::carry_out(OwnPart own, std::shared_ptr<const CollectiveRequest> request, platform::Instant deadline,
+                                      TraceContext trace) {
+  own->answer = co_await own_part_here(request->collective, request->origin, deadline, trace, own->cancellation.token());
   own->ended = true;
   for (Completion<>* each : std::exchange(own->waiting, {})) each->complete();
-  kCollectiveService->ended(key, *own);
+  kCollectiveService->ended({request->origin, request->number}, *own);
 }
 
 void CollectiveService::ended(Key key, const Own& own) {

@@ -40,7 +40,8 @@ inline constexpr std::size_t kMaxStops = 4096;
 /// carries out its own part once, and gives the same answer for it.
 class CollectiveService {
  public:
-  /// A CollectiveAnswer, encoded.
+  /// A Result<CollectiveAnswer>, encoded: what the representatives have to say, errors too. An error in its place is the
+  /// service's own: overloaded (kMaxCollectives), malformed.
   task<Result<Parcel>> run(const call_context& context, CollectiveRequest request);
   using interface = ebb::interface<"ebb.Collective/1", method<"run", &CollectiveService::run>>;
 
@@ -50,14 +51,19 @@ class CollectiveService {
   using Key = std::pair<NodeId, std::uint64_t>;
   struct Own {
     bool ended = false;
+    std::size_t askers = 0;      // who wait for it, and have not given up
+    cancel_source cancellation;  // for when there are none for a while
     Result<CollectiveAnswer> answer = CollectiveAnswer();
     std::size_t bytes = 0;
     std::vector<Completion<>*> waiting;
   };
   using OwnPart = std::shared_ptr<Own>;
 
-  task<Result<CollectiveAnswer>> own_part(std::shared_ptr<const CollectiveRequest> request, platform::Instant deadline, TraceContext trace);
-  static Detached carry_out(OwnPart own, Key key, Collective collective, platform::Instant deadline, TraceContext trace);
+  class Asker;
+
+  task<Result<CollectiveAnswer>> own_part(std::shared_ptr<const CollectiveRequest> request, const call_context* context);
+  static Detached carry_out(OwnPart own, std::shared_ptr<const CollectiveRequest> request, platform::Instant deadline,
+                            TraceContext trace);
   void ended(Key key, const Own& own);
   void forget_oldest();
 

@@ -39,9 +39,9 @@ std::uint32_t NodeTable::calls_under_way(ObjectId id) const noexcept {
   return count;
 }
 
-task<bool> NodeTable::calls_ended(ObjectId id, platform::Instant limit) const {
+task<bool> NodeTable::calls_ended(ObjectId id, platform::Instant limit, cancel_token token) const {
   for (platform::Duration pause = kFirstLook; calls_under_way(id) != 0; pause = std::min(2 * pause, kLongestLook)) {
-    if (platform::Clock::now() > limit) co_return false;
+    if (token.is_cancelled() || platform::Clock::now() > limit) co_return false;
     co_await sleep_for(pause);
   }
   co_return true;

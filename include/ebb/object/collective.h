@@ -40,7 +40,7 @@ inline constexpr std::size_t kRememberedBytes = std::size_t{16} << 20;
 struct FoldOperation {
   std::string_view name;
   std::uint64_t id;  ///< of the operation and the method whose results it folds
-  /// At least one part. malformed, if one does not decode.
+  /// At least one part. malformed, if one does not decode. May throw what the operation throws.
   Result<Bytes> (*fold)(std::vector<Bytes> parts);
 };
 
@@ -88,12 +88,14 @@ struct CollectiveAnswer {
   std::vector<std::byte> folded;    ///< CollectiveWork::fold: empty if nobody took part
 };
 
-/// Has every representative do it, at most once each, and waits for all answers until `options`' deadline. The error of a representative (the first by node and core) is the whole call's. `label`: of the caller's span. Other errors:
-/// interface_mismatch, deadline_exceeded, cancelled, too_large (more than a parcel carries), overloaded.
-task<Result<CollectiveAnswer>> run_collective(Collective collective, MethodLabel label, CallOptions options);
+/// Has every representative do it, at most once each, and waits for all answers until `options`' deadline. The error of a
+/// representative (the first by node and core) is the whole call's; so is one in place of `collective`, and then nothing runs.
+/// `label`: of the caller's span. Other errors: interface_mismatch, deadline_exceeded, cancelled, too_large (more than a parcel
+/// carries), overloaded.
+task<Result<CollectiveAnswer>> run_collective(Result<Collective> collective, MethodLabel label, CallOptions options);
 
 /// The same without an answer: the value says that the request is on its way to the first nodes of the tree.
-task<Result<void>> send_collective(Collective collective, MethodLabel label, CallOptions options);
+task<Result<void>> send_collective(Result<Collective> collective, MethodLabel label, CallOptions options);
 
 }  // namespace detail
 }  // namespace ebb

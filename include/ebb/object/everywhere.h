@@ -2,6 +2,7 @@
 // their cores.
 #pragma once
 
+#include <exception>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -13,6 +14,7 @@
 #include "ebb/base/result.h"
 #include "ebb/object/call_options.h"
 #include "ebb/object/collective.h"
+#include "ebb/object/encoded_call.h"
 #include "ebb/object/measured.h"
 #include "ebb/object/operations.h"
 #include "ebb/object/ref.h"
@@ -120,8 +122,8 @@ class everywhere_target : public adjustable_target<everywhere_target<T>> {
     using R = detail::MethodResult<Member>;
     if constexpr (named_operation<Combine, R> && std::is_same_v<Value, R>) {
       static_cast<void>(&detail::Fold<T, Member, Combine>::entry);
-      detail::Collective wanted = collective<Member>(detail::CollectiveWork::fold, std::forward<Arguments>(arguments)...);
-      wanted.operation = detail::Fold<T, Member, Combine>::operation.id;
+      Result<detail::Collective> wanted = collective<Member>(detail::CollectiveWork::fold, std::forward<Arguments>(arguments)...);
+      if (wanted) wanted->operation = detail::Fold<T, Member, Combine>::operation.id;
       return folded<Member, Combine>(*this, std::move(initial), std::move(wanted));
     } else {
       return combined<Member>(*this, std::move(initial), std::move(combine),
@@ -146,25 +148,26 @@ class everywhere_target : public adjustable_target<everywhere_target<T>> {
   static constexpr detail::MethodLabel kBarrier{fnv1a("barrier", T::interface::id), T::interface::name, "barrier"};
 
   template <auto Member, class... Arguments>
-  detail::Collective collective(detail::CollectiveWork work, Arguments&&... arguments) const {
+  Result<detail::Collective> collective(detail::CollectiveWork work, Arguments&&... arguments) const {
     using Shape = detail::SignatureOf<Member>;
     static_assert(Shape::must_travel());
     static_cast<void>(&detail::Registered<T>::entry);
-    const typename Shape::stored packed(std::forward<Arguments>(arguments)...);
-    Bytes encoded;
-    if constexpr (std::tuple_size_v<typename Shape::stored> != 0) encoded = wire::encode(packed);
-    return {id_, T::interface::id, T::interface::template method_id<Member>(), 0, work, every_core_, std::move(encoded)};
+    Result<Bytes> bytes = detail::encoded(typename Shape::stored(std::forward<Arguments>(arguments)...));
+    if (!bytes) return std::move(bytes).error();
+    return detail::Collective{id_,  T::interface::id, T::interface::template method_id<Member>(), 0, work, every_core_,
+                              *std::move(bytes)};
   }
 
   static task<Result<participation>> participants(everywhere_target self, detail::MethodLabel label,
-                                                 detail::Collective wanted) {
+                                                 Result<detail::Collective> wanted) {
     auto answer = co_await detail::run_collective(std::move(wanted), label, self.options_);
     if (!answer) co_return std::move(answer).error();
     co_return std::move(answer->who);
   }
 
   template <auto Member, class R = detail::MethodResult<Member>>
-  static task<Result<everywhere_result<std::vector<result_from<R>>>>> gathered(everywhere_target self, detail::Collective wanted) {
+  static task<Result<everywhere_result<std::vector<result_from<R>>>>> gathered(everywhere_target self,
+                                                                                        Result<detail::Collective> wanted) {
     auto answer = co_await detail::run_collective(std::move(wanted), detail::kMethodLabel<T, Member>, self.options_);
     if (!answer) co_return std::move(answer).error();
     everywhere_result<std::vector<result_from<R>>> all{{}, std::move(answer->who)};
@@ -178,7 +181,7 @@ class everywhere_target : public adjustable_target<everywhere_target<T>> {
 
   template <auto Member, class Value, class Combine>
   static task<Result<everywhere_result<Value>>> combined(everywhere_target self, Value value, Combine combine,
-                                                         detail::Collective wanted) {
+                                                         Result<detail::Collective> wanted) {
     auto all = co_await gathered<Member>(self, std::move(wanted));
     if (!all) co_return std::move(all).error();
     for (auto& each : all->value) value = combine(std::move(value), std::move(each.value));
@@ -186,13 +189,20 @@ class everywhere_target : public adjustable_target<everywhere_target<T>> {
   }
 
   template <auto Member, class Combine, class Value>
-  static task<Result<everywhere_result<Value>>> folded(everywhere_target self, Value value, detail::Collective wanted) {
+  static task<Result<everywhere_result<Value>>> folded(everywhere_target self, Value value, Result<detail::Collective> wanted) {
     auto answer = co_await detail::run_collective(std::move(wanted), detail::kMethodLabel<T, Member>, self.options_);
     if (!answer) co_return std::move(answer).error();
     if (!answer->folded.empty()) {
       auto others = wire::decode<Value>(answer->folded);
       if (!others) co_return detail::undecodable_result(kNoNode);
-      value = Combine()(std::move(value), *std::move(others));
+      // An operation that throws ends the call alike, whoever folds.
+      std::exception_ptr thrown;
+      try {
+        value = Combine()(std::move(value), *std::move(others));
+      } catch (...) {
+        thrown = std::current_exception();
+      }
+      if (thrown) co_return detail::to_error(std::move(thrown)).as_answer();
     }
     co_return everywhere_result<Value>{std::move(value), std::move(answer->who)};
   }

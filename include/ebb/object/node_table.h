@@ -198,8 +198,8 @@ class NodeTable {
   std::vector<ObjectId> objects_with_calls() const;
   /// Calls under way on this core that count. This core only.
   std::uint32_t calls_under_way(ObjectId id) const noexcept;
-  /// Waits until there are none; false if that has not come by `limit`. This core only.
-  task<bool> calls_ended(ObjectId id, platform::Instant limit) const;
+  /// Waits until there are none; false if that has not come by `limit`, or when `token` has fired. This core only.
+  task<bool> calls_ended(ObjectId id, platform::Instant limit, cancel_token token = {}) const;
   /// One-way calls that this core makes within the node and that have not ended. This core only.
   std::uint32_t& own_sends() noexcept { return calls_[to_number(Core::current().index())].own_sends; }
   /// Fires the tokens of those that took a call_context. This core only.

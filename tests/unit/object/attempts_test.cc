@@ -151,6 +151,24 @@ TEST(Attempts, AreNotMadeAgainForWhatAStepOfAPipelineAnswers) {
   }), 0);
 }
 
+TEST(Attempts, AreNotMadeAgainForWhatAMethodAnswersEverywhere) {
+  EXPECT_EQ(run([]() -> task<int> {
+    FakeLink link;
+    const auto object = (co_await create<OfCore>()).value();
+    (co_await object.on(CoreIndex{1}).call<&OfCore::work>()).value();
+    for (const Errc code : {Errc::not_found, Errc::unavailable, Errc::node_gone, Errc::overloaded, Errc::moved}) {
+      runs = 0;
+      const platform::Instant begun = platform::Clock::now();
+      const auto answer = co_await object.everywhere().within(2s).call<&OfCore::answer>(code);
+      EXPECT_EQ(answer.code(), code);
+      EXPECT_EQ(answer.error().text(), "the method's own");
+      EXPECT_EQ(runs, 2) << "once for each of two nodes, which are one here";
+      EXPECT_LT(platform::Clock::now() - begun, 1s);
+    }
+    co_return 0;
+  }), 0);
+}
+
 template <class T, class Target>
 task<void> check_refusals(FakeLink* link, Target where, std::string what) {
   link->calls = 0;
@@ -248,6 +266,8 @@ TEST(Encoding, ThatFailsIsAnErrorOfTheCall) {
     EXPECT_EQ((co_await there.within(1s).call<&Sink::take>(started)).code(), Errc::invalid_argument);
     EXPECT_EQ((co_await there.send<&Sink::take>(started)).code(), Errc::invalid_argument);
     EXPECT_EQ((co_await there.pipeline<&Sink::take>(started).call()).code(), Errc::invalid_argument);
+    EXPECT_EQ((co_await sink.everywhere().call<&Sink::take>(started)).code(), Errc::invalid_argument);
+    EXPECT_EQ((co_await sink.everywhere().send<&Sink::take>(started)).code(), Errc::invalid_argument);
     const auto home = (co_await create<SinkAtHome>()).value();
     NodeTable::instance().learn_home(home.id(), {kOther, CoreIndex{0}, 9});
     EXPECT_EQ((co_await home.call<&SinkAtHome::take>(started)).code(), Errc::invalid_argument);

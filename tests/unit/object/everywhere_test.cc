@@ -169,7 +169,9 @@ ebb::task<int> repeat() {
     next.collective.object = ebb::ObjectId{4000};
     EXPECT_TRUE(co_await kCollectiveService->run(nobody, std::move(next)));
   }
-  EXPECT_EQ((co_await kCollectiveService->run(nobody, request)).code(), Errc::overloaded);
+  auto parcel = (co_await kCollectiveService->run(nobody, request)).value();
+  const auto told = (co_await fetch_parcel(std::move(parcel))).value();
+  EXPECT_EQ(ebb::wire::decode<ebb::Result<CollectiveAnswer>>(told).value().code(), Errc::overloaded);
   EXPECT_EQ((co_await tally.everywhere().reduce<&Tally::get>(std::int64_t{0}, ebb::sum())).value().value, 2 * 12);
   request.below.push_back({ebb::NodeId{1}, 0});
   EXPECT_EQ((co_await kCollectiveService->run(nobody, request)).code(), Errc::malformed);
@@ -177,6 +179,91 @@ ebb::task<int> repeat() {
 }
 
 TEST(Everywhere, CarriesOutARequestThatComesAgainOnlyOnce) { EXPECT_EQ(run(repeat), 0); }
+
+std::atomic<int> heard{0};
+
+/// Who calls it, and whether it still waits.
+struct Listener {
+  ebb::NodeId caller(const ebb::call_context& context) { return context.caller; }
+  ebb::task<void> listen(const ebb::call_context& context) {
+    const bool fired = co_await context.cancellation.cancelled();
+    if (fired) ++heard;
+  }
+  using interface = ebb::interface<"test.EverywhereListener/1", ebb::method<"caller", &Listener::caller>,
+                                   ebb::method<"listen", &Listener::listen>>;
+};
+
+ebb::task<void> expect_heard(int count) {
+  for (int look = 0; look < 3000 && heard != count; ++look) co_await ebb::sleep_for(1ms);
+  EXPECT_EQ(heard, count);
+}
+
+ebb::task<void> listen_until(ebb::ref<Listener> object, ebb::cancel_token token) {
+  static_cast<void>(co_await object.on(CoreIndex{3}).cancelled_by(token).call<&Listener::listen>());
+}
+
+ebb::task<ebb::Result<ebb::detail::CollectiveAnswer>> ask_service(ebb::call_context context, std::uint64_t number,
+                                                                  ebb::detail::Collective collective) {
+  using namespace ebb::detail;
+  CollectiveRequest request{ebb::NodeId{77}, number, false, {}, std::move(collective)};
+  auto parcel = co_await kCollectiveService->run(context, std::move(request));
+  const auto bytes = (co_await fetch_parcel(std::move(parcel).value())).value();
+  co_return ebb::wire::decode<ebb::Result<CollectiveAnswer>>(bytes).value();
+}
+
+ebb::task<int> listen() {
+  using namespace ebb::detail;
+  const auto object = (co_await ebb::create<Listener>()).value();
+  EXPECT_TRUE(co_await object.everywhere().every_core().call<&Listener::caller>());
+  ebb::cancel_source source;
+  Core::current().call_after(2ms, [&source] { source.cancel(); });
+  EXPECT_EQ((co_await object.everywhere().cancelled_by(source.token()).call<&Listener::listen>()).code(), Errc::cancelled);
+  co_await expect_heard(kCores);
+  // On another node: the caller is who asked first, and what the node in between gives up is given up here.
+  static_cast<void>(collective_service_here());
+  const std::uint64_t id = Listener::interface::id;
+  const Collective who{object.id(), id, Listener::interface::method_id<&Listener::caller>(), 0, CollectiveWork::gather, false, {}};
+  const auto all = (co_await ask_service({}, 1, who)).value();
+  for (const Gathered& each : all.gathered) EXPECT_EQ(ebb::wire::decode<ebb::NodeId>(each.result).value(), ebb::NodeId{77});
+  EXPECT_EQ(all.gathered.size(), kCores);
+  heard = 0;
+  ebb::call_context context;
+  context.cancellation = source.token();  // has fired
+  const Collective wait{object.id(), id, Listener::interface::method_id<&Listener::listen>(), 0, CollectiveWork::call, false, {}};
+  EXPECT_TRUE(co_await ask_service(context, 2, wait));
+  co_await expect_heard(kCores);
+  // A barrier that nobody waits at ends.
+  ebb::cancel_source later;
+  ebb::Scope scope;
+  scope.spawn(listen_until(object, later.token()));
+  co_await ebb::yield();
+  const Collective barrier{object.id(), id, 0, 0, CollectiveWork::barrier, false, {}};
+  EXPECT_EQ((co_await ask_service(context, 3, barrier)).code(), Errc::cancelled);
+  later.cancel();
+  co_await scope.join();
+  co_return 0;
+}
+
+TEST(Everywhere, TellsWhoCallsAndWhenTheyGiveUp) { EXPECT_EQ(run(listen), 0); }
+
+/// Fails where it is applied.
+struct refused_sum {
+  static constexpr std::string_view name = "test.refused_sum";
+  std::int64_t operator()(std::int64_t, std::int64_t) const { throw std::runtime_error("no sum"); }
+};
+
+ebb::task<int> fold_badly() {
+  const auto tally = (co_await ebb::create<Tally>()).value();
+  EXPECT_TRUE(co_await tally.everywhere().every_core().call<&Tally::add>(1));
+  const auto failed = co_await tally.everywhere().reduce<&Tally::get>(std::int64_t{0}, refused_sum());
+  EXPECT_EQ(failed.code(), Errc::application_error);
+  const auto alone = (co_await ebb::create<Tally>()).value();
+  EXPECT_TRUE(co_await alone.on(CoreIndex{1}).call<&Tally::add>(1));
+  EXPECT_EQ((co_await alone.everywhere().reduce<&Tally::get>(std::int64_t{0}, refused_sum())).code(), Errc::application_error);
+  co_return 0;
+}
+
+TEST(Everywhere, EndsWithWhatAnOperationThrows) { EXPECT_EQ(run(fold_badly), 0); }
 
 TEST(FanOut, CutsIntoRunsOfNearlyOneLength) {
   for (std::size_t count = 0; count < 100; ++count) {
