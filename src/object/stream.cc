@@ -71,7 +71,7 @@ task<Result<StreamBatch>> StreamService::pull(const call_context& context, std::
   });
   const cancel_callback given_up(context.cancellation, [source] { source->wake_pull(); });
   StreamSource::Items items{*source};
-  co_await items;
+  if (!context.cancellation.is_cancelled()) co_await items;  // or nothing would wake it
   Core::current().cancel(timer);
   source->pulled = false;
   source->last_pull = platform::Clock::now();
@@ -128,7 +128,6 @@ std::shared_ptr<StreamHandle> open_stream(std::shared_ptr<StreamSource> source) 
 }
 
 void StreamReader::fetch() {
-  started_ = true;
   fetched_.emplace();
   run_fetch(shared_from_this());
 }
@@ -140,6 +139,13 @@ Detached StreamReader::run_fetch(std::shared_ptr<StreamReader> self) {
 }
 
 task<Result<bool>> StreamReader::ready() {
+  const CoreIndex here = Core::current().index();
+  CoreIndex taker = kAnyCore;
+  // Relaxed: whoever handed the stream on did so by a message.
+  if (!taker_.compare_exchange_strong(taker, here, std::memory_order_relaxed) && taker != here) {
+    co_return Error(Errc::invalid_argument, "items of a stream are taken on one core; this one's are taken on core " +
+                                                std::to_string(to_number(taker)));
+  }
   while (left_ == 0) {
     if (ended_) {
       if (batch_.error == 0) co_return false;
@@ -154,6 +160,7 @@ task<Result<bool>> StreamReader::ready() {
     fetched_.reset();
     if (!fetched) {
       ended_ = true;
+      send_close(node_, core_, handle_);  // it may well live
       co_return std::move(fetched).error();
     }
     batch_ = *std::move(fetched);

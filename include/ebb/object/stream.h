@@ -1,6 +1,7 @@
 // ebb::stream: values that come one after the other, from wherever they are made, no faster than they are taken.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -20,7 +21,7 @@ namespace ebb {
 
 namespace detail {
 
-/// The taking end. Used on one core once items are taken.
+/// The taking end. Used on one core once items are taken; on others that is an error then.
 class StreamReader : public std::enable_shared_from_this<StreamReader> {
  public:
   StreamReader(NodeId node, CoreIndex core, std::uint64_t handle) noexcept : node_(node), core_(core), handle_(handle) {}
@@ -34,7 +35,7 @@ class StreamReader : public std::enable_shared_from_this<StreamReader> {
 
   /// What the pulls that are made from now on are part of.
   void set_trace(const TraceContext& trace) noexcept { trace_ = trace; }
-  bool started() const noexcept { return started_; }
+  bool started() const noexcept { return taker_.load(std::memory_order_relaxed) != kAnyCore; }
   /// It travels to another place, and is nothing to this one any more.
   void hand_over() noexcept { handed_over_ = true; }
   void drop();
@@ -50,7 +51,7 @@ class StreamReader : public std::enable_shared_from_this<StreamReader> {
   CoreIndex core_;
   std::uint64_t handle_;
   TraceContext trace_;
-  bool started_ = false;
+  std::atomic<CoreIndex> taker_{kAnyCore};  // the core that takes the items, once one does
   bool handed_over_ = false;
   bool ended_ = false;
   StreamBatch batch_;
@@ -98,7 +99,8 @@ class stream {
   }
 
   /// The next item; nothing once it has ended. Errors, after which it has ended: what the generator threw
-  /// (application_error), node_gone, no_such_object (it was closed, or taken by someone else), malformed.
+  /// (application_error), node_gone, no_such_object (it was closed, or taken by someone else), malformed. invalid_argument:
+  /// its items are being taken on another core; there it goes on.
   task<Result<std::optional<T>>> next() { return take(handle_); }
 
   /// The same stream, whose items are asked for as part of a trace from now on: `numbers.under(context.trace)`.

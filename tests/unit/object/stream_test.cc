@@ -2,11 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <stdexcept>
 
 #include "ebb/async.h"
 #include "ebb/object.h"
+#include "tests/unit/object/fake_link.h"
 
 namespace {
 
@@ -32,6 +35,13 @@ generator<std::int64_t> count_to(std::int64_t last) {
 generator<std::string> fail_after(int items) {
   for (int i = 0; i < items; ++i) co_yield std::string("item");
   throw std::runtime_error("no more");
+}
+
+std::atomic<bool> released{false};
+
+generator<std::int64_t> wait_for_release() {
+  while (!released) co_await sleep_for(1ms);
+  co_yield 1;
 }
 
 struct Source {
@@ -199,6 +209,54 @@ TEST(Stream, TravelsAsAPlaceButNotOnceItemsWereTaken) {
     EXPECT_EQ((co_await there->next()).value(), 1) << "the sender's copy closes nothing";
     EXPECT_THROW(static_cast<void>(wire::encode(*there)), ErrorException);
     EXPECT_EQ(co_await sum_of(*there), 5);
+    co_return 0;
+  });
+}
+
+TEST(Stream, IsTakenOnOneCore) {
+  run([]() -> task<int> {
+    const auto source = (co_await create<Source>()).value();
+    stream<std::int64_t> values(count_to(10));
+    EXPECT_EQ((co_await values.next()).value(), 1);
+    const auto elsewhere = co_await source.on(CoreIndex{1}).call<&Source::sum>(values);
+    EXPECT_EQ(elsewhere.code(), Errc::invalid_argument) << "its pull is under way here";
+    EXPECT_EQ(co_await sum_of(values), 54) << "here it goes on";
+    co_return 0;
+  });
+}
+
+TEST(Stream, EndsItsGeneratorWhenItsTakerCannotReachIt) {
+  run([]() -> task<int> {
+    test::FakeLink link;
+    const auto source = (co_await create<Source>()).value();
+    auto values = (co_await source.on(test::kOther, CoreIndex{1}).call<&Source::numbers>(100'000)).value();
+    auto bytes = wire::encode(values);  // its place, which is this node; the taker's is another one
+    const auto other = wire::encode(test::kOther);
+    std::copy(other.begin(), other.end(), bytes.begin());
+    auto there = wire::decode<stream<std::int64_t>>(bytes).value();
+    link.for_services = true;
+    link.answers.push_back(Error(Errc::deadline_exceeded, "no answer in time"));
+    EXPECT_EQ((co_await there.next()).code(), Errc::deadline_exceeded);
+    co_await wait_for(&ended, 1);
+    co_return 0;
+  });
+}
+
+TEST(Stream, DoesNotLetAPullWaitWhoseTakerHasGivenUpAlready) {
+  run([]() -> task<int> {
+    stream<std::int64_t> values(wait_for_release());
+    const auto place = wire::encode(values);  // ends with its number
+    std::uint64_t number = 0;
+    std::memcpy(&number, place.data() + place.size() - sizeof number, sizeof number);
+    cancel_source source;
+    source.cancel();
+    call_context given_up;
+    given_up.cancellation = source.token();
+    const platform::Instant begun = platform::Clock::now();
+    EXPECT_EQ((co_await detail::kStreamService->pull(given_up, number)).code(), Errc::cancelled);
+    EXPECT_LT(platform::Clock::now() - begun, 1s);
+    released = true;
+    detail::kStreamService->close(number);
     co_return 0;
   });
 }
