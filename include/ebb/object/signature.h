@@ -84,6 +84,11 @@ struct MethodShape {
   using return_type = Return;
   using result = typename Unwrapped<Return>::type;
   using stored = std::tuple<typename StoredArgument<Parameters>::type...>;
+  /// How arguments of a call within the node are kept until the method has ended, since its caller may go on before. What could
+  /// not travel is kept as it came.
+  template <class... Arguments>
+  using kept = std::tuple<std::conditional_t<kParameterTravels<Parameters>, typename StoredArgument<Parameters>::type,
+                                             std::decay_t<Arguments>>...>;
   /// The method looks at the bytes of its call: they must stay until it has ended.
   static constexpr bool kViews = (wire::detail::kIsView<typename StoredArgument<Parameters>::type> || ...);
   static constexpr bool kTravels = (kParameterTravels<Parameters> && ...) && kResultTravels<result>;

@@ -64,11 +64,12 @@ class target : public adjustable_target<target<T>> {
  public:
   target(ObjectId id, CoreIndex core) noexcept : id_(id), core_(core) {}
 
-  /// Runs a method of the object's interface there and brings its result back; arguments are copied. At the calling
-  /// core itself it is a plain call. Errors: not_found (no such core), what the miss throws (see NodeTable::miss),
-  /// application_error with type and text if the method throws. Awaiting suspends the caller, not its core.
+  /// Runs a method of the object's interface there and brings its result back; arguments are copied as the method takes them,
+  /// and views own what they look at until it has ended. At the calling core itself it is a plain call. Errors: not_found (no
+  /// such core), what the miss throws (see NodeTable::miss), application_error with type and text if the method throws.
+  /// Awaiting suspends the caller, not its core.
   template <auto Member, class... Arguments>
-  task<Result<detail::MethodResult<Member>>> call(Arguments... arguments) const {
+  task<Result<detail::MethodResult<Member>>> call(Arguments&&... arguments) const {
     static_cast<void>(T::interface::template method_id<Member>());
     static_assert(!detail::kSpreadByKey<T>, "objects of this kind are many instances: say which, "
                                             "`object.on_key(key).call<&T::method>(...)`");
@@ -77,19 +78,19 @@ class target : public adjustable_target<target<T>> {
                   "`object.call<&T::method>(...)`");
     const bool chance = core_ != kAnyCore && detail::sampled_by_chance(id_) && core_ != Core::current().index();
     if (this->options_.plain() && !chance) {
-      return run<Member, Arguments...>(id_, core_, detail::LocalOrigin(), std::move(arguments)...);
+      return run<Member>(id_, core_, detail::LocalOrigin(), Kept<Member, Arguments...>(std::forward<Arguments>(arguments)...));
     }
     detail::CallOptions options = this->options_;
     options.not_after = options.own_deadline(platform::Clock::now());
     options.begin_trace_if(chance);
-    return run_limited<Member, Arguments...>(id_, core_, std::move(options), std::move(arguments)...);
+    return run_limited<Member>(id_, core_, std::move(options), Kept<Member, Arguments...>(std::forward<Arguments>(arguments)...));
   }
 
   /// The same without an answer: the value says that the call has been started, and what comes of it nobody hears. Errors:
   /// overloaded, when too many of this core are under way.
   template <auto Member, class... Arguments>
-  task<Result<void>> send(Arguments... arguments) const {
-    return detail::send_unanswered(call<Member, Arguments...>(std::move(arguments)...));
+  task<Result<void>> send(Arguments&&... arguments) const {
+    return detail::send_unanswered(call<Member>(std::forward<Arguments>(arguments)...));
   }
 
  private:
@@ -97,8 +98,11 @@ class target : public adjustable_target<target<T>> {
   static constexpr bool kHasOneInstance = detail::is_exclusive<policy_of<T>>() && !detail::is_cache<policy_of<T>>();
 
   template <auto Member, class... Arguments>
+  using Kept = typename detail::SignatureOf<Member>::template kept<Arguments...>;
+
+  template <auto Member, class Stored>
   static task<Result<detail::MethodResult<Member>>> run_limited(ObjectId id, CoreIndex core, detail::CallOptions options,
-                                                                Arguments... arguments) {
+                                                                Stored arguments) {
     if (Result<void> wanted = detail::still_wanted(options); !wanted) co_return std::move(wanted).error();
     detail::OpenSpan span(options.trace);
     const detail::JoinedToken joined(options);
@@ -109,16 +113,16 @@ class target : public adjustable_target<target<T>> {
       origin.cancellation = relay->source();
     }
     task<Result<detail::MethodResult<Member>>> work =
-        run<Member, Arguments...>(id, core, std::move(origin), std::move(arguments)...);
+        run<Member>(id, core, std::move(origin), std::move(arguments));
     Result<detail::MethodResult<Member>> outcome =
         co_await detail::until(std::move(work), options.not_after, joined.token());
     span.end(detail::SpanKind::client, detail::kMethodLabel<T, Member>, id, this_node(), outcome.code());
     co_return outcome;
   }
 
-  template <auto Member, class... Arguments>
+  template <auto Member, class Stored>
   static task<Result<detail::MethodResult<Member>>> run(ObjectId id, CoreIndex core, detail::LocalOrigin origin,
-                                                        Arguments... arguments) {
+                                                        Stored arguments) {
     std::exception_ptr thrown;
     try {
       const CoreIndex here = Core::current().index();
@@ -128,8 +132,7 @@ class target : public adjustable_target<target<T>> {
                                              std::to_string(to_number(core)));
       }
       const bool counted = core != here || kHasOneInstance;
-      auto work = [id, counted, origin = std::move(origin),
-                   packed = std::tuple<Arguments...>(std::move(arguments)...)]() mutable {
+      auto work = [id, counted, origin = std::move(origin), packed = std::move(arguments)]() mutable {
         if constexpr (detail::is_exclusive<policy_of<T>>()) detail::require_lease();
         detail::CallMeter meter(counted, origin.trace);
         origin.trace = meter.trace();
@@ -141,17 +144,17 @@ class target : public adjustable_target<target<T>> {
             using Value = typename Return::value_type;
             return detail::measured(call, meter, detail::run_in_context<Member, Value>(id, &object, origin, &packed));
           } else {
-            auto invoke = [&object](Arguments&... each) { return std::invoke(Member, object, std::move(each)...); };
+            auto invoke = [&object](auto&... each) { return std::invoke(Member, object, std::move(each)...); };
             return detail::measured(call, meter, std::apply(invoke, packed));
           }
         } else if constexpr (detail::SignatureOf<Member>::kTakesContext) {
           const detail::ServedContext served(id, origin.origin());
-          auto invoke = [&object, &served](Arguments&... each) -> Return {
+          auto invoke = [&object, &served](auto&... each) -> Return {
             return detail::invoke_method<Member>(served.context(), object, std::move(each)...);
           };
           return detail::measured(call, meter, [&]() -> Return { return std::apply(invoke, packed); });
         } else {
-          auto invoke = [&object](Arguments&... each) -> Return { return std::invoke(Member, object, std::move(each)...); };
+          auto invoke = [&object](auto&... each) -> Return { return std::invoke(Member, object, std::move(each)...); };
           return detail::measured(call, meter, [&]() -> Return { return std::apply(invoke, packed); });
         }
       };

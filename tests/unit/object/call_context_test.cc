@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
+#include <string>
 
 #include "ebb/async.h"
 #include "ebb/object.h"
@@ -41,6 +43,16 @@ struct Worker {
 };
 
 static_assert(Worker::interface::method_id<&Worker::span>() != 0);
+
+std::string last_text;
+
+struct Reader {
+  void read(std::string_view text) { last_text = text, ++noted; }
+  void keep(const std::string& text) { last_text = text, ++noted; }
+  void raise(std::int32_t& value) { ++value; }
+  using interface = ebb::interface<"test.Reader/1", method<"read", &Reader::read>, method<"keep", &Reader::keep>,
+                                   method<"raise", &Reader::raise>>;
+};
 
 void run(task<int> (*test)()) { EXPECT_EQ(run_cores(2, test), 0); }
 
@@ -150,6 +162,27 @@ TEST(CallContext, IsCancelledWithAllCallsOfItsObject) {
     source.cancel();
     co_await scope.join();
     co_await wait_for(&cancelled, 3);
+    co_return 0;
+  });
+}
+
+TEST(Send, OwnsWhatItsArgumentsLookAt) {
+  run([]() -> task<int> {
+    noted = 0;
+    const auto reader = (co_await create<Reader>()).value();
+    std::string buffer(64, 'a');
+    EXPECT_TRUE(co_await reader.on(CoreIndex{1}).send<&Reader::read>(std::string_view(buffer)));
+    buffer.assign(64, 'b');
+    co_await wait_for(&noted, 1);
+    EXPECT_EQ(last_text, std::string(64, 'a'));
+    EXPECT_TRUE(co_await reader.on(CoreIndex{1}).send<&Reader::keep>(buffer.c_str()));
+    buffer.assign(64, 'c');
+    co_await wait_for(&noted, 2);
+    EXPECT_EQ(last_text, std::string(64, 'b'));
+    // What does not travel goes as it is.
+    std::int32_t value = 1;
+    EXPECT_TRUE(co_await reader.on(CoreIndex{1}).call<&Reader::raise>(std::ref(value)));
+    EXPECT_EQ(value, 2);
     co_return 0;
   });
 }
