@@ -33,10 +33,10 @@ MUTATIONS = [
         [
             ("  const NodeLink* link = node_link();\n"
              "  if (link == nullptr || link->has_lease()) return;\n"
-             "  throw ErrorException(Error(Errc::moved,",
+             "  throw ErrorException(Error::refusal(Errc::moved,",
              "  const NodeLink* link = node_link();\n"
              "  if (link != nullptr) return;\n"
-             "  throw ErrorException(Error(Errc::moved,"),
+             "  throw ErrorException(Error::refusal(Errc::moved,"),
             ("  if (link == nullptr || link->has_lease()) return;\n"
              "  throw ErrorException(Error(Errc::node_gone,",
              "  if (link != nullptr) return;\n"
@@ -348,10 +348,10 @@ MUTATIONS = [
         "the old owner's copy goes while the state is still on its way",
         "src/object/partition_service.cc",
         [
-            ("  const auto state = co_await fetch_parcel(*std::move(parcel));\n",
-             "  if (!co_await take_last_copy(id, round, adoption)) co_return Errc::moved;\n"
-             "  const auto state = co_await fetch_parcel(*std::move(parcel));\n"),
-            ("  if (!co_await take_last_copy(id, round, adoption)) co_return Errc::moved;\n"
+            ("  const auto state = co_await fetch_parcel(**parcel);\n",
+             "  if (const Errc taken = co_await take_last_copy(id, round, adoption); taken != Errc::ok) co_return taken;\n"
+             "  const auto state = co_await fetch_parcel(**parcel);\n"),
+            ("  if (const Errc taken = co_await take_last_copy(id, round, adoption); taken != Errc::ok) co_return taken;\n"
              "  // No wait",
              "  // No wait"),
         ],
@@ -387,10 +387,11 @@ MUTATIONS = [
     Mutation(
         "a_step_is_run_again_after_a_reset",
         "although it may have run",
-        "src/object/pipeline.cc",
+        "src/object/encoded_call.cc",
         [
-            ("answer.code() == Errc::overloaded || answer.code() == Errc::moved;",
-             "answer.code() != Errc::ok;"),
+            ("      if (!was_turned_away(answer) || (answer.code() == Errc::moved && place->version == 0)) co_return answer;\n",
+             "      const bool again = was_turned_away(answer) || answer.code() == Errc::node_gone;\n"
+             "      if (!again || (answer.code() == Errc::moved && place->version == 0)) co_return answer;\n"),
         ],
         "step ran twice", scenario="streams"),
     Mutation(
