@@ -58,8 +58,13 @@ task<bool> settle(ObjectId id, std::uint32_t epoch) {
   co_return true;
 }
 
+// No co_await in the condition of a loop: gcc 12 ends the task there before it has ended.
 Detached settle_at_last(ObjectId id, std::uint32_t epoch) {
-  while (!co_await settle(id, epoch)) co_await sleep_for(kAskAgain);
+  for (;;) {
+    const bool settled = co_await settle(id, epoch);
+    if (settled) co_return;
+    co_await sleep_for(kAskAgain);
+  }
 }
 
 /// The miss makes the instance, if this core is the object's home.
