@@ -12,9 +12,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tests/sim/portions.h"
@@ -227,8 +227,8 @@ class Runs {
     differs_ = false;
     if (broken) ++broken_;
     if (!options_.expected.empty()) {
-      found_ = found_ || (ended && status != 0 && text.find(options_.expected) != std::string::npos);
-      if (found_) std::printf("%s", text.c_str());
+      if (!ended || status == 0 || text.find(options_.expected) == std::string::npos) return;
+      if (!std::exchange(found_, true)) std::printf("%s", text.c_str());
       return;
     }
     if (options_.nightly && !broken) return;

@@ -63,7 +63,7 @@ MUTATIONS = [
         "no counter could have given"),
     Mutation(
         "lease_counts_from_the_answer",
-        "and is longer than the front end believes",
+        "so it is longer than the front end believes",
         "src/node/backend_membership.cc",
         [
             ("if (heard) extend_lease(sent);",
@@ -331,18 +331,9 @@ MUTATIONS = [
         "src/object/memory_directory.cc",
         [
             ("    if (record.epoch != epoch) {\n",
-             "    if (record.epoch == 0) {\n"),
+             "    if (epoch == 0) {\n"),
         ],
         "no directory could have said", scenario="names"),
-    Mutation(
-        "heartbeats_of_the_gone_are_answered",
-        "a node that was declared gone goes on having a lease",
-        "src/node/front_end_membership.cc",
-        [
-            ("    return Error(Errc::permission_denied, named(member) + \" has been declared gone; it is to end\");\n",
-             "    return {};\n"),
-        ],
-        "no counter could have given"),
     Mutation(
         "partitions_are_forgotten_before_they_are_copied",
         "the old owner's copy goes while the state is still on its way",
@@ -366,24 +357,15 @@ MUTATIONS = [
         ],
         "is said not to exist", scenario="life"),
     Mutation(
-        "a_lost_batch_is_asked_for_again",
-        "and the one after it comes in its place",
+        "streams_end_before_their_last_items",
+        "what is left when a stream ends is not sent any more",
         "src/object/stream.cc",
         [
-            ("  Result<StreamBatch> batch = co_await place.call<&StreamService::pull>(self->handle_);\n",
-             "  Result<StreamBatch> batch = co_await place.call<&StreamService::pull>(self->handle_);\n"
-             "  if (batch.code() == Errc::node_gone) batch = co_await place.call<&StreamService::pull>(self->handle_);\n"),
+            ("  batch.items = std::exchange(items, 0);\n",
+             "  batch.items = ended ? 0 : items;\n"
+             "  items = 0;\n"),
         ],
-        "was due", scenario="streams"),
-    Mutation(
-        "streams_do_not_end",
-        "their end is not told",
-        "src/object/stream.cc",
-        [
-            ("  batch.ended = ended;\n",
-             "  batch.ended = ended && items != 0;\n"),
-        ],
-        "streams are left", scenario="streams"),
+        "the stream ended after", scenario="streams"),
     Mutation(
         "a_step_is_run_again_after_a_reset",
         "although it may have run",
