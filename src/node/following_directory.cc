@@ -19,6 +19,7 @@
 #include "src/node/forwarding_directory.h"
 #include "src/node/leasing_directory.h"
 #include "src/node/remote_directory.h"
+#include "src/node/staying_directory.h"
 
 namespace ebb {
 namespace {
@@ -233,7 +234,7 @@ std::unique_ptr<Directory> make_following_directory(std::unique_ptr<Directory> s
 }
 
 std::unique_ptr<Directory> make_front_end_directory(std::unique_ptr<Directory> store) {
-  return make_following_directory(make_leasing_directory(std::move(store)));
+  return make_following_directory(make_staying_directory(make_leasing_directory(std::move(store))));
 }
 
 std::unique_ptr<Directory> make_backend_directory() { return make_following_directory(make_remote_directory()); }

@@ -138,7 +138,7 @@ namespace {
 task<Result<Bytes>> refuse(ObjectId id, NodeId self) {
   const TypeDescriptor* type = NodeTable::instance().type_of(id);
   const Errc code = type != nullptr && type->exclusive ? Errc::moved : Errc::node_gone;
-  co_return Error::refusal(code, named(self) + " leaves the cluster; nothing ran");
+  co_return Error::refusal(code, "node " + std::to_string(to_number(self)) + " leaves the cluster; nothing ran");
 }
 
 CallTarget target_of(RemoteCall& call) {

@@ -212,7 +212,12 @@ task<void> NodeTable::clear() {
       Entry* entry = (*slots)[slot].load(std::memory_order_acquire);
       // What could not end before cannot now; what another event ends is waited for.
       if (entry == nullptr || entry->state.load(std::memory_order_acquire) > State::destroyed) continue;
-      static_cast<void>(co_await end(ObjectId(static_cast<std::uint32_t>(page * kPageSlots + slot)), entry->type));
+      const ObjectId id(static_cast<std::uint32_t>(page * kPageSlots + slot));
+      static_cast<void>(co_await end(id, entry->type));
+      // A fixed id names the same object again when cores run once more in this process.
+      if (id < kFirstDynamicObject && (*slots)[slot].compare_exchange_strong(entry, nullptr, std::memory_order_acq_rel)) {
+        known_.fetch_sub(1, std::memory_order_relaxed);
+      }
     }
   }
 }

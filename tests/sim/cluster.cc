@@ -1,5 +1,8 @@
 #include "tests/sim/cluster.h"
 
+#include <cstdio>
+#include <cstdlib>
+
 #include <algorithm>
 
 #include "ebb/async/sleep.h"
@@ -63,6 +66,11 @@ task<int> Cluster::run_front_end(Cluster* self) {
   }
   const NodeOptions options{kFrontEndNode, self->key_, {address_of(kFrontEndNumber), kPort}, self};
   auto started = co_await Node::start(options);
+  if (!started) {
+    // No promise has been broken: this program is none that could run.
+    std::fprintf(stderr, "the front end does not start: %s\n", started.error().to_string().c_str());
+    std::_Exit(3);
+  }
   const std::unique_ptr<Node> node = std::move(started).value();
   self->front_end_up = true;
   co_await self->front_end_(self);

@@ -17,14 +17,14 @@ using namespace std::chrono_literals;
 
 constexpr std::uint32_t kFront = 1;
 
-struct Notice {
+struct Plate {
   using policy = replicated;
   std::uint64_t value = 0;
   void set(std::uint64_t wanted) { value = wanted; }
   std::uint64_t get() const { return value; }
   std::uint64_t save() const { return value; }
   void restore(std::uint64_t state) { value = state; }
-  using interface = ebb::interface<"sim.Notice/1", method<"set", &Notice::set>, method<"get", &Notice::get>>;
+  using interface = ebb::interface<"sim.Plate/1", method<"set", &Plate::set>, method<"get", &Plate::get>>;
 };
 
 struct Stall {
@@ -37,7 +37,7 @@ struct Stall {
 struct Run {
   std::vector<Stall> stalls;
   std::vector<std::string> violations;
-  ref<Notice> sign;
+  ref<Plate> sign;
   bool made = false;
   std::size_t looked = 0;
 
@@ -60,7 +60,7 @@ task<void> compute(Run* run) {
 
 task<void> front_end(Cluster* cluster, Run* run) {
   while (Node::current()->members().size() < cluster->backends.size() + 1) co_await sleep_for(50ms);
-  run->sign = (co_await create_at<Notice>(NodeId{1})).value();
+  run->sign = (co_await create_at<Plate>(NodeId{1})).value();
   run->made = true;
   co_await compute(run);
 }
@@ -72,7 +72,7 @@ void look_at_replica(Run* run) {
 }
 
 task<void> touch(Run* run) {
-  const auto value = co_await run->sign.call<&Notice::get>();
+  const auto value = co_await run->sign.call<&Plate::get>();
   run->expect(value.code() == Errc::ok, "a replica cannot be read");
 }
 

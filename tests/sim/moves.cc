@@ -134,8 +134,7 @@ task<void> use_rack(Run* run, std::uint64_t key) {
 
 task<void> move(Run* run, std::size_t which) {
   World& world = World::instance();
-  std::vector<Member> members = Node::current()->members();
-  std::erase_if(members, [](const Member& each) { return each.leaving; });
+  const std::vector<Member> members = Node::current()->members();
   const Member& target = members[world.pick(0, members.size() - 1)];
   const CoreIndex core{static_cast<std::uint16_t>(world.pick(0, target.cores - 1))};
   const Result<void> moved = co_await migrate(run->tills[which], target.id, core);

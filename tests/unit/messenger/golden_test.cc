@@ -73,9 +73,9 @@ Hello hello(std::uint16_t cores, std::uint32_t node, platform::Endpoint listen, 
 const Hello kConnecting = hello(4, 7, {0x0a580007, 7001}, NodeId{2}, 0x5a);
 const Hello kAccepting = hello(1, 2, {0x0a580002, 65535}, kNoNode, 0xa5);
 const std::string kConnectingHello =
-    "4d4c424f" + kVersion + "0400" "07000000" "0700580a" "591b" "0000" "03000000" + zeros(8) + times(32, "5a");
+    "4d4c424f" + kVersion + "0400" "07000000" "0700580a" "591b" "0000" "02000000" + zeros(8) + times(32, "5a");
 const std::string kAcceptingHello =
-    "4d4c424f" + kVersion + "0100" "03000000" "0200580a" "ffff" "0000" "ffffffff" + zeros(8) + times(32, "a5");
+    "4d4c424f" + kVersion + "0100" "02000000" "0200580a" "ffff" "0000" "ffffffff" + zeros(8) + times(32, "a5");
 
 /// As the protocol says: under the key over one letter, the sender's hello, the receiver's.
 std::string proof(const ClusterKey& key, char letter, const Hello& sender, const Hello& receiver) {

@@ -13,7 +13,7 @@
 #include "ebb/object.h"
 #include "ebb/platform/translation_table.h"
 #include "src/object/replica.h"
-#include "tests/unit/object/fake_link.h"
+#include "tests/unit/object/lone_link.h"
 
 namespace {
 
@@ -141,7 +141,7 @@ ebb::task<int> fail_to_join() {
 TEST(Replicated, WaitsForNoReplicaThatCouldNotJoin) { EXPECT_EQ(run(fail_to_join), 0); }
 
 ebb::task<int> lose_the_lease() {
-  ebb::testing::FakeLink link(kCores);
+  ebb::testing::LoneLink link(kCores);
   const auto sheet = (co_await ebb::create<Sheet>()).value();
   const std::string nothing;
   EXPECT_TRUE(co_await sheet.call<&Sheet::write>(nothing));
