@@ -76,7 +76,8 @@ task<Answer> ask(std::shared_ptr<const CollectiveRequest> request, std::vector<S
     const bool maybe_lost =
         code == Errc::node_gone || code == Errc::unavailable || code == Errc::not_found || code == Errc::overloaded;
     if (!maybe_lost && !parcel) co_return std::move(parcel).error();
-    if (!is_member(child.node)) break;
+    // By an older list than the origin's it may be a member that this node has yet to hear of.
+    if (!is_member(child.node) && cluster_view_version() >= request->view) break;
     // The connection was lost, or what was kept for us, or there was no room: the node lives, and remembers its part.
     const bool again = co_await pause_before_retry(attempt, options.not_after);
     if (!again) {
@@ -110,9 +111,9 @@ Detached send_on(CollectiveRequest request, std::vector<Stop> stops, CallOptions
   }
 }
 
-std::vector<Stop> other_members() {
+std::vector<Stop> others_of(const ClusterView& view) {
   std::vector<Stop> stops;
-  for (const ClusterView::Node& node : cluster_view().nodes) {
+  for (const ClusterView::Node& node : view.nodes) {
     if (node.id != this_node()) stops.push_back({node.id, std::max<std::uint16_t>(node.cores, 1)});
   }
   return stops;
@@ -141,7 +142,8 @@ task<Answer> ask_everybody(std::shared_ptr<const CollectiveRequest> request, Cal
 }
 
 CollectiveRequest begin(Collective collective, bool one_way) {
-  return {this_node(), collective_service_here().next_number(), one_way, other_members(), std::move(collective)};
+  const ClusterView view = cluster_view();
+  return {this_node(), collective_service_here().next_number(), one_way, view.version, others_of(view), std::move(collective)};
 }
 
 /// Of a call that is made now; what it asks others is within it.

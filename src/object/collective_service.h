@@ -29,6 +29,7 @@ struct CollectiveRequest {
   NodeId origin = kNoNode;
   std::uint64_t number = 0;   ///< of its origin's core, ascending; that core's index stands in the upper 16 bits
   bool one_way = false;       ///< nobody waits for an answer
+  std::uint64_t view = 0;     ///< version of the list of members by which its origin chose whom to ask
   std::vector<Stop> below;    ///< whom the node that gets this asks in turn, ordered by id
   Collective collective;
 };

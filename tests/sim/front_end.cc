@@ -35,9 +35,9 @@ Time slow(platform::Duration by_own_clock) {
 
 /// By then all leases are over that a front end has granted before it failed.
 const Time kLeasesOver = kFails + slow(kLease) + kUnderWay;
-/// By then all backends have noticed that nobody answers them.
+/// By then all backends have noticed that nobody answers them, which they count in steps of a lease.
 constexpr platform::Duration kNotices = messenger::Connection::kPingAfter + kFrontEndSilence;
-const Time kAllEnded = kFails + slow(kNotices + kLease) + 2s;
+const Time kAllEnded = kFails + slow(kNotices + 4 * kLease) + 2s;
 
 enum class Failure : std::uint8_t { crash, silence, cut_off, short_pause };
 constexpr const char* kNames[] = {"crashes", "falls silent", "is cut off", "is away for a while"};

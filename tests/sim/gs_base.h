@@ -6,10 +6,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <utility>
+
 namespace ebb::sim {
 
-/// One instruction where the kernel lets programs use it (HWCAP2_FSGSBASE, asm/hwcap2.h), else a system call.
+/// One instruction where the kernel lets programs use it (HWCAP2_FSGSBASE, asm/hwcap2.h), else a system call, unless it points
+/// there already. One thread.
 inline void set_gs_base(void* base) noexcept {
+  static void* present = nullptr;
+  if (std::exchange(present, base) == base) return;
   static const bool direct = (getauxval(AT_HWCAP2) & 2) != 0;
   if (direct) {
     asm volatile("wrgsbase %0" : : "r"(base) : "memory");

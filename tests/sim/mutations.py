@@ -381,7 +381,7 @@ MUTATIONS = [
         "a lost connection counts as a lost node in a call of everyone",
         "src/object/collective.cc",
         [
-            ("    if (!is_member(child.node)) break;\n",
+            ("    if (!is_member(child.node) && cluster_view_version() >= request->view) break;\n",
              "    break;\n"),
         ],
         "which lives", scenario="collectives", nodes=14),

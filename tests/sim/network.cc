@@ -133,6 +133,12 @@ std::shared_ptr<Pipe> make_pipe(std::uint32_t from, std::uint32_t to) {
   return pipe;
 }
 
+/// Bytes have arrived for a connection that their receiver knows nothing of any more: a node that runs resets it [RFC 9293 3.10.7.1].
+void refuse_bytes(World& world, const Pipe& pipe, const std::shared_ptr<SimStream*>& sender) {
+  if (world.node(pipe.to).silent || world.is_cut(pipe.to, pipe.from)) return;
+  if (SimStream* here = *sender) here->reset_here("the other end knows nothing of the connection");
+}
+
 }  // namespace
 
 std::size_t SimStream::send(std::span<const std::byte> bytes) {
@@ -146,6 +152,8 @@ std::size_t SimStream::send(std::span<const std::byte> bytes) {
     world.at(when, [&world, pipe, to, mine, copy] {
       if (SimStream* there = *to) {
         there->at(world.now(), [copy](SimStream& self) { self.received(copy); });
+      } else {
+        refuse_bytes(world, *pipe, mine);
       }
       pipe->under_way -= copy.size();
       SimStream* here = *mine;

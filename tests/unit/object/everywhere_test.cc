@@ -150,7 +150,7 @@ ebb::task<int> repeat() {
   static_cast<void>(collective_service_here());
   const ebb::call_context nobody;
   const std::tuple<std::int64_t> one{1};
-  CollectiveRequest request{ebb::NodeId{77}, 5, false, {}, {}};
+  CollectiveRequest request{ebb::NodeId{77}, 5, false, 1, {}, {}};
   request.collective = {tally.id(), Tally::interface::id, Tally::interface::method_id<&Tally::add>(), 0, CollectiveWork::call,
                         false, ebb::wire::encode(one)};
   // Twice at once, and once more: the second comes from whoever took over for a lost node.
@@ -205,7 +205,7 @@ ebb::task<void> listen_until(ebb::ref<Listener> object, ebb::cancel_token token)
 ebb::task<ebb::Result<ebb::detail::CollectiveAnswer>> ask_service(ebb::call_context context, std::uint64_t number,
                                                                   ebb::detail::Collective collective) {
   using namespace ebb::detail;
-  CollectiveRequest request{ebb::NodeId{77}, number, false, {}, std::move(collective)};
+  CollectiveRequest request{ebb::NodeId{77}, number, false, 1, {}, std::move(collective)};
   auto parcel = co_await kCollectiveService->run(context, std::move(request));
   const auto bytes = (co_await fetch_parcel(std::move(parcel).value())).value();
   co_return ebb::wire::decode<ebb::Result<CollectiveAnswer>>(bytes).value();
