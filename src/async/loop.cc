@@ -60,8 +60,10 @@ void CoreState::loop() {
   // A new context begins where an event of another one has just blocked: the hooks of that iteration are still due.
   bool any = true;
   for (; !stop_requested(); any = false) {
+    // Timers first: what fell due while the core was away, such as the end of a lease, comes before events that rely on it.
+    any |= run_timers();
     // Each source in turn, a bounded batch of each; | because none may be skipped.
-    any |= static_cast<bool>(int{run_ready()} | int{run_inbound()} | int{run_posted()} | int{run_timers()});
+    any |= static_cast<bool>(int{run_ready()} | int{run_inbound()} | int{run_posted()});
     if (++turns_since_poll_ >= kTurnsPerPlatformPoll) any |= poll_platform();
     if (any || core_.ready_.head != core_.ready_.tail) {
       run_hooks();
