@@ -24,9 +24,9 @@ void CoreWatch::tick(Part& part) {
   part.ticked.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   const platform::Instant end = lease_.end();
   const bool valid = now < end;
-  // As an event of its own, since destructors may wait.
-  if (!valid && std::exchange(part.dropped_at, end) != end) part.work.spawn(NodeTable::instance().drop_caches());
+  // First, since destructors may wait.
   part.timer = Core::current().call_at(valid ? std::min(end, now + kTick) : now + kTick, [this, &part] { tick(part); });
+  if (!valid && std::exchange(part.dropped_at, end) != end) part.work.spawn(NodeTable::instance().drop_caches());
 }
 
 bool CoreWatch::all_tick() const noexcept {
