@@ -184,7 +184,9 @@ task<std::size_t> partitions_here() {
 
 task<Result<PartitionMap>> PartitionService::map(ObjectId id) {
   const CallUnderWay call(id);  // the object's end waits: what is asked below is asked of its parts
-  PartitionRoot* root = co_await need_root(id);
+  const Result<PartitionRoot*> touched = co_await touched_root(id);
+  if (!touched) co_return Error(Errc::moved, "at the moment nobody arranges the partitions of " + describe(id) + ": " + touched.error().text());
+  PartitionRoot* const root = *touched;
   if (root == nullptr) co_return gone(id);
   const TypeDescriptor* type = NodeTable::instance().type_of(id);
   auto home = co_await find_home(id, type, 0);
