@@ -16,7 +16,6 @@
 #include "ebb/base/ids.h"
 #include "ebb/base/queue_depth.h"
 #include "ebb/base/result.h"
-#include "ebb/messenger/messenger.h"
 #include "ebb/object/replicated.h"
 #include "src/object/replica_service.h"
 
@@ -47,7 +46,7 @@ class Original : public std::enable_shared_from_this<Original> {
   static constexpr std::size_t kMaxBatch = 64;
   static constexpr std::size_t kMaxBatchBytes = std::size_t{1} << 20;
   /// One that is larger travels alone, up to what a message carries besides what says which write it is.
-  static constexpr std::size_t kMaxWriteBytes = Messenger::kMaxPayloadBytes - 1024;
+  static constexpr std::size_t kMaxWriteBytes = 4 * 1024 * 1024 - 1024;  // of a message (docs/protocol.md), with room for what goes along
 
   Original(ObjectId id, const TypeDescriptor& type, void* value, std::uint32_t epoch, std::uint64_t writes)
       : id_(id), type_(type), value_(value), epoch_(epoch), writes_(writes) {}
