@@ -10,7 +10,6 @@
 #include "ebb/base/hash.h"
 #include "ebb/base/node_local.h"
 #include "ebb/platform/translation_table.h"
-#include "tests/sim/gs_base.h"
 
 namespace ebb::sim {
 namespace {
@@ -55,10 +54,11 @@ std::uint32_t World::add(std::string name, std::size_t cores, std::function<task
     auto core = std::make_unique<SimCore>();
     core->node = node->number;
     core->index = CoreIndex(static_cast<std::uint16_t>(index));
-    core->translation = mmap(nullptr, platform::kTranslationTableBytes, PROT_READ | PROT_WRITE,
+    void* const table = mmap(nullptr, platform::kTranslationTableBytes, PROT_READ | PROT_WRITE,
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    core->translation = static_cast<void**>(table);
     core->fiber = detail::ContextStack::create(&World::core_main, core.get());
-    if (core->translation == MAP_FAILED || core->fiber == nullptr) {
+    if (table == MAP_FAILED || core->fiber == nullptr) {
       std::fprintf(stderr, "no memory for another simulated core\n");
       std::abort();
     }
@@ -107,7 +107,7 @@ void World::resume(SimCore& core) {
   running_ = &core;
   detail::simulated_node = core.node;
   detail::current_core = core.current;
-  set_gs_base(core.translation);
+  translation_table = core.translation;
   detail::ContextStack& there = core.started ? core.parked : *core.fiber;
   core.started = true;
   scheduler_.switch_to(there);

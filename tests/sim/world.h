@@ -46,7 +46,7 @@ struct SimCore {
   bool ended = false;
   std::unique_ptr<detail::CoreState> state;
   Core* current = nullptr;     // detail::current_core while it runs
-  void* translation = nullptr;
+  void** translation = nullptr;  // the table of its representatives
   std::uint64_t wait_number = 0;  // wake-ups of earlier waits are stale
   Time paused_until{};            // nothing runs here before
   // What the network brings, to be handed over inside poll() or wait().
