@@ -1,9 +1,11 @@
 #include "src/node/leasing_directory.h"
 
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "ebb/object/lease.h"
+#include "ebb/object/node_link.h"
 #include "ebb/object/node_table.h"
 #include "src/node/following_directory.h"
 #include "src/node/forwarding_directory.h"
@@ -45,7 +47,8 @@ class LeasingDirectory final : public ForwardingDirectory {
 
   /// Afterwards the store knows what `id` names.
   task<Result<void>> settle(ObjectId id, NodeId holder) {
-    const Result<NewObject> made = co_await ask(id, holder);
+    task<Result<NewObject>> asking = holder == this_node() ? ask_here(id) : ask(id, holder);
+    const Result<NewObject> made = co_await std::move(asking);
     if (!made) {
       // Nothing was made, or who made it is gone: the store says that there is none.
       if (made.code() == Errc::no_such_object || made.code() == Errc::node_gone) co_return Result<void>();
@@ -57,13 +60,24 @@ class LeasingDirectory final : public ForwardingDirectory {
     co_return co_await store().enter(holder, std::move(one));
   }
 
+  task<Result<NewObject>> ask_here(ObjectId id) {
+    // Not before what was made earlier.
+    co_await NodeTable::instance().directory().flush();
+    co_return detail::describe_here(id);
+  }
+
+  /// node_gone: the holder is no member any more. One that is may have lost its connections, and what it made is there all the same.
   task<Result<NewObject>> ask(ObjectId id, NodeId holder) {
-    if (holder == this_node()) {
-      // Not before what was made earlier.
-      co_await NodeTable::instance().directory().flush();
-      co_return detail::describe_here(id);
+    const platform::Instant give_up = platform::Clock::now() + kDescribeTimeout;
+    for (int attempt = 0;; ++attempt) {
+      const platform::Duration left = give_up - platform::Clock::now();
+      auto made = co_await detail::kNodeService.on(holder).within(left).call<&detail::NodeService::describe>(id);
+      const bool unreached = made.code() == Errc::node_gone || made.code() == Errc::unavailable;
+      if (!unreached) co_return made;
+      if (!is_member(holder)) co_return Error(Errc::node_gone, "the node that made it is gone");
+      const bool again = co_await detail::pause_before_retry(attempt, give_up);
+      if (!again) co_return Error(Errc::unavailable, "the node that would know of the object cannot be reached: " + made.error().text());
     }
-    co_return co_await detail::kNodeService.on(holder).within(kDescribeTimeout).call<&detail::NodeService::describe>(id);
   }
 };
 

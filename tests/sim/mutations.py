@@ -44,12 +44,30 @@ MUTATIONS = [
         ],
         "no counter could have given"),
     Mutation(
+        "makes_homes_anew_at_once",
+        "not waiting until a lost node has surely ended",
+        "src/node/home_keeper.cc",
+        [
+            ("lease_end = last_heard + kLeaseEnds;",
+             "lease_end = last_heard - kLeaseEnds;"),
+        ],
+        "no counter could have given"),
+    Mutation(
         "homes_need_no_directory",
         "a core believes itself the home without the directory's word",
         "src/object/home.cc",
         [
             ("  if (home.node == node && home.core == core) return home.epoch;",
              "  if (home.epoch != 0) return home.epoch;"),
+        ],
+        "no counter could have given"),
+    Mutation(
+        "lease_counts_from_the_answer",
+        "so it is longer than the front end believes",
+        "src/node/backend_membership.cc",
+        [
+            ("if (heard) extend_lease(sent);",
+             "if (heard) extend_lease(std::max(sent, platform::Clock::now() + std::chrono::seconds(2)));"),
         ],
         "no counter could have given"),
     Mutation(
@@ -107,6 +125,16 @@ MUTATIONS = [
         ],
         "saw write", nodes=7),
     Mutation(
+        "an_end_needs_no_answer",
+        "`destroy` takes a lost connection for the end of the object there",
+        "src/node/elsewhere.cc",
+        [
+            ("if (ended || (ended.code() != Errc::node_gone && ended.code() != Errc::unavailable)) co_return ended;",
+             "if (ended.code() == Errc::node_gone) ended = Result<void>();\n"
+             "    co_return ended;"),
+        ],
+        "are left", scenario="life"),
+    Mutation(
         "ids_have_no_grace",
         "an id is given out again as soon as its object has ended",
         "src/object/memory_directory.cc",
@@ -137,6 +165,15 @@ MUTATIONS = [
              "std::vector<Answer> parts;"),
         ],
         "nodes and lost", scenario="collectives", nodes=14),
+    Mutation(
+        "moving_partitions_go_on_answering",
+        "the old owner takes calls while its state is on the way",
+        "src/object/partition.cc",
+        [
+            ("return found == mine.held.end() || found->second->frozen ? nullptr",
+             "return found == mine.held.end() ? nullptr"),
+        ],
+        "no counter could have given", nodes=2),
     Mutation(
         "representatives_do_not_end",
         "`destroy` takes them out of their slots only",
@@ -218,6 +255,27 @@ MUTATIONS = [
         ],
         "no counter could have given", scenario="moves", nodes=3),
     Mutation(
+        "an_old_home_believes_itself",
+        "it forgets its instance, but not that it was the home",
+        "src/object/home_service.cc",
+        [
+            ("if (record.code() == Errc::moved) record = co_await table.lookup(id);",
+             "if (record.code() == Errc::moved) {\n"
+             "    if (const auto mine = remove_given(id, epoch)) mine->type->end_representative(mine->instance, nullptr);\n"
+             "    co_return true;\n"
+             "  }"),
+        ],
+        "no counter could have given", scenario="moves", nodes=3),
+    Mutation(
+        "a_state_is_given_before_its_calls_end",
+        "when a second move asks for it",
+        "src/object/home_service.cc",
+        [
+            ("if (!given->drained) co_return",
+             "if (given->type == nullptr) co_return"),
+        ],
+        "an instance ended in the middle", scenario="moves", nodes=3),
+    Mutation(
         "states_wait_for_a_minute_only",
         "a state that moved is discarded if nobody has called the object since",
         "src/object/home_service.cc",
@@ -244,6 +302,19 @@ MUTATIONS = [
         ],
         "ran twice"),
     Mutation(
+        "decisions_that_failed_are_made_again",
+        "an order to take a partition that got no answer is given again, to whomever",
+        "src/object/coordinator.cc",
+        [
+            ("    for (const Adoption& adoption : adoptions) fresh_[adoption.partition] = false;\n"
+             "    collected_ = false;\n",
+             "    for (const Adoption& adoption : adoptions) unsettled_.insert(adoption.partition);\n"),
+            ("default: collected_ = false; break;",
+             "case Errc::not_found: collected_ = false; break;\n"
+             "      default: unsettled_.insert(adoptions[at].partition); break;"),
+        ],
+        "no counter could have given", nodes=2),
+    Mutation(
         "homes_answer_after_their_lease",
         "a call that began within the lease is answered after it",
         "src/object/node_link.cc",
@@ -264,6 +335,19 @@ MUTATIONS = [
         ],
         "no directory could have said", scenario="names"),
     Mutation(
+        "partitions_are_forgotten_before_they_are_copied",
+        "the old owner's copy goes while the state is still on its way",
+        "src/object/partition_service.cc",
+        [
+            ("  const auto state = co_await fetch_parcel(**parcel);\n",
+             "  if (const Errc taken = co_await take_last_copy(id, round, adoption); taken != Errc::ok) co_return taken;\n"
+             "  const auto state = co_await fetch_parcel(**parcel);\n"),
+            ("  if (const Errc taken = co_await take_last_copy(id, round, adoption); taken != Errc::ok) co_return taken;\n"
+             "  // No wait",
+             "  // No wait"),
+        ],
+        "no counter could have given", scenario="moves", nodes=3),
+    Mutation(
         "leased_ids_are_known_late",
         "who looks an object up before its maker has entered it finds none",
         "src/node/leasing_directory.cc",
@@ -282,6 +366,16 @@ MUTATIONS = [
              "  items = 0;\n"),
         ],
         "the stream ended after", scenario="streams"),
+    Mutation(
+        "a_step_is_run_again_after_a_reset",
+        "although it may have run",
+        "src/object/encoded_call.cc",
+        [
+            ("      if (!was_turned_away(answer) || (answer.code() == Errc::moved && place->version == 0)) co_return answer;\n",
+             "      const bool again = was_turned_away(answer) || answer.code() == Errc::node_gone;\n"
+             "      if (!again || (answer.code() == Errc::moved && place->version == 0)) co_return answer;\n"),
+        ],
+        "step ran twice", scenario="streams"),
     Mutation(
         "the_living_are_called_lost",
         "a lost connection counts as a lost node in a call of everyone",

@@ -12,6 +12,9 @@ using namespace std::chrono_literals;
 constexpr std::uint32_t kFrontEnd = 1;
 /// Of how many backends the times and numbers below are; with more of them there is as much more of everything.
 constexpr std::uint64_t kUsualBackends = 5;
+// Less than a connection takes to be made, for longer than anybody looks for a node.
+constexpr Time kResetEvery = 100us;
+constexpr Time kResets = 20ms;
 
 }  // namespace
 
@@ -71,6 +74,17 @@ void Nemesis::lose_on_one_side(std::uint32_t victim, std::uint32_t other) {
   world.lose_connections(victim, other);
 }
 
+void Nemesis::reset_again_and_again(std::uint32_t victim) {
+  World& world = cluster_.world();
+  cluster_.harmed.insert(victim);
+  world.say("every connection of the front end and " + std::to_string(victim) + " is reset for a while");
+  // Each before anything can be asked by it: to the front end that looks like a node that has ended, while it lives and holds its
+  // lease.
+  for (Time when{}; when < kResets; when += kResetEvery) {
+    world.at(world.now() + when, [&world, victim] { world.reset_connections(kFrontEnd, victim); });
+  }
+}
+
 void Nemesis::stop_for_a_while(std::uint32_t victim) {
   World& world = cluster_.world();
   cluster_.harmed.insert(victim);
@@ -86,7 +100,7 @@ void Nemesis::act() {
   const std::uint32_t victim = any_backend();
   const std::uint32_t other = any_backend();
   const bool may_lose_one = backends.size() > least_alive_;
-  switch (world.pick(0, 12)) {
+  switch (world.pick(0, 13)) {
     case 0:
     case 1:
       if (!may_lose_one) break;
@@ -119,6 +133,9 @@ void Nemesis::act() {
       break;
     case 11:
       if (may_lose_one) stop_for_a_while(victim);
+      break;
+    case 12:
+      if (may_lose_one) reset_again_and_again(victim);
       break;
     default:
       if (backends.size() >= most_alive_) break;

@@ -92,7 +92,8 @@ struct RecordSpecification {
         if (state.epoch != 0 && state.epoch == input.expected) result = {{state.epoch + 1, input.node}, true, true};
         break;
       case Action::remove:
-        if (state.epoch != 0) result = {{}, true, true};
+        // Who removes what is removed already, and not retired, hears the same.
+        result = {{}, true, true};
         break;
     }
     if (output && output->changed != result.changed) return {};

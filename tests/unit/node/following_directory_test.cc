@@ -15,6 +15,7 @@
 #include "ebb/object.h"
 #include "src/node/forwarding_directory.h"
 #include "src/node/leasing_directory.h"
+#include "tests/unit/object/fake_link.h"
 
 namespace ebb {
 namespace {
@@ -273,6 +274,31 @@ task<int> described() {
 }
 
 TEST(LeasingDirectory, FindsAndRemovesWhatIsNotEnteredYet) { run(1, described); }
+
+/// The holder of a lease is asked again until it is reached or no member any more: its connections may be lost, and it live.
+task<int> asked_again() {
+  auto& table = NodeTable::instance();
+  auto store = make_memory_directory();
+  const auto leasing = make_leasing_directory(std::move(store));
+  const auto lease = (co_await leasing->lease(test::kOther, 10)).value();
+  test::FakeLink link;
+  link.for_services = true;
+  table.enter(lease.first, detail::kTypeDescriptor<Leaf>);
+  table.learn_home(lease.first, {test::kOther, CoreIndex{0}, 1});
+  link.answers.assign(3, Error(Errc::node_gone, "the connection is lost"));
+  EXPECT_TRUE(co_await leasing->lookup(lease.first)) << "a lost connection was taken for the end of the object";
+  EXPECT_EQ(link.calls, 4);
+  const ObjectId unknown(lease.first.index() + 1);
+  link.answers.assign(1, Error(Errc::node_gone, "the connection is lost"));
+  link.always = true;
+  EXPECT_EQ((co_await leasing->lookup(unknown)).code(), Errc::unavailable) << "nobody knows";
+  link.left = true;
+  EXPECT_EQ((co_await leasing->lookup(unknown)).code(), Errc::no_such_object);
+  co_await table.clear();
+  co_return 0;
+}
+
+TEST(LeasingDirectory, AsksAgainWhileTheHolderIsAMember) { run(1, asked_again); }
 
 }  // namespace
 }  // namespace ebb

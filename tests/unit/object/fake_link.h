@@ -26,12 +26,13 @@ class FakeLink final : public detail::NodeLink {
   bool for_services = false;
   bool always = false;  ///< the last of `answers` again and again
   int calls = 0;        ///< that were made, of those
+  bool left = false;    ///< the other is no member any more
 
   NodeId self() const noexcept override { return kFrontEndNode; }
   std::uint64_t view_version() const noexcept override { return 1; }
   detail::ClusterView view() const override { return {1, {{kFrontEndNode, 2, false}, {kOther, 2, false}}}; }
   std::vector<NodeId> others() const override { return {kOther}; }
-  bool is_member(NodeId node) const override { return node == kFrontEndNode || node == kOther; }
+  bool is_member(NodeId node) const override { return node == kFrontEndNode || (node == kOther && !left); }
   bool has_lease() const noexcept override { return true; }
   task<Result<Bytes>> call(detail::RemoteCall call, Bytes arguments) override {
     return carry(this, std::move(call), std::move(arguments));
