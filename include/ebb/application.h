@@ -54,8 +54,8 @@ class application {
  public:
   /// The program's name and its arguments, without those that start with "--ebb-".
   virtual std::span<const std::string> arguments() const noexcept = 0;
-  virtual const cluster_options& options() const noexcept = 0;
-  virtual cluster_nodes& nodes() noexcept = 0;
+  virtual const cluster_options& options() const noexcept = 0;  ///< what the `--ebb-` arguments said
+  virtual cluster_nodes& nodes() noexcept = 0;                  ///< to start, list and end backends
 
  protected:
   ~application() = default;

@@ -13,6 +13,6 @@ namespace ebb {
 /// stop, kBackendFailedStatus with one line on the log for everything else. Call it before any core runs.
 int run_backend(int argc, char** argv);
 
-inline constexpr int kBackendFailedStatus = 72;
+inline constexpr int kBackendFailedStatus = 72;  ///< the exit status of a backend that did not join, or lost its front end
 
 }  // namespace ebb

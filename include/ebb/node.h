@@ -51,9 +51,10 @@ class MembershipAuthority {
 /// their leases is found before they have entered it, and this node, too, makes objects without waiting for `store`.
 std::unique_ptr<Directory> make_front_end_directory(std::unique_ptr<Directory> store);
 
+/// What a node is started with.
 struct NodeOptions {
-  NodeId self = kNoNode;
-  ClusterKey key{};
+  NodeId self = kNoNode;                     ///< its number; kFrontEndNode on the front end
+  ClusterKey key{};                          ///< the cluster's; both ends of a connection prove that they have it
   platform::Endpoint listen;                 ///< port 0: a free one
   MembershipAuthority* authority = nullptr;  ///< node 0 only, and there never nullptr; outlives the node
 };
@@ -70,10 +71,10 @@ class Node {
 
   virtual ~Node() = default;
 
-  virtual NodeId id() const noexcept = 0;
+  virtual NodeId id() const noexcept = 0;  ///< this node's number
   /// Where this node's messenger listens.
   virtual platform::Endpoint local() const noexcept = 0;
-  virtual Messenger& messenger() noexcept = 0;
+  virtual Messenger& messenger() noexcept = 0;  ///< of this node; lives until close()
   /// All members including this node, ordered by id, as this node knows them now.
   virtual std::vector<Member> members() const = 0;
 

@@ -52,18 +52,35 @@ Hello CoreMessenger::hello_to(NodeId wanted) const {
 // --- connections ---
 
 void CoreMessenger::accept(std::unique_ptr<platform::Stream> stream) {
-  drop_ended();
-  const auto unproven = std::count_if(connections_.begin(), connections_.end(),
-                                      [](const Shared& each) { return !each->established() && !each->outgoing(); });
-  if (closing_ || static_cast<std::size_t>(unproven) + ended_.size() >= kMaxUnprovenConnections) return;
+  if (closing_) return;
+  give_way();
   auto connection = std::make_shared<Connection>(*this, Handshake::Side::accepting, hello_to(kNoNode), options_.key);
   connections_.push_back(connection);
   connection->adopt(std::move(stream));
 }
 
+/// Who has said nothing that proves it for longest gives way to whoever comes: one with the key needs a round trip for it, and if it
+/// were refused, it would take this node for gone.
+void CoreMessenger::give_way() {
+  const auto is_unproven = [](const Shared& each) { return !each->established() && !each->outgoing(); };
+  const auto unproven = std::count_if(connections_.begin(), connections_.end(), is_unproven);
+  if (static_cast<std::size_t>(unproven) >= kMaxUnprovenConnections) {
+    const Shared oldest = *std::find_if(connections_.begin(), connections_.end(), is_unproven);
+    release(*oldest);
+    oldest->end(Error(Errc::node_gone, "too many connections prove nothing"), false);
+  }
+  drop_ended();
+  if (ended_.size() >= kMaxEndedConnections) ended_.erase(ended_.begin());
+}
+
 task<Result<CoreMessenger::Shared>> CoreMessenger::connection_to(NodeId node, platform::Instant deadline,
                                                                  cancel_token cancellation) {
   Peer& peer = peers_[node];  // stays where it is; an entry is never erased
+  if (peer.connection && peer.going_on != 0) {
+    ++peer.going_on;
+    co_await yield();  // behind those
+    --peer.going_on;
+  }
   if (peer.connection) co_return peer.connection;
   if (peer.forgotten) co_return Error(Errc::node_gone, peer.why);
   if (closing_) co_return Error(Errc::cancelled, "this node is closing");
@@ -76,6 +93,10 @@ task<Result<CoreMessenger::Shared>> CoreMessenger::connection_to(NodeId node, pl
   if (!peer.opening) {
     auto connection = std::make_shared<Connection>(*this, Handshake::Side::connecting, hello_to(node), options_.key);
     if (Result<void> opened = connection->open(peer.endpoint); !opened) {
+      // What this node lacks itself says nothing of the other.
+      if (opened.code() == Errc::resource_exhausted) {
+        co_return Error::refusal(Errc::overloaded, "cannot connect to " + named(node) + ": " + opened.error().text() + "; nothing ran");
+      }
       co_return Error(Errc::node_gone, "cannot connect to " + named(node) + ": " + opened.error().text());
     }
     connections_.push_back(connection);
@@ -89,7 +110,9 @@ task<Result<CoreMessenger::Shared>> CoreMessenger::connection_to(NodeId node, pl
   const cancel_callback cancelled(cancellation, [&peer, &waiter] {
     give_up(peer, waiter, Error(Errc::cancelled, "the caller cancelled the call; nothing ran"));
   });
-  co_return co_await waiter.connected;
+  Result<Shared> connected = co_await waiter.connected;
+  if (waiter.settled) --peer.going_on;
+  co_return connected;
 }
 
 void CoreMessenger::give_up(Peer& peer, Waiter& waiter, const Error& why) {
@@ -101,6 +124,8 @@ void CoreMessenger::give_up(Peer& peer, Waiter& waiter, const Error& why) {
 void CoreMessenger::settle_waiters(Peer& peer, const Result<Shared>& outcome) {
   for (Waiter* waiter : std::exchange(peer.waiters, {})) {
     Core::current().cancel(waiter->timer);
+    waiter->settled = true;
+    ++peer.going_on;
     waiter->connected.complete(outcome);
   }
 }

@@ -19,8 +19,10 @@ namespace ebb::messenger {
 
 class CoreMessenger final : public ConnectionOwner {
  public:
-  /// Accepted connections that have not ended their handshake, or are being closed; further ones are closed at once.
+  /// Accepted connections that have not ended their handshake; for a further one the oldest of them is closed.
   static constexpr std::size_t kMaxUnprovenConnections = 64;
+  /// Connections that are being closed; for a further one the oldest is aborted.
+  static constexpr std::size_t kMaxEndedConnections = 256;
   static constexpr std::size_t kMaxIncomingCalls = Connection::kMaxIncomingCalls;
   static constexpr std::size_t kMaxIncomingBytes = std::size_t{16} << 20;
   /// Of all connections together: a quarter of the memory of a small bare-metal node (128 MiB) for each of its two cores.
@@ -52,6 +54,7 @@ class CoreMessenger final : public ConnectionOwner {
   struct Waiter {
     Completion<Result<Shared>> connected;
     TimerId timer;
+    bool settled = false;  // with all others that waited
   };
   struct Peer {
     platform::Endpoint endpoint;
@@ -61,6 +64,7 @@ class CoreMessenger final : public ConnectionOwner {
     Shared connection;        // the one that calls go by, established
     Shared opening;           // being opened
     std::vector<Waiter*> waiters;
+    std::size_t going_on = 0; // callers that waited and have not run since: nobody overtakes them
   };
   struct Ended {
     Shared connection;
@@ -82,6 +86,7 @@ class CoreMessenger final : public ConnectionOwner {
   void drop_one_way(const Connection& connection);
   Shared release(Connection& connection);
   void drop_ended();
+  void give_way();
   void tick();
   void flush();
   void complain(const Connection& connection, const Error& reason);

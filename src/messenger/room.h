@@ -28,11 +28,15 @@ class Room {
     }
     void await_suspend(std::coroutine_handle<> waiting) noexcept {
       waiting_ = waiting;
+      waited_ = true;
       previous_ = room_.last_;
       (room_.last_ != nullptr ? room_.last_->next_ : room_.first_) = this;
       room_.last_ = this;
     }
-    bool await_resume() const noexcept { return granted_; }
+    bool await_resume() {
+      if (granted_ && waited_) room_.went_on();
+      return granted_;
+    }
 
     /// Ends the wait without room; nothing if it does not wait.
     void give_up() {
@@ -44,6 +48,7 @@ class Room {
     Room& room_;
     std::size_t bytes_;
     bool granted_ = false;
+    bool waited_ = false;
     std::coroutine_handle<> waiting_ = nullptr;
     Waiter* previous_ = nullptr;
     Waiter* next_ = nullptr;
@@ -52,7 +57,7 @@ class Room {
   std::size_t taken() const noexcept { return taken_; }
 
   bool try_take(std::size_t bytes) noexcept {
-    if (first_ != nullptr || taken_ >= limit_ || dismissed_) return false;
+    if (first_ != nullptr || going_on_ != 0 || taken_ >= limit_ || dismissed_) return false;
     taken_ += bytes;
     return true;
   }
@@ -61,10 +66,7 @@ class Room {
   /// Bytes that were taken are free again.
   void give_back(std::size_t bytes) {
     taken_ -= bytes;
-    while (first_ != nullptr && taken_ < limit_) {
-      taken_ += first_->bytes_;
-      resume(*first_, true);
-    }
+    admit();
   }
   /// There will be no more room: nobody waits any longer.
   void dismiss() {
@@ -73,6 +75,18 @@ class Room {
   }
 
  private:
+  void admit() {
+    while (first_ != nullptr && taken_ < limit_) {
+      taken_ += first_->bytes_;
+      ++going_on_;
+      resume(*first_, true);
+    }
+  }
+  /// One who waited has come to its turn, and with it whoever came since: they were not to overtake it.
+  void went_on() {
+    --going_on_;
+    if (!dismissed_) admit();
+  }
   void resume(Waiter& waiter, bool granted) {
     (waiter.previous_ != nullptr ? waiter.previous_->next_ : first_) = waiter.next_;
     (waiter.next_ != nullptr ? waiter.next_->previous_ : last_) = waiter.previous_;
@@ -83,6 +97,7 @@ class Room {
 
   const std::size_t limit_;
   std::size_t taken_ = 0;
+  std::size_t going_on_ = 0;  // waiters that have room and have not run since
   bool dismissed_ = false;
   Waiter* first_ = nullptr;
   Waiter* last_ = nullptr;

@@ -69,7 +69,7 @@ task<void> ClusterNode::beat() {
 /// See look_for(). Without its lease this node answers for nothing, so it can wait for a front end that only stands still.
 task<void> ClusterNode::look_for_front_end(Error reason) {
   if (!joined_) co_return;  // whoever asks to join hears of it, and asks again
-  for (int attempt = 0; attempt < kLookAttempts; ++attempt) {
+  for (std::size_t attempt = 0; attempt < most_connections_with(kFrontEndNode); ++attempt) {
     const Result<void> heard = co_await heartbeat();
     if (heard.code() != Errc::node_gone) co_return;
   }

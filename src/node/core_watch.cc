@@ -26,7 +26,7 @@ void CoreWatch::tick(Part& part) {
   const bool valid = now < end;
   // First, since destructors may wait.
   part.timer = Core::current().call_at(valid ? std::min(end, now + kTick) : now + kTick, [this, &part] { tick(part); });
-  if (!valid && std::exchange(part.dropped_at, end) != end) part.work.spawn(NodeTable::instance().drop_caches());
+  if (!valid && std::exchange(part.dropped_at, end) != end) NodeTable::instance().drop_caches();
 }
 
 bool CoreWatch::all_tick() const noexcept {
@@ -37,14 +37,9 @@ bool CoreWatch::all_tick() const noexcept {
   return true;
 }
 
-task<void> CoreWatch::stop_here(Part* part) {
-  Core::current().cancel(part->timer);
-  co_await part->work.join();
-}
-
 task<void> CoreWatch::stop() {
   for (std::uint16_t core = 0; core < cores_; ++core) {
-    auto end = [this, core] { return stop_here(&parts_[core]); };
+    auto end = [this, core] { Core::current().cancel(parts_[core].timer); };
     co_await on_core(CoreIndex{core}, end);
   }
   cores_ = 0;

@@ -1,4 +1,4 @@
-// What each core of a backend does about time by itself: it shows that it comes back to its loop, and drops what it may only
+// What each core does about time by itself: it shows that it comes back to its loop, and, on a backend, drops what it may only
 // show under the lease when that has ended.
 #pragma once
 
@@ -7,7 +7,6 @@
 #include <chrono>
 
 #include "ebb/async/core.h"
-#include "ebb/async/scope.h"
 #include "ebb/async/task.h"
 #include "ebb/base/ids.h"
 #include "ebb/platform/platform.h"
@@ -27,7 +26,7 @@ class CoreWatch {
   explicit CoreWatch(const Lease& lease) noexcept : lease_(lease) {}
 
   task<void> start();
-  /// Waits for what cores drop just then. Nothing if it was not started.
+  /// Nothing if it was not started.
   task<void> stop();
   /// Whether every core has come back to its loop lately. Core 0.
   bool all_tick() const noexcept;
@@ -38,11 +37,9 @@ class CoreWatch {
     std::atomic<platform::Clock::rep> ticked{0};  // relaxed: an age, and nothing else hangs on it
     platform::Instant dropped_at;                 // the end of the lease for which replicas were dropped
     TimerId timer;
-    Scope work;
   };
 
   void tick(Part& part);
-  task<void> stop_here(Part* part);
 
   const Lease& lease_;
   std::size_t cores_ = 0;

@@ -64,7 +64,15 @@ task<Result<void>> ClusterNode::end_elsewhere(ObjectId object, std::uint64_t int
 }
 
 task<Result<Fence>> ClusterNode::fence() {
-  auto fence = co_await kCluster.on(kFrontEndNode).within(kFenceTimeout).call<&ClusterService::fence>();
+  const platform::Instant give_up = platform::Clock::now() + kFenceTimeout;
+  Result<Fence> fence = Error(Errc::deadline_exceeded, "the front end has not said who the members are");
+  for (int attempt = 0;; ++attempt) {
+    const platform::Duration left = give_up - platform::Clock::now();
+    fence = co_await kCluster.on(kFrontEndNode).within(left).call<&ClusterService::fence>();
+    if (fence || fence.code() != Errc::node_gone) break;
+    const bool again = co_await pause_before_retry(attempt, give_up);
+    if (!again) break;
+  }
   if (!fence) co_return fence;
   std::erase(fence->others, options_.self);
   // Measured by another clock, which may be slower than this one.

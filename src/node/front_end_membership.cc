@@ -41,6 +41,16 @@ task<Result<std::uint64_t>> ClusterNode::send_list(NodeId member) {
 
 task<Result<void>> ClusterNode::announce(NodeId member) { return news_.bring(member, version_); }
 
+task<Result<void>> ClusterNode::announce_surely(NodeId member) {
+  const platform::Instant give_up = platform::Clock::now() + kAnnounceTimeout;
+  for (int attempt = 0;; ++attempt) {
+    const Result<void> told = co_await announce(member);
+    if (told || told.code() != Errc::node_gone || !is_member(member)) co_return told;
+    const bool again = co_await pause_before_retry(attempt, give_up);
+    if (!again) co_return told;
+  }
+}
+
 /// For a member that has not taken a list when all were told: until it has, it may call a node that is gone.
 task<void> ClusterNode::announce_again(NodeId member) {
   const Result<void> told = co_await announce(member);
@@ -62,6 +72,9 @@ task<Result<void>> ClusterNode::take_in(Member candidate) {
   if (candidate.id == kNoNode || candidate.id == kFrontEndNode || candidate.cores == 0 || candidate.cores > kMaxCores) {
     co_return Error(Errc::invalid_argument, "a node asks to join with an impossible id or number of cores");
   }
+  if (const auto known = members_.find(candidate.id); known != members_.end() && known->second == candidate) {
+    co_return co_await take_in_again(candidate.id);
+  }
   if (Result<void> admitted = options_.authority->admit(candidate); !admitted) co_return admitted;
   co_await messenger_->set_peer(candidate.id, candidate.endpoint);
   {
@@ -71,7 +84,7 @@ task<Result<void>> ClusterNode::take_in(Member candidate) {
   }
   notify_view_changed();
   // The candidate first: that it can be called is part of being a member.
-  if (Result<void> reached = co_await announce(candidate.id); !reached) {
+  if (Result<void> reached = co_await announce_surely(candidate.id); !reached) {
     const std::string reason = named(candidate.id) + " asked to join but cannot be reached: " + reached.error().text();
     co_await lose(candidate.id, Error(Errc::node_gone, reason));
     co_return Error(reached.code(), reason);
@@ -84,6 +97,14 @@ task<Result<void>> ClusterNode::take_in(Member candidate) {
   // Its heartbeats begin with this answer: it has not been silent while others, of whom one may be away, were told of it.
   last_heard_[candidate.id] = platform::Clock::now();
   options_.authority->on_joined(candidate);
+  co_return Result<void>();
+}
+
+/// Its first question, or the answer to it, was lost with a connection.
+task<Result<void>> ClusterNode::take_in_again(NodeId candidate) {
+  if (Result<void> reached = co_await announce_surely(candidate); !reached) co_return reached;
+  if (!is_member(candidate)) co_return Error(Errc::node_gone, named(candidate) + " was lost while it joined");
+  last_heard_[candidate] = platform::Clock::now();
   co_return Result<void>();
 }
 
@@ -122,7 +143,7 @@ task<void> ClusterNode::lose(NodeId member, Error reason) {
 /// A reset may hit a node that runs well: it takes a new connection at once. Where none listens any more it is refused at once.
 /// A node that does neither is found out by its heartbeats.
 task<void> ClusterNode::look_for(NodeId member, Error reason) {
-  for (int attempt = 0; attempt < kLookAttempts; ++attempt) {
+  for (std::size_t attempt = 0; attempt < most_connections_with(member); ++attempt) {
     if (!is_member(member) || leaving_.contains(member)) co_return;
     const Result<void> there = co_await kNodeService.on(member).within(kLookTimeout).call<&NodeService::here>();
     if (there.code() != Errc::node_gone) co_return;
@@ -156,7 +177,9 @@ void ClusterNode::look_for_silence() {
   const platform::Instant now = platform::Clock::now();
   // How long this core was away itself (a long event, a stopped process) says nothing about the others: what they sent
   // meanwhile still waits to be read.
-  const platform::Duration missed = std::max(platform::Duration::zero(), now - next_look_);
+  platform::Duration missed = std::max(platform::Duration::zero(), now - next_look_);
+  // A heartbeat also waits for the core to which its connection leads.
+  if (!watch_.all_tick()) missed = std::max(missed, kLook);
   next_look_ = now + kLook;
   for (auto& [member, heard] : last_heard_) {
     heard = std::min(now, heard + missed);
@@ -165,6 +188,18 @@ void ClusterNode::look_for_silence() {
                                                          std::to_string(kSuspect / std::chrono::seconds(1)) + " s")));
   }
   if (!closing_) pulse_ = Core::current().call_at(next_look_, [this] { look_for_silence(); });
+}
+
+/// A lost connection says nothing of what is still there: it is asked again as long as it is a member.
+task<Result<void>> ClusterNode::drained_surely(NodeId member) {
+  const platform::Instant give_up = platform::Clock::now() + NodeService::kDrainLimit + kAnnounceTimeout;
+  for (int attempt = 0;; ++attempt) {
+    const platform::Duration left = give_up - platform::Clock::now();
+    const Result<void> drained = co_await kNodeService.on(member).within(left).call<&NodeService::drain>();
+    if (drained.code() != Errc::node_gone || !is_member(member)) co_return drained;
+    const bool again = co_await pause_before_retry(attempt, give_up);
+    if (!again) co_return Error(Errc::deadline_exceeded, "what is on " + named(member) + " has not moved away in time");
+  }
 }
 
 task<void> ClusterNode::drain(NodeId member) {
@@ -176,13 +211,12 @@ task<void> ClusterNode::drain(NodeId member) {
     ++version_;
   }
   notify_view_changed();
-  const Result<void> told = co_await announce(member);
+  const Result<void> told = co_await announce_surely(member);
   co_await announce_to_others(member);
   co_await homes_.move_from(member);
   // What has not moved when this fails is lost with the node, as if it had died.
   if (!told) co_return;
-  const Result<void> drained =
-      co_await kNodeService.on(member).within(NodeService::kDrainLimit + kAnnounceTimeout).call<&NodeService::drain>();
+  const Result<void> drained = co_await drained_surely(member);
   if (drained.code() == Errc::deadline_exceeded) platform::write_log("ebb: " + drained.error().text());
 }
 

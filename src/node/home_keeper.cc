@@ -214,6 +214,7 @@ task<bool> HomeKeeper::make_anew(ObjectRecord record) {
     const Home home = co_await next_home(record);
     if (closed_) co_return false;  // then it is not known who has replicas
     const auto moved = co_await NodeTable::instance().directory().re_home(record.id, record.epoch, home.node, home.core);
+    if (moved.code() == Errc::unavailable && !is_member(home.node)) continue;  // lost since it was chosen
     if (!moved) {
       // Destroyed, or already elsewhere: both are as good.
       if (moved.code() != Errc::no_such_object && moved.code() != Errc::moved) {

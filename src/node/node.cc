@@ -71,8 +71,9 @@ task<Result<void>> ClusterNode::open() {
   // Release: whoever finds the node, or the link, finds it opened.
   current_node->store(this, std::memory_order_release);
   set_node_link(this);
-  next_look_ = platform::Clock::now();
   if (options_.authority != nullptr) {
+    co_await watch_.start();
+    next_look_ = platform::Clock::now();
     look_for_silence();
     homes_.begin_cluster();
   }
@@ -95,6 +96,13 @@ task<void> ClusterNode::close() {
 
 Member ClusterNode::own() const {
   return {options_.self, static_cast<std::uint16_t>(Core::count()), messenger_->local()};
+}
+
+std::size_t ClusterNode::most_connections_with(NodeId other) const {
+  const std::lock_guard guard(mutex_);
+  const auto found = members_.find(other);
+  const std::size_t cores_there = found == members_.end() ? kMaxCores : found->second.cores;
+  return Core::count() + cores_there + 1;
 }
 
 std::vector<Member> ClusterNode::members() const {

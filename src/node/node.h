@@ -87,18 +87,22 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   static constexpr platform::Duration kAnnounceTimeout = std::chrono::seconds(5);
   // How long one whose connection was lost may take to answer by another; then its heartbeats tell.
   static constexpr platform::Duration kLookTimeout = std::chrono::seconds(1);
-  // Calls that say whether it refuses a new connection: at most two others may be open, and be found lost by the first ones.
-  static constexpr int kLookAttempts = 3;
   // How often the front end looks who has been silent.
   static constexpr platform::Duration kLook = kHeartbeat / 2;
 
   Member own() const;
+  /// Calls after which one has surely gone by a new connection, or found that there is none to be had: each core here and each
+  /// there may have opened one to core 0 before, and each of these may be found lost by a call.
+  std::size_t most_connections_with(NodeId other) const;
   MemberList list() const;
   /// Sends `member` the present list; its version.
   task<Result<std::uint64_t>> send_list(NodeId member);
   /// Waits until `member` knows all up to now.
   task<Result<void>> announce(NodeId member);
   task<void> announce_again(NodeId member);
+  /// The same, again and again while connections are lost and it is a member.
+  task<Result<void>> announce_surely(NodeId member);
+  task<Result<void>> take_in_again(NodeId candidate);
   /// Tells all, at once; those that do not answer are noticed by their connection.
   task<void> announce_to_others(NodeId except);
   task<void> lose(NodeId member, Error reason);
@@ -112,6 +116,7 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   void look_for_silence();
   /// Front end: marks a member as leaving, and waits until it has nothing left that can move.
   task<void> drain(NodeId member);
+  task<Result<void>> drained_surely(NodeId member);
   /// Backend: one heartbeat, and what follows from its answer.
   task<Result<void>> heartbeat();
   /// Backend: one heartbeat, if no core is stuck; the next one soon.

@@ -136,13 +136,14 @@ task<Result<void>> NodeService::touch(ObjectId id, CoreIndex core) { return touc
 task<Result<void>> NodeService::drain() {
   const platform::Instant give_up = platform::Clock::now() + kDrainLimit;
   co_await NodeTable::instance().directory().flush();
-  while (co_await partitions_here() != 0) {
+  for (;;) {
+    const std::size_t left = co_await partitions_here();
+    if (left == 0) co_return Result<void>();
     if (platform::Clock::now() > give_up) {
       co_return Error(Errc::deadline_exceeded, named(this_node()) + " still has partitions of objects after 30 s; they are lost with it");
     }
     co_await sleep_for(kDrainLook);
   }
-  co_return Result<void>();
 }
 
 ObjectCounts NodeService::object_counts() const { return NodeTable::instance().counts(); }

@@ -14,11 +14,17 @@ class StayingDirectory final : public ForwardingDirectory {
   using ForwardingDirectory::ForwardingDirectory;
 
   task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) override {
+    if (!is_member(home)) return refuse(home);
     if (!detail::is_leaving(home)) return store().re_home(id, epoch, home, home_core);
     return re_home_to_leaver(id, epoch, home, home_core);
   }
 
  private:
+  /// Nobody would look at what is there any more.
+  static task<Result<ObjectRecord>> refuse(NodeId home) {
+    co_return Error(Errc::unavailable, "node " + std::to_string(to_number(home)) + " is no member and takes no homes");
+  }
+
   task<Result<ObjectRecord>> re_home_to_leaver(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) {
     const auto record = co_await store().lookup(id);
     if (!record) co_return record.error();

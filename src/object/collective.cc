@@ -98,17 +98,20 @@ task<std::vector<Answer>> ask_all(std::shared_ptr<const CollectiveRequest> reque
   co_return co_await when_all(std::move(asked));
 }
 
-Detached send_on(CollectiveRequest request, std::vector<Stop> stops, CallOptions options) {
+/// To all at once, so that none waits for another; ends when all are on their way, which waits for room.
+task<void> send_on(CollectiveRequest request, std::vector<Stop> stops, CallOptions options) {
+  std::vector<task<Result<void>>> sends;
   for (std::vector<Stop>& run : split<Stop>(stops)) {
     const Stop child = run.front();
     const CoreIndex core{static_cast<std::uint16_t>(request.number % child.cores)};
     CollectiveRequest copy = request;
     copy.below.assign(run.begin() + 1, run.end());
     const auto place = kCollectiveService.on(child.node, core).with_options(options);
-    // Of a node that is lost nobody hears, and nobody asks for those below it.
-    const Result<void> sent = co_await place.send<&CollectiveService::run>(std::move(copy));
-    static_cast<void>(sent);
+    sends.push_back(place.send<&CollectiveService::run>(std::move(copy)));
   }
+  // Of a node that is lost nobody hears, and nobody asks for those below it.
+  const std::vector<Result<void>> sent = co_await when_all(std::move(sends));
+  static_cast<void>(sent);
 }
 
 std::vector<Stop> others_of(const ClusterView& view) {
@@ -211,7 +214,7 @@ task<Result<void>> send_collective(Result<Collective> collective, MethodLabel la
   run_own_send(own_part_here(request.collective, this_node(), options.not_after, options.trace, {}));
   std::vector<Stop> stops = std::exchange(request.below, {});
   const ObjectId object = request.collective.object;
-  send_on(std::move(request), std::move(stops), options);
+  co_await send_on(std::move(request), std::move(stops), options);
   span.end(SpanKind::client, label, object, kNoNode, Errc::ok);
   co_return Result<void>();
 }
@@ -224,12 +227,15 @@ task<Result<Parcel>> CollectiveService::run(const call_context& context, Collect
     co_return Error(Errc::malformed, "a call of every representative names nodes that cannot be");
   }
   CallOptions options;
-  options.inherit(context);
+  options.inherit_deadline(context);
   const auto shared = std::make_shared<CollectiveRequest>(std::move(request));
   if (shared->one_way) {
     std::vector<Stop> stops = std::exchange(shared->below, {});
-    send_on(*shared, std::move(stops), options);
-    const Answer own = co_await own_part(shared, &context);
+    task<Answer> mine = own_part(shared, &context);
+    task<void> others = send_on(*shared, std::move(stops), options);
+    auto both = when_all(std::move(mine), std::move(others));
+    const auto [own, told] = co_await std::move(both);
+    static_cast<void>(told);
     if (!own) co_return own.error();
     co_return Parcel();
   }

@@ -40,14 +40,15 @@ task<bool> settle(ObjectId id, std::uint32_t epoch) {
   if (!given || given->epoch != epoch) co_return true;
   NodeTable& table = NodeTable::instance();
   auto record = co_await table.directory().re_home(id, epoch, this_node(), given->core);
-  const bool kept = record.has_value();
   // What is known here still names this core: a miss must not believe it once the instance is forgotten.
   if (record.code() == Errc::moved) record = co_await table.lookup(id);
   if (!record && record.code() != Errc::no_such_object) co_return false;
+  // Perhaps by an attempt whose answer was lost: nobody else gives this core the very next epoch.
+  const bool kept = record && home_of(*record) == Home{this_node(), given->core, epoch + 1};
   const auto mine = find_given(id);
-  if (!mine || mine->epoch != epoch) co_return true;
+  if (!mine || mine->number != given->number) co_return true;
   if (record) table.learn_home(id, home_of(*record));
-  if (!remove_given(id, epoch)) co_return true;
+  if (!remove_given(id, *mine)) co_return true;
   if (kept) {
     // The state may have been meant for another core of this node, and be here as one of the epoch that has just begun.
     discard_taken(id);
@@ -108,10 +109,17 @@ static task<Result<Given>> begin_to_give(ObjectId id, std::uint32_t epoch) {
     co_return Error(Errc::invalid_argument, "the state of " + describe(id) + ", a " + std::string(type->interface_name) +
                                                 ", does not travel: it needs save() and restore()");
   }
-  const Given given{here, epoch, table.take_out(id), type};
+  Given given{here, epoch, table.take_out(id), type};
   if (given.instance == nullptr) co_return Error(Errc::moved, describe(id) + " ends here");
-  add_given(id, given);
+  given.number = add_given(id, given);
   co_return given;
+}
+
+/// Back into its slot, though calls may be under way in it. Where the object ends meanwhile, its end waits for these and then ends
+/// the instance (forget_moves).
+static void stay(ObjectId id, const Given& given) {
+  NodeTable& table = NodeTable::instance();
+  if (table.living_type_of(id) != nullptr && remove_given(id, given)) table.put_back(id, given.instance);
 }
 
 task<Result<std::optional<Parcel>>> HomeService::give(ObjectId id, std::uint32_t epoch) {
@@ -125,18 +133,18 @@ task<Result<std::optional<Parcel>>> HomeService::give(ObjectId id, std::uint32_t
   const platform::Instant give_up = platform::Clock::now() + kGiveLimit;
   while (table.calls_under_way(id) != 0) {
     if (platform::Clock::now() > give_up) {
-      if (remove_given(id, epoch)) table.put_back(id, given->instance);
+      stay(id, *given);
       co_return std::optional<Parcel>();
     }
     co_await sleep_for(kGiveLook);
-    if (const auto still = find_given(id); !still || still->instance != given->instance) break;
+    if (const auto still = find_given(id); !still || still->number != given->number) break;
   }
-  if (!mark_drained(id, epoch)) co_return Error(Errc::moved, describe(id) + " has ended here, or is kept");
+  if (!mark_drained(id, *given)) co_return Error(Errc::moved, describe(id) + " has ended here, or is kept");
   auto state = pack(*given);
   if (state) {
     Core::current().call_after(travel_limit(**state) + kGivenRest, [id, epoch] { settle_at_last(id, epoch); });
-  } else if (remove_given(id, epoch)) {
-    table.put_back(id, given->instance);
+  } else {
+    stay(id, *given);
   }
   co_return state;
 }
@@ -146,7 +154,7 @@ task<Result<void>> HomeService::keep(ObjectId id, std::uint32_t epoch) {
   if (!given || given->epoch != epoch || given->core != Core::current().index()) co_return Result<void>();
   if (!given->drained) {
     // Nobody has its state.
-    if (remove_given(id, epoch)) NodeTable::instance().put_back(id, given->instance);
+    stay(id, *given);
   } else if (!co_await settle(id, epoch)) {
     co_return Error(Errc::unavailable, "the directory does not say whose home " + describe(id) + " is");
   }
@@ -172,8 +180,10 @@ task<Result<void>> HomeService::forget(ObjectId id) {
   const auto record = co_await NodeTable::instance().lookup(id);
   if (!record && record.code() != Errc::no_such_object) co_return record.error();
   const auto given = find_given(id);
-  if (!given) co_return Result<void>();
-  if (record && record->epoch <= given->epoch) co_return Error(Errc::moved, "the directory names no other home yet");
+  if (!given || given->core != Core::current().index()) co_return Result<void>();
+  // Also if it is to be this core's again: it has yet to hear so (settle()), and the instance is all that there is.
+  const bool here_again = record && home_of(*record) == Home{this_node(), given->core, given->epoch + 1};
+  if (here_again || (record && record->epoch <= given->epoch)) co_return Error(Errc::moved, "the directory names no other home yet");
   if (record) NodeTable::instance().learn_home(id, home_of(*record));
   if (const auto mine = remove_given(id, given->epoch)) mine->type->end_representative(mine->instance, nullptr);
   co_return Result<void>();

@@ -30,6 +30,7 @@ struct Taken {
 struct Moves {
   std::mutex mutex;  // guards all below; never held across a wait
   std::map<ObjectId, Given> given;
+  std::uint64_t given_so_far = 0;
   std::map<ObjectId, Taken> taken;
   std::size_t taken_bytes = 0;
 };
@@ -57,9 +58,11 @@ bool take_state(ObjectId id, std::uint32_t epoch, std::vector<std::byte>* state)
 
 }  // namespace
 
-void add_given(ObjectId id, const Given& given) {
+std::uint64_t add_given(ObjectId id, Given given) {
   const std::lock_guard guard(moves().mutex);
+  given.number = ++moves().given_so_far;
   moves().given[id] = given;
+  return given.number;
 }
 
 std::optional<Given> find_given(ObjectId id) {
@@ -78,10 +81,18 @@ std::optional<Given> remove_given(ObjectId id, std::uint32_t epoch) {
   return given;
 }
 
-bool mark_drained(ObjectId id, std::uint32_t epoch) {
+bool remove_given(ObjectId id, const Given& given) {
   const std::lock_guard guard(moves().mutex);
   const auto found = moves().given.find(id);
-  if (found == moves().given.end() || found->second.epoch != epoch) return false;
+  if (found == moves().given.end() || found->second.number != given.number) return false;
+  moves().given.erase(found);
+  return true;
+}
+
+bool mark_drained(ObjectId id, const Given& given) {
+  const std::lock_guard guard(moves().mutex);
+  const auto found = moves().given.find(id);
+  if (found == moves().given.end() || found->second.number != given.number) return false;
   found->second.drained = true;
   return true;
 }

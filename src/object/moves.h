@@ -20,18 +20,22 @@ struct Given {
   std::uint32_t epoch = 0;
   void* instance = nullptr;  ///< out of its slot
   const TypeDescriptor* type = nullptr;
+  std::uint64_t number = 0;  ///< of this giving away among all of this node's; add_given() says it
   bool drained = false;      ///< no call is under way at it any more: its state is what all answers have said
 };
 
 /// How long a state waits for its home before the directory is asked whether it is still wanted.
 inline constexpr platform::Duration kTakenLimit = std::chrono::minutes(1);
 
-void add_given(ObjectId id, const Given& given);
+/// Its number.
+std::uint64_t add_given(ObjectId id, Given given);
 std::optional<Given> find_given(ObjectId id);
 /// Whoever removes it from the list decides what becomes of it. `epoch`: whose home it was; a later one is another's to settle.
 std::optional<Given> remove_given(ObjectId id, std::uint32_t epoch);
+/// The same of one that was given and of no later one.
+bool remove_given(ObjectId id, const Given& given);
 /// From now on its state may be asked for again. False if it is not given away any more.
-bool mark_drained(ObjectId id, std::uint32_t epoch);
+bool mark_drained(ObjectId id, const Given& given);
 
 /// Place for a state that comes here, from before it is fetched. Any core.
 class Room {

@@ -146,7 +146,7 @@ task<bool> pause_before_retry(int attempt, platform::Instant deadline) {
   const platform::Instant until = platform::Clock::now() + pause + pause / 4 * static_cast<int>(random[0]) / 256;
   if (until >= deadline) co_return false;
   co_await sleep_until(until);
-  co_return true;
+  co_return platform::Clock::now() < deadline;  // it may have slept longer
 }
 
 task<Result<Bytes>> call_elsewhere(RemoteCall call, Bytes arguments) {

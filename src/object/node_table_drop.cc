@@ -157,6 +157,8 @@ void* NodeTable::take_out(ObjectId id) {
 void NodeTable::put_back(ObjectId id, void* representative) {
   Entry* entry = find(id);
   if (entry->state.load(std::memory_order_acquire) >= State::destroyed) {
+    // By another core at this very moment: a call that goes on in it must find it.
+    if (calls_under_way(id) != 0) return park(id, *entry, representative);
     return entry->type->end_representative(representative, entry->root);
   }
   platform::set_translation(id, representative);
@@ -201,12 +203,7 @@ void* NodeTable::bring_back(ObjectId id, const Entry& entry) {
   return take_parked(id, entry);
 }
 
-namespace {
-task<void> nothing_more() { co_return; }
-}  // namespace
-
-// No coroutine: nobody sees them from when this is called, whenever its task is run.
-task<void> NodeTable::drop_caches() {
+void NodeTable::drop_caches() {
   const std::uint64_t here = std::uint64_t{1} << to_number(Core::current().index());
   std::vector<ObjectId> cached;
   for_each([&cached, here](ObjectId id, const detail::TypeDescriptor& type, std::uint64_t cores) {
@@ -221,7 +218,6 @@ task<void> NodeTable::drop_caches() {
       park(id, *find(id), representative);
     }
   }
-  return nothing_more();
 }
 
 }  // namespace ebb

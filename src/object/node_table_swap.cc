@@ -71,6 +71,19 @@ bool NodeTable::wants(ObjectId id, const Entry& entry, const detail::Implementat
   return present.implementation == implementation && !is_one;
 }
 
+void NodeTable::succeed(ObjectId id, Entry& entry, const detail::Implementation& implementation, void* old) {
+  // The constructor may block: whoever needs the object waits for it meanwhile, and so does its end.
+  const detail::ConstructionScope scope(id);
+  platform::set_translation(id, nullptr);
+  try {
+    platform::set_translation(id, implementation.succeed(old, entry.root));
+  } catch (...) {
+    platform::set_translation(id, old);
+    throw;
+  }
+  note_implemented(id, entry, &implementation);
+}
+
 task<Result<bool>> NodeTable::swap_here(ObjectId id, Entry* entry, const detail::Implementation* implementation) {
   auto await_made = [id]() -> Result<void> {
     try {
@@ -86,12 +99,10 @@ task<Result<bool>> NodeTable::swap_here(ObjectId id, Entry* entry, const detail:
                                           std::to_string(kSwapLimit / std::chrono::seconds(1)) +
                                           " s on a core; it keeps its implementation there");
   }
-  // No wait from here on: between two events nobody is in the old one.
+  // No co_await from here on: between two events nobody is in the old one.
   void* old = platform::translate(id);
   if (old == nullptr || !wants(id, *entry, implementation)) co_return false;
-  void* fresh = implementation->succeed(old, entry->root);
-  platform::set_translation(id, fresh);
-  note_implemented(id, *entry, implementation);
+  succeed(id, *entry, *implementation, old);
   entry->type->end_representative(old, entry->root);
   co_return true;
 }

@@ -154,9 +154,14 @@ task<Result<Partitioning::Answer>> Partitioning::find_owner(ObjectId id, const T
   }
   auto map = co_await kPartitionService.on(home->node, home->core).call<&PartitionService::map>(id);
   if (!map) {
-    if (map.code() == Errc::moved) static_cast<void>(co_await find_home(id, type, home->epoch));
+    // A node that leaves ends its own part before it is gone. Whether the object lives, the directory says.
+    const bool ended = map.code() == Errc::no_such_object;
+    if (ended || map.code() == Errc::moved) {
+      const auto now = co_await find_home(id, type, home->epoch);
+      if (ended && !now) co_return now.error();
+    }
     // It is elsewhere by now, has not arranged the partitions yet, or is lost: another one will answer.
-    const bool another = map.code() == Errc::moved || map.code() == Errc::node_gone;
+    const bool another = ended || map.code() == Errc::moved || map.code() == Errc::node_gone || map.code() == Errc::unavailable;
     if (another) co_return Error::refusal(Errc::moved, map.error().text());
     co_return std::move(map).error();
   }

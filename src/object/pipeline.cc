@@ -16,7 +16,7 @@ task<Result<Bytes>> run_step(const call_context* context, ObjectId object, Pipel
     co_return Error(Errc::invalid_argument, "a step of a pipeline is a call of an application's object");
   }
   EncodedCall call{object, {step->method, {}, {}}, {}, std::move(step->arguments)};
-  call.options.inherit(*context);
+  call.options.inherit_deadline(*context);
   const TypeDescriptor* type = NodeTable::instance().type_of(object);
   if (type != nullptr) {
     const RemoteMethod* method = type->find(step->method);

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "ebb/async/context.h"
 #include "ebb/async/core.h"
@@ -94,6 +95,7 @@ bool begin_from(ObjectId id, Replica& replica, const TypeDescriptor& type, const
   replica.stage = Replica::Stage::live;
   replica.epoch = snapshot.epoch;
   replica.writes = snapshot.writes;
+  replica.early_bytes = 0;
   for (Replica::Early& batch : std::exchange(replica.early, {})) {
     if (!follow(id, replica, type, batch.first, batch.writes)) return false;
   }
@@ -136,6 +138,35 @@ task<Fence> find_fence() {
 }
 
 task<void> outlast(platform::Duration leases) { co_await sleep_for(leases); }
+
+/// A node's farthest replica, which from now on follows no home before `epoch`; of a node that is gone, none.
+task<ReplicaState> seal_on(ObjectId id, std::uint32_t epoch, NodeId node, std::uint64_t version) {
+  for (;;) {
+    const auto state = co_await kReplicaService.on(node).within(kDropTimeout).call<&ReplicaService::seal>(id, epoch);
+    if (state) co_return *state;
+    if (!is_member(node) && cluster_view_version() >= version) co_return ReplicaState();
+    co_await sleep_for(kDropAgain);
+  }
+}
+
+/// The core with the farthest replica that there is, none: kNoNode.
+task<Home> find_replica(ObjectId id, std::uint32_t epoch) {
+  const Fence fence = co_await find_fence();
+  std::vector<NodeId> nodes = fence.others;
+  nodes.push_back(this_node());
+  std::vector<task<ReplicaState>> works;
+  for (const NodeId node : nodes) works.push_back(seal_on(id, epoch, node, fence.version));
+  const std::vector<ReplicaState> states = co_await when_all(std::move(works));
+  Home farthest;
+  std::pair<std::uint32_t, std::uint64_t> most;
+  for (std::size_t at = 0; at < nodes.size(); ++at) {
+    const std::pair far(states[at].epoch, states[at].writes);
+    if (states[at].epoch == 0 || is_leaving(nodes[at]) || (farthest.node != kNoNode && far <= most)) continue;
+    most = far;
+    farthest = {nodes[at], states[at].core, epoch};
+  }
+  co_return farthest;
+}
 
 task<void> leave_all_behind(ObjectId id, Home home) {
   const Fence fence = co_await find_fence();
@@ -204,13 +235,18 @@ void Replication::join(ObjectId id, void* shared, void* value, const TypeDescrip
     require_lease();
     const Home home = block_on(find_home(id, &type, stale)).value();
     if (is_here(home)) {
-      // No replica is here, so whatever there was is lost unless another one became the home.
-      if (home.epoch > 1) block_on(leave_all_behind(id, home));
-      require_lease();
-      return be_original(id, root, type, value, home.epoch, 0);
+      // No replica is here. It may have been dropped since this core was chosen for it; then another that has one is the home.
+      const Home other = home.epoch > 1 ? block_on(find_replica(id, home.epoch)) : Home();
+      if (other.node == kNoNode) {
+        if (home.epoch > 1) block_on(leave_all_behind(id, home));
+        require_lease();
+        return be_original(id, root, type, value, home.epoch, 0);
+      }
+      // If another was quicker, or this is not heard, the directory tells in the next round.
+      static_cast<void>(block_on(NodeTable::instance().directory().re_home(id, home.epoch, other.node, other.core)));
     }
     stale = home.epoch;
-    if (is_member(home.node)) {
+    if (!is_here(home) && is_member(home.node)) {
       Joining joining(mine, value);
       const auto snapshot =
           block_on(kReplicaService.on(home.node, home.core).call<&ReplicaService::subscribe>(id, this_node(), this_core()));
@@ -221,7 +257,9 @@ void Replication::join(ObjectId id, void* shared, void* value, const TypeDescrip
       require_lease();
       if (state && begin_from(id, mine, type, *snapshot, *state)) return joining.succeeded();
       const bool again =
-          snapshot || snapshot.code() == Errc::moved || snapshot.code() == Errc::node_gone || snapshot.code() == Errc::overloaded;
+          snapshot || snapshot.code() == Errc::moved || snapshot.code() == Errc::node_gone || snapshot.code() == Errc::overloaded ||
+          // A node that leaves has ended its part, or closes. Whether the object lives, the directory says, which is asked next.
+          snapshot.code() == Errc::no_such_object || snapshot.code() == Errc::unavailable;
       if (!again) throw ErrorException(snapshot.error());
     }
     if (!block_on(pause_before_retry(attempt, deadline))) {
@@ -250,7 +288,9 @@ void Replication::become_home(ObjectId id) { block_on(need_original(id)).value()
 // --- what others ask ---
 
 task<Result<Snapshot>> ReplicaService::subscribe(ObjectId id, NodeId node, CoreIndex core) {
-  if (!is_member(node) || to_number(core) >= kMaxCores) co_return Error(Errc::invalid_argument, "no member subscribes");
+  if (to_number(core) >= kMaxCores) co_return Error(Errc::invalid_argument, "no core subscribes");
+  // Or one that this node has yet to hear of, which asks again.
+  if (!is_member(node)) co_return Error(Errc::moved, "no member that is known here subscribes");
   // Made here if this is the home and nobody has touched the object yet; in an event that can block.
   auto touch = [id]() -> Result<void> {
     try {
@@ -280,7 +320,10 @@ Result<bool> ReplicaService::apply(ObjectId id, std::uint32_t epoch, std::uint64
   Replica& mine = replica_here(*root);
   if (epoch < mine.sealed || mine.stage == Replica::Stage::absent || first == 0) return false;
   if (mine.stage == Replica::Stage::joining) {
-    if (mine.early.size() >= kMaxEarly) return Error(Errc::overloaded, "this replica still waits for its first state");
+    if (mine.early.size() >= kMaxEarly || mine.early_bytes >= Original::kMaxUnsentBytes) {
+      return Error(Errc::overloaded, "this replica still waits for its first state");
+    }
+    for (const Write& write : writes) mine.early_bytes += write.arguments.size();
     mine.early.push_back({first, std::move(writes)});
     return true;
   }

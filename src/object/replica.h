@@ -33,7 +33,8 @@ struct Replica {
     std::uint64_t first;
     std::vector<Write> writes;
   };
-  std::vector<Early> early;    // came while joining; bounded by kMaxEarly
+  std::vector<Early> early;    // came while joining; bounded by kMaxEarly, and in bytes by Original::kMaxUnsentBytes and a batch
+  std::size_t early_bytes = 0;
 };
 
 /// The original's part beside its replica, on the home's core. Kept alive by the events that send its writes.

@@ -65,6 +65,8 @@ task<Result<StreamBatch>> StreamService::pull(const call_context& context, std::
     co_return Error(Errc::invalid_argument, "two take items of one stream at a time");
   }
   source->consumer = context.caller;
+  // One that this node has yet to hear of is not lost for that.
+  source->consumer_known = is_member(context.caller);
   TimerId timer = Core::current().call_after(kLongestWait, [source, &timer] {
     timer = {};
     source->wake_pull();
@@ -100,7 +102,7 @@ void StreamService::sweep(platform::Instant now) {
   std::vector<std::uint64_t> over;
   for (const auto& [handle, source] : sources_) {
     const bool idle = !source->pulled && now - source->last_pull > kIdleLimit;
-    const bool lost = source->consumer != kNoNode && source->consumer != this_node() && !is_member(source->consumer);
+    const bool lost = source->consumer_known && source->consumer != this_node() && !is_member(source->consumer);
     if (idle || lost) over.push_back(handle);
   }
   for (const std::uint64_t handle : over) close(handle);

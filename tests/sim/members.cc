@@ -99,14 +99,15 @@ Outcome run_members(const Settings& settings) {
   World world(settings.seed);
   world.verbose = settings.verbose;
   Run run;
-  // A core of a node other than the front end computes too long, or not; the front end for very long.
+  // A core of a node other than the front end computes too long, or not; each of the front end's for very long.
   const std::uint32_t looked_at = 3;
   const std::uint32_t stuck = 4;
-  const Time replica_lost = 24s;
+  const Time replica_lost = 36s;
   run.stalls = {{kFront, CoreIndex{0}, 8s, 8s + std::chrono::milliseconds(world.pick(5'200, 9'000))},
+                {kFront, CoreIndex{1}, 17'100ms, 17'100ms + std::chrono::milliseconds(world.pick(5'200, 11'000))},
                 {looked_at, CoreIndex{0}, replica_lost - 3'400ms, replica_lost + 100ms},
-                {5, CoreIndex{1}, 24s, 25'800ms},
-                {stuck, CoreIndex{1}, 30s, 90s}};
+                {5, CoreIndex{1}, 36s, 37'800ms},
+                {stuck, CoreIndex{1}, 42s, 102s}};
   Cluster cluster(
       world, 2, [&run](Cluster* self) { return front_end(self, &run); },
       [&run, looked_at, replica_lost](Cluster*) { return backend(&run, looked_at, replica_lost); });
@@ -114,19 +115,19 @@ Outcome run_members(const Settings& settings) {
 
   world.run_until(Time(4s));
   for (const std::uint32_t each : cluster.backends) world.reset_connections(kFront, each);
-  world.run_until(Time(29s));
+  world.run_until(Time(41s));
   run.expect(cluster.lost.empty(), "a node was lost that only had its connections reset, or computed for a while, or was not answered by "
                                    "a front end that did");
   for (const std::uint32_t each : cluster.backends) run.expect(world.alive(each), "a node has ended that was to live");
   run.expect(run.looked == 1, "nobody looked at the replica");
 
-  world.run_until(Time(40s));
+  world.run_until(Time(52s));
   run.expect(cluster.lost.size() == 1 && cluster.lost.contains(Cluster::id_of(stuck)), "a node with a core that does not come back was not lost");
   world.crash(6, true);
-  world.run_until(Time(41s));
+  world.run_until(Time(53s));
   run.expect(cluster.lost.contains(Cluster::id_of(6)), "a node that refuses connections was not lost at once");
   world.crash(kFront, true);
-  world.run_until(Time(43s));
+  world.run_until(Time(55s));
   for (const std::uint32_t each : cluster.backends) {
     run.expect(each == stuck || !world.alive(each), "a node lives on although the front end has ended");
   }

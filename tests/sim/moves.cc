@@ -101,6 +101,7 @@ void note(History& history, std::uint64_t operation, const Result<std::uint64_t>
   const Time now = World::instance().now();
   if (count) history.succeeded(operation, now, {kLife, *count});
   if (!count) history.failed(operation, now);
+  if (count.code() == Errc::no_such_object) violated("an object that lives is said not to exist: " + count.error().text());
 }
 
 task<void> use_till(Run* run, std::size_t which) {
@@ -182,10 +183,18 @@ task<void> begin(Cluster* cluster, Run* run) {
   while (Node::current()->members().size() < cluster->backends.size() + 1) co_await sleep_for(50ms);
   for (std::size_t at = 0; at < kTills; ++at) run->tills.push_back((co_await create<Till>()).value());
   run->ticker = (co_await create_at<Ticker>(Node::current()->members().back().id)).value();
-  run->rack = (co_await create<Rack>()).value();
+  run->rack = (co_await create_at<Rack>(Node::current()->members().back().id)).value();
   run->made = true;
   auto both = when_all(client(cluster, run), exchange_backends(cluster));
   co_await std::move(both);
+}
+
+/// Connections with the front end break, whatever they carry at that moment.
+void reset_somewhere(Cluster& cluster) {
+  World& world = cluster.world();
+  const std::vector<std::uint32_t> nodes(cluster.backends.begin(), cluster.backends.end());
+  const std::uint32_t node = nodes[world.pick(0, nodes.size() - 1)];
+  if (world.alive(node)) world.reset_connections(Cluster::number_of(kFrontEndNode), node);
 }
 
 /// Connections between backends break and are cut, in one direction mostly, for less than what makes a member count as gone.
@@ -210,7 +219,8 @@ Outcome run_moves(const Settings& settings) {
       settings, [&run](Cluster* self) { return begin(self, &run); }, [&run](Cluster* self) { return client(self, &run); });
   World& world = trial.world;
   for (Time when = kBegin; when < kTroubleEnds; when += std::chrono::milliseconds(world.pick(100, 3'000))) {
-    world.at(when, [&trial] { cut_somewhere(trial.cluster); });
+    const bool resets = world.pick(0, 3) == 0;
+    world.at(when, [&trial, resets] { resets ? reset_somewhere(trial.cluster) : cut_somewhere(trial.cluster); });
   }
   world.run_until(kTroubleEnds + 5s);
   world.mend_all();

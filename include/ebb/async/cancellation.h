@@ -90,7 +90,7 @@ class cancel_token {
 
   /// Whether it may still happen.
   bool can_be_cancelled() const noexcept { return state_ && !state_->closed; }
-  bool is_cancelled() const noexcept { return state_ && state_->cancelled; }
+  bool is_cancelled() const noexcept { return state_ && state_->cancelled; }  ///< whether it has happened
 
   /// `const bool fired = co_await token.cancelled();`: goes on once it is cancelled (true), or can be no more (false): its source is gone. A
   /// call's token comes to that when the call ends, so a task that waits for it does not outlive the call for long.
@@ -145,6 +145,7 @@ class cancel_source {
     if (core != nullptr && !core->stopping()) state_->run_hooks();
   }
 
+  /// One more token for this source.
   cancel_token token() {
     if (!state_) {
       state_ = detail::CancelReference(new detail::CancelState());
@@ -152,7 +153,7 @@ class cancel_source {
     }
     return cancel_token(state_);
   }
-  bool is_cancelled() const noexcept { return cancelled_; }
+  bool is_cancelled() const noexcept { return cancelled_; }  ///< whether cancel() was called
 
   /// Callbacks run now, here; coroutines that wait are resumed by the loop. Once; later calls do nothing.
   void cancel() {

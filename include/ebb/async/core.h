@@ -71,7 +71,7 @@ class Core {
   /// How many cores run: 0 outside run_cores(). Any thread.
   static std::size_t count() noexcept;
 
-  CoreIndex index() const noexcept { return index_; }
+  CoreIndex index() const noexcept { return index_; }  ///< among the cores of this node
 
   /// Runs `callable()` on this core soon, after the events that are ready now. Never runs it inline.
   template <class F>
@@ -98,7 +98,7 @@ class Core {
   /// Runs `event` on this core when `instant` has come, never before, and late by the loop's delay at most. Timers
   /// due within the same microsecond run in the order they were set.
   TimerId call_at(platform::Instant instant, Event event);
-  TimerId call_after(platform::Duration delay, Event event);
+  TimerId call_after(platform::Duration delay, Event event);  ///< the same, `delay` from now
   /// Removes a timer; false if it has fired or was cancelled before (then nothing happens).
   bool cancel(TimerId timer) noexcept;
   /// Timers that are set and have not fired.
@@ -107,7 +107,7 @@ class Core {
   /// Calls `hook` at the end of every iteration of the loop that ran something, before the core may sleep: the place
   /// to write out what the iteration's events have gathered. A hook may spawn but must not block its context.
   HookId before_wait(std::function<void()> hook);
-  void remove_hook(HookId hook) noexcept;
+  void remove_hook(HookId hook) noexcept;  ///< also from within a hook
 
   /// True once request_stop() has been called or main has ended; the loop runs no further events.
   bool stopping() const noexcept;

@@ -16,7 +16,7 @@ namespace ebb {
 /// with Core::kUncaughtStatus. One run at a time in a process; may be repeated.
 int run_cores(std::size_t count, std::function<task<int>()> main);
 
-inline constexpr int kStartFailedStatus = 71;
+inline constexpr int kStartFailedStatus = 71;  ///< the exit status of a node whose cores cannot start
 
 /// Makes run_cores() return `status` soon, although main has not ended; its frame is destroyed. The first call
 /// counts. Does nothing when no cores run. Any thread; safe in a signal handler.

@@ -27,6 +27,7 @@ class Semaphore {
       return *this;
     }
     ~Permit() { release(); }
+    /// Gives it back; the next who waits goes on. Once; later calls do nothing.
     void release() noexcept {
       if (owner_ != nullptr) std::exchange(owner_, nullptr)->put_back();
     }
@@ -41,8 +42,10 @@ class Semaphore {
   Semaphore(const Semaphore&) = delete;
   Semaphore& operator=(const Semaphore&) = delete;
 
+  /// Permits that nobody has.
   std::size_t available() const noexcept { return available_; }
 
+  /// What acquire() gives to co_await.
   class Acquire {
    public:
     explicit Acquire(Semaphore& owner) noexcept : owner_(owner) {}
@@ -61,7 +64,9 @@ class Semaphore {
     Acquire* next_ = nullptr;
   };
 
+  /// `const Permit permit = co_await semaphore.acquire();`: goes on when there is a permit, first come, first served.
   Acquire acquire() noexcept { return Acquire(*this); }
+  /// A permit if there is one and nobody waits.
   std::optional<Permit> try_acquire() noexcept {
     if (first_ != nullptr || !take_one()) return std::nullopt;
     return Permit(this);

@@ -39,6 +39,7 @@ struct YieldAwaiter {
 inline detail::SleepAwaiter sleep_for(platform::Duration delay) {
   return detail::SleepAwaiter(platform::Clock::now() + delay);
 }
+/// The same until a moment; one that has come is no wait.
 inline detail::SleepAwaiter sleep_until(platform::Instant instant) { return detail::SleepAwaiter(instant); }
 
 /// `co_await yield()`: goes on after the events that are ready now.

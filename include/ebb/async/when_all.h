@@ -61,6 +61,7 @@ task<std::vector<T>> when_all(std::vector<task<T>> tasks) {
   co_return values;
 }
 
+/// The same for tasks without a value.
 inline task<void> when_all(std::vector<task<void>> tasks) {
   std::vector<std::optional<std::monostate>> slots(tasks.size());
   detail::WhenAllState state{tasks.size(), nullptr, {}};

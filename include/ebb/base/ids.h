@@ -14,9 +14,9 @@ enum class NodeId : std::uint32_t {};
 /// A core of one node, counted from 0. One event loop, one thread in glibc's eyes.
 enum class CoreIndex : std::uint16_t {};
 
-inline constexpr NodeId kFrontEndNode{0};
-inline constexpr NodeId kNoNode{0xffff'ffff};
-inline constexpr CoreIndex kAnyCore{0xffff};
+inline constexpr NodeId kFrontEndNode{0};     ///< the node that the application's ebb_main() runs on
+inline constexpr NodeId kNoNode{0xffff'ffff};  ///< not known, or none
+inline constexpr CoreIndex kAnyCore{0xffff};   ///< whichever core takes the call
 
 /// How many cores a node may have; larger machines use the first kMaxCores.
 inline constexpr std::size_t kMaxCores = 64;
@@ -27,8 +27,8 @@ class ObjectId {
  public:
   constexpr ObjectId() noexcept = default;
   constexpr explicit ObjectId(std::uint32_t index) noexcept : index_(index) {}
-  constexpr std::uint32_t index() const noexcept { return index_; }
-  constexpr bool valid() const noexcept;
+  constexpr std::uint32_t index() const noexcept { return index_; }  ///< the slot in every table
+  constexpr bool valid() const noexcept;                            ///< whether it may name an object
   friend constexpr auto operator<=>(ObjectId, ObjectId) noexcept = default;
 
  private:
@@ -41,10 +41,11 @@ inline constexpr std::uint32_t kMaxObjects = 1u << 24;
 inline constexpr ObjectId kFirstApplicationObject{64};
 /// Those of the runtime from here on carry data of applications, and have no priority.
 inline constexpr ObjectId kFirstBulkObject{56};
-inline constexpr ObjectId kFirstDynamicObject{1024};
+inline constexpr ObjectId kFirstDynamicObject{1024};  ///< from here on the directory gives them out
 
 constexpr bool ObjectId::valid() const noexcept { return index_ != 0 && index_ < kMaxObjects; }
 
+/// The number that an id or an index is.
 constexpr std::uint32_t to_number(NodeId id) noexcept { return static_cast<std::uint32_t>(id); }
 constexpr std::uint16_t to_number(CoreIndex core) noexcept { return static_cast<std::uint16_t>(core); }
 

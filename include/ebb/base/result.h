@@ -113,6 +113,7 @@ class [[nodiscard]] Result {
   std::variant<T, Error> state_;
 };
 
+/// Success, or the error why there is none. The members are those of Result<T>.
 template <>
 class [[nodiscard]] Result<void> {
  public:

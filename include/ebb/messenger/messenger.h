@@ -63,9 +63,10 @@ class MessengerHandler {
   virtual void on_connection_lost(NodeId peer, const Error& reason) = 0;
 };
 
+/// What a messenger is started with.
 struct MessengerOptions {
-  NodeId self = kNoNode;
-  ClusterKey key{};
+  NodeId self = kNoNode;      ///< this node
+  ClusterKey key{};           ///< both ends of a connection prove that they have it
   platform::Endpoint listen;  ///< port 0: a free one
 };
 
@@ -79,7 +80,7 @@ class Messenger {
  public:
   /// The largest argument list or result; a larger one is too_large and nothing is sent.
   static constexpr std::size_t kMaxPayloadBytes = std::size_t{4} << 20;
-  static constexpr platform::Duration kMaxTimeout = std::chrono::hours(1);
+  static constexpr platform::Duration kMaxTimeout = std::chrono::hours(1);  ///< of one call
 
   /// Starts to listen on every core. Errors: address_in_use, unavailable (no network), invalid_argument.
   static task<Result<std::unique_ptr<Messenger>>> start(MessengerOptions options, MessengerHandler& handler);

@@ -12,7 +12,7 @@
 
 namespace ebb {
 
-inline constexpr platform::Instant kNoDeadline = platform::Instant::max();
+inline constexpr platform::Instant kNoDeadline = platform::Instant::max();  ///< of a call that may take for ever
 
 /// What a method hears of the call that it carries out, if its first parameter is a `const ebb::call_context&`; that is no
 /// argument, and the runtime fills it in. Good until the method has ended, on its core only. Hand it on with

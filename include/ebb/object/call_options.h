@@ -34,6 +34,12 @@ struct CallOptions {
     inherited = context.cancellation;
     trace = context.trace;
   }
+  /// For a part of the call that is being served: it may take as long as the whole.
+  void inherit_deadline(const call_context& context) {
+    inherit(context);
+    if (context.deadline == kNoDeadline) return;
+    timeout = std::max<platform::Duration>(context.deadline - platform::Clock::now(), std::chrono::nanoseconds(1));
+  }
   /// Nothing out of the ordinary.
   bool plain() const noexcept {
     return !may_end_early() && !trace.present() && !traced;

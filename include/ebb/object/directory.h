@@ -59,6 +59,7 @@ struct Home {
   friend bool operator==(const Home&, const Home&) = default;
 };
 
+/// Where a record says that the object's home is.
 inline Home home_of(const ObjectRecord& record) noexcept { return {record.home, record.home_core, record.epoch}; }
 
 /// The cluster's (or, without a cluster, the process's) list of objects. Every core may call; calls may wait, and then
@@ -109,7 +110,7 @@ class Directory {
 
   /// Most ids of one lease.
   static constexpr std::uint32_t kIdLease = 256;
-  static constexpr std::uint32_t kMaxListed = 1024;
+  static constexpr std::uint32_t kMaxListed = 1024;  ///< records of one list()
   /// How long the id of an object that has ended everywhere names nothing before it may name another one.
   static constexpr platform::Duration kIdGrace = std::chrono::minutes(10);
   /// Longest name of an object, an interface or a policy, in bytes.

@@ -169,7 +169,7 @@ class NodeTable {
 
   /// The lease has ended: takes the representatives of kinds that answer without asking for it out of this core; the next
   /// access makes them anew, or brings back that of a home, which is kept. Waits for nothing but destructors.
-  task<void> drop_caches();
+  void drop_caches();
 
   /// Ends every object that is left, newest first. Before the event loops stop.
   task<void> clear();
@@ -282,6 +282,8 @@ class NodeTable {
   Hidden hide_here(ObjectId id, Entry& entry);
   task<bool> end_here(ObjectId id, Entry* entry, const detail::TypeDescriptor* type, void* representative,
                       platform::Duration calls_limit);
+  /// Puts a successor into the slot of `old`, which is taken out and not ended.
+  void succeed(ObjectId id, Entry& entry, const detail::Implementation& implementation, void* old);
   task<Result<bool>> swap_here(ObjectId id, Entry* entry, const detail::Implementation* implementation);
   enum class Dropped : std::uint8_t { absent, gone, busy };
   Dropped drop_idle_here(ObjectId id, Entry& entry, const detail::TypeDescriptor& type);

@@ -28,6 +28,7 @@ struct sum {
   }
 };
 
+/// The least.
 struct minimum {
   static constexpr std::string_view name = "ebb.minimum";
   template <class R>
@@ -36,6 +37,7 @@ struct minimum {
   }
 };
 
+/// The greatest.
 struct maximum {
   static constexpr std::string_view name = "ebb.maximum";
   template <class R>

@@ -87,7 +87,7 @@ class partition_target : public adjustable_target<partition_target<T>> {
  public:
   partition_target(ObjectId id, std::uint32_t partition) noexcept : id_(id), partition_(partition) {}
 
-  std::uint32_t partition() const noexcept { return partition_; }
+  std::uint32_t partition() const noexcept { return partition_; }  ///< of the key, below kPartitions
 
   /// Runs a method of the object's interface on the partition's instance. Errors: those of home_target::call.
   template <auto Member, class... Arguments>
@@ -168,7 +168,12 @@ class partition_target : public adjustable_target<partition_target<T>> {
       };
       using Return = typename detail::SignatureOf<Member>::return_type;
       std::optional<detail::CallUnderWay> under_way;
-      if constexpr (detail::IsTask<Return>::value) under_way.emplace(id);
+      std::optional<detail::CallOnStack> on_stack;
+      if constexpr (detail::IsTask<Return>::value) {
+        under_way.emplace(id);
+      } else {
+        on_stack.emplace(id);
+      }
       begun = true;
       if constexpr (std::is_void_v<Return>) {
         std::apply(invoke, arguments);

@@ -45,6 +45,7 @@ struct StreamSource {
   bool pulled = false;  // a pull waits for items
   std::optional<Error> error;
   NodeId consumer = kNoNode;
+  bool consumer_known = false;  // it was a member at its last pull
   platform::Instant last_pull = platform::Clock::now();
   std::coroutine_handle<> waiting_pull = nullptr;
   std::coroutine_handle<> waiting_producer = nullptr;

@@ -16,7 +16,7 @@ class span_name {
  public:
   template <std::size_t Size>
   consteval span_name(const char (&text)[Size]) noexcept : text_(text, Size - 1) {}  // NOLINT: implicit on purpose
-  std::string_view text() const noexcept { return text_; }
+  std::string_view text() const noexcept { return text_; }  ///< as it was written
 
  private:
   std::string_view text_;
@@ -30,6 +30,7 @@ class span_name {
 /// In a trace that is not sampled (and in none) it costs a test. Belongs to the core that it was made on; does not block.
 class span {
  public:
+  /// Within `parent`: a call's context.trace, another span, or none.
   span(span_name name, const TraceContext& parent) noexcept : name_(name), open_(parent) {}
   /// One that begins a trace, which is recorded.
   static span traced(span_name name) noexcept { return {name, detail::begin_trace()}; }

@@ -23,9 +23,9 @@ struct Clock {
   static constexpr bool is_steady = true;
   static time_point now() noexcept;
 };
-using Instant = Clock::time_point;
-using Duration = Clock::duration;
-inline constexpr Instant kNever = Instant::max();
+using Instant = Clock::time_point;                  ///< a moment of this node's monotonic clock
+using Duration = Clock::duration;                   ///< in nanoseconds
+inline constexpr Instant kNever = Instant::max();   ///< for wait(): until something happens
 
 /// Cores this node may use: on Linux the CPUs of the affinity mask, on bare metal the processors that came up.
 /// At most kMaxCores.

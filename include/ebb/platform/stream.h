@@ -46,6 +46,7 @@ class StreamHandler {
   virtual void on_closed(Result<void> reason) = 0;
 };
 
+/// A TCP connection of one core, RFC 9293. All calls on that core; none blocks.
 class Stream {
  public:
   /// Destroying an open stream aborts it (RST); no callback follows.
@@ -59,8 +60,8 @@ class Stream {
   virtual void set_reading(bool reading) = 0;
   /// Sends what is queued, then an orderly end; on_closed follows.
   virtual void close() = 0;
-  virtual Endpoint local() const = 0;
-  virtual Endpoint remote() const = 0;
+  virtual Endpoint local() const = 0;   ///< this end
+  virtual Endpoint remote() const = 0;  ///< the other end
 };
 
 /// Starts a connection from this core. Errors that are known at once come as the Result, later ones by on_closed.

@@ -55,6 +55,30 @@ TEST(Room, TakesOneMessageBeyondItsLimitAndThenMakesSendersWaitInOrder) {
   });
 }
 
+TEST(Room, LetsNobodyOvertakeOneWhoHasRoomAndIsYetToRun) {
+  run([]() -> task<int> {
+    Room room(100);
+    room.take(100);
+    std::vector<int> order;
+    Sender first{1, 10}, second{2, 10};
+    Scope scope;
+    scope.spawn(send(&room, &first, &order));
+    co_await yield();
+    co_await yield();
+    room.give_back(100);
+    // `first` goes on with the next turn of the loop.
+    EXPECT_FALSE(room.try_take(10));
+    Room::Waiter now(room, 10);
+    EXPECT_FALSE(now.await_ready());
+    scope.spawn(send(&room, &second, &order));
+    co_await scope.join();
+    EXPECT_EQ(order, (std::vector{1, 2}));
+    EXPECT_EQ(room.taken(), 20u);
+    EXPECT_TRUE(room.try_take(10)) << "nobody is on its way any more";
+    co_return 0;
+  });
+}
+
 TEST(Room, LetsOneWhoGivesUpGoWithoutRoom) {
   run([]() -> task<int> {
     Room room(10);

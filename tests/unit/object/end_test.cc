@@ -118,6 +118,65 @@ ebb::task<int> swapped_and_dropped() {
 
 TEST(CallsThatBlock, AreWaitedForByASwapAndKeepAPartFromBeingDropped) { EXPECT_EQ(run(swapped_and_dropped), 0); }
 
+struct Shelf {
+  using policy = ebb::partitioned;
+  static constexpr std::uint32_t kPartitions = 2;
+  std::int64_t put(std::int64_t n) {
+    ++inside;
+    ebb::block_on(until_gate_opens());
+    return n;
+  }
+  using interface = ebb::interface<"test.SlowShelf/1", ebb::method<"put", &Shelf::put>>;
+};
+
+/// The same for a partition, called where it lives.
+ebb::task<int> partition_ended() {
+  gate = false, inside = 0;
+  const auto shelf = (co_await ebb::create<Shelf>()).value();
+  std::int64_t answer = 0;
+  Errc ended = Errc::internal;
+  ebb::Scope scope;
+  scope.spawn(keep(shelf.on_key(1).call<&Shelf::put>(7), &answer));
+  co_await until_inside(1);
+  scope.spawn(note(ebb::destroy(shelf), &ended));
+  co_await ebb::sleep_for(5ms);
+  EXPECT_EQ(ended, Errc::internal) << "destroy() did not wait for a plain method that blocks";
+  gate = true;
+  co_await scope.join();
+  EXPECT_EQ(answer, 7);
+  EXPECT_EQ(ended, Errc::ok);
+  co_return 0;
+}
+
+TEST(CallsThatBlock, AreWaitedForByTheEndOfAPartition) { EXPECT_EQ(run(partition_ended), 0); }
+
+/// Its end meets a move that is given up: what is back in its slot is not ended under the call.
+ebb::task<int> ended_while_given() {
+  gate = false, inside = 0;
+  NodeTable::instance().enter(ebb::detail::kHomeService.id(), ebb::detail::kTypeDescriptor<ebb::detail::HomeService>);
+  const auto home = (co_await ebb::create<Home>()).value();
+  std::int64_t answer = 0;
+  Errc moved = Errc::internal, ended = Errc::internal;
+  ebb::Scope scope;
+  scope.spawn(keep(home.call<&Home::add_to>(7), &answer));
+  co_await until_inside(1);
+  scope.spawn(note(ebb::migrate(home, ebb::this_node(), CoreIndex{1}), &moved));
+  co_await ebb::sleep_for(2ms);
+  scope.spawn(note(ebb::destroy(home), &ended));
+  co_await ebb::sleep_for(2ms);
+  const auto service = ebb::detail::kHomeService.on(ebb::this_node(), CoreIndex{0});
+  EXPECT_TRUE(co_await service.call<&ebb::detail::HomeService::keep>(home.id(), 1));
+  EXPECT_EQ(alive, 1) << "an instance ended with a call in it";
+  gate = true;
+  co_await scope.join();
+  EXPECT_EQ(answer, 7);
+  EXPECT_EQ(ended, Errc::ok);
+  EXPECT_EQ(alive, 0);
+  co_return 0;
+}
+
+TEST(CallsThatBlock, KeepWhatComesBackFromAMoveOfAnObjectThatEnds) { EXPECT_EQ(run(ended_while_given), 0); }
+
 ebb::task<int> hidden_everywhere() {
   gate = false, inside = 0;
   const auto slow = (co_await ebb::create<Slow>()).value();

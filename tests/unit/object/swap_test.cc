@@ -112,6 +112,58 @@ ebb::task<int> replace_twice_at_once() {
 
 TEST(Swap, OfTwoAtOnceTheLaterStays) { EXPECT_EQ(run(replace_twice_at_once), 0); }
 
+std::atomic<bool> gate{false};
+ebb::task<void> until_gate_opens() {
+  while (!gate) co_await ebb::sleep_for(100us);
+}
+
+/// Its constructor waits, as one that asks another object does.
+struct Hesitant : Counter {
+  static constexpr std::string_view implementation = "test.Counter/hesitant";
+  Hesitant() = default;
+  explicit Hesitant(Counter&& old) : Counter(std::move(old)) {
+    ebb::block_on(until_gate_opens());
+    value += 1000;
+  }
+};
+
+/// While a successor is being made nobody gets to the old one.
+ebb::task<int> replace_by_one_that_waits() {
+  gate = false;
+  const auto counter = (co_await ebb::create<Counter>()).value();
+  counter->add(7);
+  ebb::Result<std::uint32_t> swapped(0u);
+  std::int64_t seen = 0;
+  bool ended = false;
+  ebb::Scope scope;
+  auto swapping = [](ebb::ref<Counter> object, ebb::Result<std::uint32_t>* result) -> ebb::task<void> {
+    *result = co_await ebb::swap<Hesitant>(object);
+  };
+  auto calling = [](ebb::ref<Counter> object, std::int64_t* result) -> ebb::task<void> {
+    *result = (co_await object.on(CoreIndex{0}).call<&Counter::get>()).value();
+  };
+  auto ending = [](ebb::ref<Counter> object, bool* done) -> ebb::task<void> {
+    EXPECT_TRUE(co_await ebb::destroy(object));
+    *done = true;
+  };
+  scope.spawn(swapping(counter, &swapped));
+  co_await ebb::sleep_for(2ms);
+  scope.spawn(calling(counter, &seen));
+  co_await ebb::sleep_for(2ms);
+  EXPECT_EQ(seen, 0) << "a call went into what is being replaced";
+  scope.spawn(ending(counter, &ended));
+  co_await ebb::sleep_for(2ms);
+  EXPECT_FALSE(ended) << "an object ended while a part of it was being made";
+  gate = true;
+  co_await scope.join();
+  EXPECT_EQ(swapped.value(), 1u);
+  EXPECT_EQ(seen, 1007);
+  EXPECT_EQ(alive, 0) << "a part is left, or ended twice";
+  co_return 0;
+}
+
+TEST(Swap, LetsNobodyInWhileASuccessorIsMade) { EXPECT_EQ(run(replace_by_one_that_waits), 0); }
+
 ebb::task<int> replace_under_load() {
   const auto counter = (co_await ebb::create<Counter>()).value();
   counter->add(7);
