@@ -11,6 +11,7 @@
 #include "ebb/async/when_all.h"
 #include "ebb/object/lease.h"
 #include "ebb/object/type.h"
+#include "src/node/ask_surely.h"
 #include "src/node/node.h"
 #include "src/node/system_objects.h"
 
@@ -64,15 +65,8 @@ task<Result<void>> ClusterNode::end_elsewhere(ObjectId object, std::uint64_t int
 }
 
 task<Result<Fence>> ClusterNode::fence() {
-  const platform::Instant give_up = platform::Clock::now() + kFenceTimeout;
-  Result<Fence> fence = Error(Errc::deadline_exceeded, "the front end has not said who the members are");
-  for (int attempt = 0;; ++attempt) {
-    const platform::Duration left = give_up - platform::Clock::now();
-    fence = co_await kCluster.on(kFrontEndNode).within(left).call<&ClusterService::fence>();
-    if (fence || fence.code() != Errc::node_gone) break;
-    const bool again = co_await pause_before_retry(attempt, give_up);
-    if (!again) break;
-  }
+  const auto ask = [](platform::Duration left) { return kCluster.on(kFrontEndNode).within(left).call<&ClusterService::fence>(); };
+  auto fence = co_await ask_surely(kFrontEndNode, platform::Clock::now() + kFenceTimeout, ask);
   if (!fence) co_return fence;
   std::erase(fence->others, options_.self);
   // Measured by another clock, which may be slower than this one.

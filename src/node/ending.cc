@@ -9,8 +9,8 @@
 #include "ebb/async/core.h"
 #include "ebb/async/on_core.h"
 #include "ebb/async/when_all.h"
-#include "ebb/object/node_link.h"
 #include "ebb/object/node_table.h"
+#include "src/node/ask_surely.h"
 #include "src/node/system_objects.h"
 
 namespace ebb::detail {
@@ -41,26 +41,14 @@ std::uint32_t milliseconds_until(platform::Instant moment) {
   return static_cast<std::uint32_t>(std::max<std::int64_t>(left, 0));
 }
 
-/// Whether a node whose connection was lost may be asked again, after a pause: it is a member still.
-task<bool> may_ask_again(NodeId node, Errc code, int attempt, platform::Instant give_up) {
-  if (code != Errc::node_gone || !is_member(node)) co_return false;
-  co_return co_await pause_before_retry(attempt, give_up);
-}
-
-task<Result<Ids>> ask_held(NodeId node, ObjectId after, platform::Instant give_up) {
-  for (int attempt = 0;; ++attempt) {
-    const platform::Duration left = give_up - platform::Clock::now();
-    Result<Ids> some = co_await kNodeService.on(node).within(left).call<&NodeService::held>(after);
-    const bool again = co_await may_ask_again(node, some.code(), attempt, give_up);
-    if (!again) co_return some;
-  }
-}
-
 task<Ids> held_on(NodeId node, platform::Instant give_up) {
   Ids all;
   ObjectId after;
   for (;;) {
-    const Result<Ids> some = co_await ask_held(node, after, give_up);
+    const auto ask = [node, after](platform::Duration left) {
+      return kNodeService.on(node).within(left).call<&NodeService::held>(after);
+    };
+    const Result<Ids> some = co_await ask_surely(node, give_up, ask);
     // A node that does not say has ended, or will without this.
     if (!some || some->empty() || some->back() <= after) co_return all;
     all.insert(all.end(), some->begin(), some->end());
@@ -106,16 +94,14 @@ Step next_step(const std::vector<Held>& held, std::size_t from) {
 
 /// What has not ended, of one node.
 task<Ids> end_on(NodeId node, Ids ids, platform::Instant give_up) {
-  for (int attempt = 0;; ++attempt) {
-    const std::uint32_t left_ms = milliseconds_until(give_up);
-    const platform::Duration timeout = std::chrono::milliseconds(left_ms) + kAnswerLimit;
-    Result<Ids> left = co_await kNodeService.on(node).within(timeout).call<&NodeService::end_objects>(ids, left_ms);
-    if (left) co_return *std::move(left);
-    // With a node that is gone its objects are, too.
-    if (left.code() == Errc::node_gone && !is_member(node)) co_return Ids();
-    const bool again = co_await may_ask_again(node, left.code(), attempt, give_up);
-    if (!again) co_return ids;
-  }
+  const auto ask = [node, &ids, give_up](platform::Duration left) {
+    return kNodeService.on(node).within(left).call<&NodeService::end_objects>(ids, milliseconds_until(give_up));
+  };
+  Result<Ids> left = co_await ask_surely(node, give_up + kAnswerLimit, ask);
+  if (left) co_return *std::move(left);
+  // With a node that is gone its objects are, too.
+  if (left.code() == Errc::node_gone && !is_member(node)) co_return Ids();
+  co_return ids;
 }
 
 task<Ids> end_step(Step step, platform::Instant give_up) {

@@ -12,6 +12,7 @@
 #include "ebb/async/when_all.h"
 #include "ebb/object/node_link.h"
 #include "ebb/platform/platform.h"
+#include "src/node/ask_surely.h"
 #include "src/node/ending.h"
 #include "src/node/node.h"
 
@@ -42,13 +43,8 @@ task<Result<std::uint64_t>> ClusterNode::send_list(NodeId member) {
 task<Result<void>> ClusterNode::announce(NodeId member) { return news_.bring(member, version_); }
 
 task<Result<void>> ClusterNode::announce_surely(NodeId member) {
-  const platform::Instant give_up = platform::Clock::now() + kAnnounceTimeout;
-  for (int attempt = 0;; ++attempt) {
-    const Result<void> told = co_await announce(member);
-    if (told || told.code() != Errc::node_gone || !is_member(member)) co_return told;
-    const bool again = co_await pause_before_retry(attempt, give_up);
-    if (!again) co_return told;
-  }
+  const auto ask = [this, member](platform::Duration) { return announce(member); };
+  co_return co_await ask_surely(member, platform::Clock::now() + kAnnounceTimeout, ask);
 }
 
 /// For a member that has not taken a list when all were told: until it has, it may call a node that is gone.
@@ -190,16 +186,9 @@ void ClusterNode::look_for_silence() {
   if (!closing_) pulse_ = Core::current().call_at(next_look_, [this] { look_for_silence(); });
 }
 
-/// A lost connection says nothing of what is still there: it is asked again as long as it is a member.
 task<Result<void>> ClusterNode::drained_surely(NodeId member) {
-  const platform::Instant give_up = platform::Clock::now() + NodeService::kDrainLimit + kAnnounceTimeout;
-  for (int attempt = 0;; ++attempt) {
-    const platform::Duration left = give_up - platform::Clock::now();
-    const Result<void> drained = co_await kNodeService.on(member).within(left).call<&NodeService::drain>();
-    if (drained.code() != Errc::node_gone || !is_member(member)) co_return drained;
-    const bool again = co_await pause_before_retry(attempt, give_up);
-    if (!again) co_return Error(Errc::deadline_exceeded, "what is on " + named(member) + " has not moved away in time");
-  }
+  const auto ask = [member](platform::Duration left) { return kNodeService.on(member).within(left).call<&NodeService::drain>(); };
+  co_return co_await ask_surely(member, platform::Clock::now() + NodeService::kDrainLimit + kAnnounceTimeout, ask);
 }
 
 task<void> ClusterNode::drain(NodeId member) {

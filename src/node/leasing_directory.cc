@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "ebb/object/lease.h"
-#include "ebb/object/node_link.h"
 #include "ebb/object/node_table.h"
+#include "src/node/ask_surely.h"
 #include "src/node/following_directory.h"
 #include "src/node/forwarding_directory.h"
 #include "src/node/system_objects.h"
@@ -66,18 +66,14 @@ class LeasingDirectory final : public ForwardingDirectory {
     co_return detail::describe_here(id);
   }
 
-  /// node_gone: the holder is no member any more. One that is may have lost its connections, and what it made is there all the same.
+  /// node_gone: the holder is no member any more.
   task<Result<NewObject>> ask(ObjectId id, NodeId holder) {
-    const platform::Instant give_up = platform::Clock::now() + kDescribeTimeout;
-    for (int attempt = 0;; ++attempt) {
-      const platform::Duration left = give_up - platform::Clock::now();
-      auto made = co_await detail::kNodeService.on(holder).within(left).call<&detail::NodeService::describe>(id);
-      const bool unreached = made.code() == Errc::node_gone || made.code() == Errc::unavailable;
-      if (!unreached) co_return made;
-      if (!is_member(holder)) co_return Error(Errc::node_gone, "the node that made it is gone");
-      const bool again = co_await detail::pause_before_retry(attempt, give_up);
-      if (!again) co_return Error(Errc::unavailable, "the node that would know of the object cannot be reached: " + made.error().text());
-    }
+    const auto asking = [id, holder](platform::Duration left) {
+      return detail::kNodeService.on(holder).within(left).call<&detail::NodeService::describe>(id);
+    };
+    auto made = co_await detail::ask_surely(holder, platform::Clock::now() + kDescribeTimeout, asking);
+    if (made.code() != Errc::node_gone || !is_member(holder)) co_return made;
+    co_return Error(Errc::unavailable, "the node that would know of the object cannot be reached: " + made.error().text());
   }
 };
 

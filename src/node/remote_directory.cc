@@ -1,29 +1,22 @@
 // The directory as nodes other than the front end see it: every question goes there.
 #include "src/node/remote_directory.h"
 
-#include <type_traits>
 #include <utility>
 
 #include "ebb/object/lease.h"
-#include "ebb/object/node_link.h"
+#include "src/node/ask_surely.h"
 #include "src/node/system_objects.h"
 
 namespace ebb {
 namespace {
 
-/// Asks what changes nothing again while the front end's connections are lost; a node that has lost the front end itself ends,
-/// and cancels what waits. `ask` makes the call.
+/// What changes nothing is asked again when a connection was lost; a node that has lost the front end itself ends, and cancels what
+/// waits.
 template <class Ask>
-std::invoke_result_t<Ask&> ask_surely(Ask ask) {
-  const platform::Instant give_up = platform::Clock::now() + kDefaultTimeout;
-  for (int attempt = 0;; ++attempt) {
-    auto asking = ask();
-    auto answer = co_await std::move(asking);
-    if (answer || answer.code() != Errc::node_gone || !is_member(kFrontEndNode)) co_return answer;
-    const bool again = co_await detail::pause_before_retry(attempt, give_up);
-    if (!again) co_return answer;
-  }
+auto ask_surely(Ask ask) {
+  return detail::ask_surely(kFrontEndNode, platform::Clock::now() + kDefaultTimeout, std::move(ask));
 }
+auto within(platform::Duration left) { return detail::kDirectory.on(kFrontEndNode).within(left); }
 
 class RemoteDirectory final : public Directory {
  public:
@@ -32,11 +25,11 @@ class RemoteDirectory final : public Directory {
         .call<&detail::DirectoryService::create>(std::move(wanted));
   }
   task<Result<ObjectRecord>> lookup(ObjectId id) override {
-    return ask_surely([id] { return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::lookup>(id); });
+    return ask_surely([id](platform::Duration left) { return within(left).call<&detail::DirectoryService::lookup>(id); });
   }
   task<Result<ObjectRecord>> find(std::string name) override {
-    return ask_surely([name = std::move(name)] {
-      return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::find>(name);
+    return ask_surely([name = std::move(name)](platform::Duration left) {
+      return within(left).call<&detail::DirectoryService::find>(name);
     });
   }
   task<Result<void>> remove(ObjectId id) override {
@@ -46,13 +39,13 @@ class RemoteDirectory final : public Directory {
     return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::retire>(id, view);
   }
   task<Result<std::vector<ObjectRecord>>> list(ObjectId after, std::uint32_t limit) override {
-    return ask_surely([after, limit] {
-      return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::list>(after, limit);
+    return ask_surely([after, limit](platform::Duration left) {
+      return within(left).call<&detail::DirectoryService::list>(after, limit);
     });
   }
   task<Result<std::vector<ObjectRecord>>> list_at(NodeId home, ObjectId after, std::uint32_t limit) override {
-    return ask_surely([home, after, limit] {
-      return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::list_at>(home, after, limit);
+    return ask_surely([home, after, limit](platform::Duration left) {
+      return within(left).call<&detail::DirectoryService::list_at>(home, after, limit);
     });
   }
   task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) override {

@@ -71,7 +71,7 @@ bool NodeTable::wants(ObjectId id, const Entry& entry, const detail::Implementat
   return present.implementation == implementation && !is_one;
 }
 
-void NodeTable::succeed(ObjectId id, Entry& entry, const detail::Implementation& implementation, void* old) {
+Result<void> NodeTable::succeed(ObjectId id, Entry& entry, const detail::Implementation& implementation, void* old) {
   // The constructor may block: whoever needs the object waits for it meanwhile, and so does its end.
   const detail::ConstructionScope scope(id);
   platform::set_translation(id, nullptr);
@@ -79,9 +79,10 @@ void NodeTable::succeed(ObjectId id, Entry& entry, const detail::Implementation&
     platform::set_translation(id, implementation.succeed(old, entry.root));
   } catch (...) {
     platform::set_translation(id, old);
-    throw;
+    return detail::to_error(std::current_exception());
   }
   note_implemented(id, entry, &implementation);
+  return {};
 }
 
 task<Result<bool>> NodeTable::swap_here(ObjectId id, Entry* entry, const detail::Implementation* implementation) {
@@ -102,7 +103,7 @@ task<Result<bool>> NodeTable::swap_here(ObjectId id, Entry* entry, const detail:
   // No co_await from here on: between two events nobody is in the old one.
   void* old = platform::translate(id);
   if (old == nullptr || !wants(id, *entry, implementation)) co_return false;
-  succeed(id, *entry, *implementation, old);
+  if (Result<void> made = succeed(id, *entry, *implementation, old); !made) co_return std::move(made).error();
   entry->type->end_representative(old, entry->root);
   co_return true;
 }

@@ -62,7 +62,8 @@ task<Result<ref<T>>> create_here(std::string name) {
 
 }  // namespace detail
 
-/// A new object of type T. No representative is made before the first use. Errors: resource_exhausted (no id left).
+/// A new object of type T. No representative is made before the first use. Errors: resource_exhausted (no id left), and those of a
+/// call to the front end, after which the object, and its name, may exist.
 template <object_type T>
 task<Result<ref<T>>> create() {
   return detail::create_here<T>({});
@@ -81,13 +82,13 @@ task<Result<ref<T>>> create_at(NodeId home, CoreIndex home_core = CoreIndex{0}, 
   return detail::create<T>(home, home_core, std::move(name));
 }
 
-/// A reference to an existing object by its id. Errors: no_such_object, interface_mismatch.
+/// A reference to an existing object by its id. Errors: no_such_object, interface_mismatch, and those of a call to the front end.
 template <object_type T>
 task<Result<ref<T>>> open(ObjectId id) {
   return detail::open<T>(NodeTable::instance().lookup(id));
 }
 
-/// The object that was created under this name. Errors: no_such_object, interface_mismatch.
+/// The object that was created under this name. Errors: no_such_object, interface_mismatch, and those of a call to the front end.
 template <object_type T>
 task<Result<ref<T>>> find(std::string name) {
   return detail::open<T>(NodeTable::instance().directory().find(std::move(name)));

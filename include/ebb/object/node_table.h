@@ -283,7 +283,7 @@ class NodeTable {
   task<bool> end_here(ObjectId id, Entry* entry, const detail::TypeDescriptor* type, void* representative,
                       platform::Duration calls_limit);
   /// Puts a successor into the slot of `old`, which is taken out and not ended.
-  void succeed(ObjectId id, Entry& entry, const detail::Implementation& implementation, void* old);
+  Result<void> succeed(ObjectId id, Entry& entry, const detail::Implementation& implementation, void* old);
   task<Result<bool>> swap_here(ObjectId id, Entry* entry, const detail::Implementation* implementation);
   enum class Dropped : std::uint8_t { absent, gone, busy };
   Dropped drop_idle_here(ObjectId id, Entry& entry, const detail::TypeDescriptor& type);

@@ -45,7 +45,8 @@ class replicated_target : public adjustable_target<replicated_target<T>> {
  public:
   explicit replicated_target(ObjectId id) noexcept : id_(id) {}
 
-  /// Errors: those of home_target::call; overloaded (too many writes wait for replicas, until the deadline). A write that ends
+  /// Errors: those of home_target::call; too_large (see Original::kMaxWriteBytes), cancelled (the object ended before
+  /// all replicas had carried it out), overloaded (too many writes wait for replicas, until the deadline). A write that ends
   /// early may have been carried out; if so, every replica carries it out.
   template <auto Member, class... Arguments>
   task<Result<detail::MethodResult<Member>>> call(Arguments&&... arguments) const {

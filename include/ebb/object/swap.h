@@ -69,6 +69,7 @@ task<Result<std::uint32_t>> swap(ObjectId id, const TypeDescriptor* type, const 
 /// (see detail::CallUnderWay for which are seen; one that was begun through `->` and waits is not), and cores that touch the
 /// object later make the new one. How many were replaced. Errors: no_such_object, interface_mismatch, overloaded (a core
 /// had no such moment for NodeTable::kSwapLimit; others may have been replaced), and those of a call to the other nodes. A node
+/// What the successor's constructor throws is application_error, and leaves the old one in its place on that core. A node
 /// that joins later makes the new one too; of an object with a static id, which the directory does not list, it makes T.
 template <class I, class T>
   requires implementation_of<I, T>

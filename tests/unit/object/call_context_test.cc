@@ -187,4 +187,17 @@ TEST(Send, OwnsWhatItsArgumentsLookAt) {
   });
 }
 
+TEST(CallOptions, LetAPartOfACallTakeAsLongAsTheWhole) {
+  const platform::Instant now = platform::Clock::now();
+  call_context context;
+  context.deadline = now + 5min;
+  detail::CallOptions options;
+  options.inherit_deadline(context);
+  EXPECT_LE(options.deadline(now), context.deadline);
+  EXPECT_GT(options.deadline(now), context.deadline - 1min) << "cut short by the default of a call";
+  detail::CallOptions unlimited;
+  unlimited.inherit_deadline(call_context());
+  EXPECT_EQ(unlimited.deadline(now), now + kDefaultTimeout);
+}
+
 }  // namespace

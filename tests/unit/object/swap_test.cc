@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <functional>
+#include <stdexcept>
 
 #include "ebb/async.h"
 #include "ebb/object.h"
@@ -163,6 +164,24 @@ ebb::task<int> replace_by_one_that_waits() {
 }
 
 TEST(Swap, LetsNobodyInWhileASuccessorIsMade) { EXPECT_EQ(run(replace_by_one_that_waits), 0); }
+
+struct Stubborn : Counter {
+  static constexpr std::string_view implementation = "test.Counter/stubborn";
+  Stubborn() = default;
+  explicit Stubborn(Counter&&) { throw std::runtime_error("not me"); }
+};
+
+ebb::task<int> replace_by_one_that_throws() {
+  const auto counter = (co_await ebb::create<Counter>()).value();
+  counter->add(7);
+  EXPECT_EQ((co_await ebb::swap<Stubborn>(counter)).code(), Errc::application_error);
+  EXPECT_EQ(counter->get(), 7) << "the old one stays";
+  EXPECT_TRUE(co_await ebb::destroy(counter));
+  EXPECT_EQ(alive, 0);
+  co_return 0;
+}
+
+TEST(Swap, LeavesTheOldOneWhereItsSuccessorCannotBeMade) { EXPECT_EQ(run(replace_by_one_that_throws), 0); }
 
 ebb::task<int> replace_under_load() {
   const auto counter = (co_await ebb::create<Counter>()).value();
