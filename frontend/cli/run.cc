@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "frontend/nodes/image_kind.h"
 #include "frontend/nodes/libvirt/libvirt_driver.h"
 #include "frontend/service/runtime_folder.h"
 
@@ -25,6 +26,10 @@ Result<void> check(const std::string& program) {
   if (S_ISDIR(status.st_mode)) return Error(Errc::permission_denied, "cannot run '" + program + "': it is a folder");
   if (::access(program.c_str(), X_OK) != 0) {
     return Error(Errc::permission_denied, "cannot run '" + program + "': it is not executable");
+  }
+  if (nodes::image_kind(program) == nodes::ImageKind::bare_metal) {
+    return Error(Errc::invalid_argument,
+                 "'" + program + "' is a bare-metal image; run the program that was built with it, with --driver libvirt");
   }
   return {};
 }

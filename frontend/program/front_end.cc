@@ -18,6 +18,7 @@
 #include "frontend/cluster/cluster.h"
 #include "frontend/cluster/control.h"
 #include "frontend/directory/embedded/sqlite_directory.h"
+#include "frontend/nodes/image_kind.h"
 #include "frontend/nodes/libvirt/key_file.h"
 #include "frontend/nodes/libvirt/libvirt_driver.h"
 #include "frontend/nodes/process/process_driver.h"
@@ -54,7 +55,15 @@ Result<fs::path> find_image(const Options& options) {
     image = fs::read_symlink("/proc/self/exe", error);
     if (machine) image += ".elf";
   }
-  if (::access(image.c_str(), machine ? R_OK : R_OK | X_OK) == 0 && !fs::is_directory(image)) return image;
+  const auto kind = nodes::image_kind(image);
+  if (!machine && kind == nodes::ImageKind::bare_metal) {
+    return Error(Errc::invalid_argument, "'" + image.string() + "' is a bare-metal image; use --driver libvirt");
+  }
+  if (::access(image.c_str(), machine ? R_OK : R_OK | X_OK) == 0 && !fs::is_directory(image)) {
+    if (!machine || kind == nodes::ImageKind::bare_metal) return image;
+    return Error(Errc::invalid_argument, "'" + image.string() + "' is no bare-metal image; build one with ebb_add_application, " +
+                                             "or use --driver process");
+  }
   return Error(Errc::not_found, "backends cannot run '" + image.string() + "': " +
                                     (fs::is_directory(image) ? "it is a folder" : std::strerror(errno)) +
                                     "; build it, or name another image with --ebb-image");
