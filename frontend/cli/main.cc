@@ -13,6 +13,8 @@
 #include "frontend/cli/client.h"
 #include "frontend/cli/run.h"
 #include "frontend/nodes/libvirt/libvirt_driver.h"
+#include "frontend/program/options.h"
+#include "frontend/service/runtime_folder.h"
 
 namespace {
 
@@ -23,7 +25,12 @@ Result<void> clean_host(const std::string& uri) {
   settings.uri = uri;
   auto cleaned = frontend::nodes::clean_libvirt_host(settings);
   if (!cleaned) return std::move(cleaned).error();
-  std::printf("removed %zu nodes that dead front ends left\n", *cleaned);
+  static_cast<void>(frontend::service::running_front_ends());  // removes the sockets of dead ones
+  using Network = frontend::nodes::CleanedHost::Network;
+  const char* network = cleaned->network == Network::removed  ? "and the network with its bridge and DHCP server"
+                        : cleaned->network == Network::in_use ? "and no network: a front end uses it"
+                                                              : "and no network: there is none";
+  std::printf("removed %zu nodes and %zu key files that dead front ends left, %s\n", cleaned->nodes, cleaned->key_files, network);
   return {};
 }
 

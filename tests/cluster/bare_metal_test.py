@@ -54,6 +54,17 @@ class Work(unittest.TestCase):
             self.assertTrue(nodes[1]["endpoint"].startswith("10.88.0."), nodes)
             self.assertNotIn(f"multilibos-{front_end.process.pid}-1", domains())
 
+    def test_the_network_lasts_as_long_as_somebody_may_use_it(self):
+        with start("hold", "--ebb-backends=1") as maker, start("hold", "--ebb-backends=0") as user:
+            maker.wait_ready().process.send_signal(signal.SIGTERM)
+            user.wait_ready()
+            self.assertEqual(maker.wait(), 143)
+            self.assertIn("a front end uses it", call(EBB, "host-clean")[1])
+            self.assertEqual(call(CLIENT, user.address, "add", 1)[:2], (0, "node 1\n"))
+            user.process.send_signal(signal.SIGTERM)
+            self.assertEqual(user.wait(), 143)
+        self.assertFalse(Path("/sys/class/net/mlbos0").exists())
+
     def test_ebb_run_runs_it(self):
         status, output, errors = call(EBB, "run", APPLICATION, "--backends", 2, "--driver", "libvirt", "--", "sum")
         self.assertEqual((status, output), (0, "sum 1000062\n"), errors)
@@ -124,7 +135,7 @@ class Ending(unittest.TestCase):
 
 
 def tearDownModule():
-    # Killed front ends, and those that a second signal ended, leave the network.
+    # Killed front ends, and those that a second signal ended, leave the network where no other has followed.
     call(EBB, "host-clean")
 
 

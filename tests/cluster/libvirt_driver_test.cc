@@ -18,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "frontend/nodes/image_kind.h"
 #include "frontend/nodes/libvirt/domain_xml.h"
 #include "frontend/nodes/libvirt/key_file.h"
 
@@ -145,6 +146,39 @@ TEST_F(LibvirtDriverTest, TakesItsNodesAlongWhenItEnds) {
   EXPECT_EQ(recorder_.ended(), 1u);
 }
 
+TEST_F(LibvirtDriverTest, LeavesTheNetworkToAnotherFrontEndThatRunsNoNodeYet) {
+  Recorder recorder;
+  auto other = make_libvirt_driver(settings(), recorder);
+  ASSERT_TRUE(other) << other.error().to_string();
+  driver_.reset();
+  EXPECT_EQ(clean_libvirt_host(settings()).value().network, CleanedHost::Network::in_use);
+  auto started = (*other)->start(node(99));
+  EXPECT_TRUE(started) << started.error().to_string();
+  EXPECT_TRUE(recorder.wait_for_line("hello"));
+}
+
+TEST_F(LibvirtDriverTest, MakesTheNetworkAnewThatSomebodyRemoved) {
+  output_of("virsh -c qemu:///system net-destroy multilibos-test 2>&1");
+  ASSERT_FALSE(network_runs());
+  auto started = driver_->start(node(99));
+  EXPECT_TRUE(started) << started.error().to_string();
+}
+
+TEST_F(LibvirtDriverTest, NamesWhoHasTheSubnetOrTheBridge) {
+  Recorder recorder;
+  LibvirtSettings same_subnet = settings();
+  same_subnet.network = "multilibos-test-2";
+  same_subnet.bridge = "mlbost1";
+  LibvirtSettings same_bridge = settings();
+  same_bridge.network = "multilibos-test-2";
+  same_bridge.address = 0x0a58'fd01;
+  for (const LibvirtSettings& taken : {same_subnet, same_bridge}) {
+    const auto made = make_libvirt_driver(taken, recorder);
+    ASSERT_EQ(made.code(), Errc::address_in_use);
+    EXPECT_NE(made.error().text().find("`virsh net-destroy multilibos-test`"), std::string::npos) << made.error().text();
+  }
+}
+
 TEST_F(LibvirtDriverTest, NamesAMissingImage) {
   NodeSpec spec = node(3);
   spec.image = "/nowhere/hello.elf";
@@ -164,6 +198,20 @@ TEST(LibvirtDriver, SaysThatLibvirtDoesNotAnswer) {
   LibvirtSettings elsewhere = settings();
   elsewhere.uri = "qemu+unix:///system?socket=/nowhere/libvirt-sock";
   EXPECT_EQ(make_libvirt_driver(elsewhere, recorder).code(), Errc::unavailable);
+}
+
+TEST(LibvirtDriver, WantsALibvirtThatRunsQemu) {
+  Recorder recorder;
+  LibvirtSettings elsewhere = settings();
+  elsewhere.uri = "test:///default";
+  EXPECT_EQ(make_libvirt_driver(elsewhere, recorder).code(), Errc::invalid_argument);
+}
+
+TEST(ImageKind, TellsImagesFromPrograms) {
+  EXPECT_EQ(image_kind(EBB_TRIVIAL_IMAGE), ImageKind::bare_metal);
+  EXPECT_EQ(image_kind("/proc/self/exe"), ImageKind::program);
+  EXPECT_EQ(image_kind("/etc/hostname"), ImageKind::other);
+  EXPECT_EQ(image_kind("/no/such/file"), ImageKind::other);
 }
 
 TEST(LibvirtDriver, AKilledFrontEndLeavesNothingBehindTheNextOneStarts) {
@@ -195,7 +243,6 @@ TEST(LibvirtDriver, AKilledFrontEndLeavesNothingBehindTheNextOneStarts) {
     ASSERT_TRUE(next) << next.error().to_string();
     EXPECT_FALSE(key_file_exists(child));
   }
-  [[maybe_unused]] const int status = std::system("virsh -c qemu:///system net-destroy multilibos-test >/dev/null 2>&1");
   EXPECT_FALSE(network_runs());
 }
 
@@ -210,7 +257,8 @@ TEST_F(LibvirtDriverTest, ReapsADomainWhoseFrontEndDiedWhileLibvirtdWasDown) {
   ASSERT_TRUE(domain_runs(::getpid()));
   const auto cleaned = clean_libvirt_host(settings());
   ASSERT_TRUE(cleaned) << cleaned.error().to_string();
-  EXPECT_EQ(*cleaned, 1u);
+  EXPECT_EQ(cleaned->nodes, 1u);
+  EXPECT_EQ(cleaned->network, CleanedHost::Network::in_use);
   EXPECT_FALSE(domain_runs(::getpid()));
   std::filesystem::remove(key);
   std::filesystem::remove(xml);

@@ -60,7 +60,8 @@ void remove_own_key_files() {
   }
 }
 
-void remove_stale_key_files() {
+std::size_t remove_stale_key_files() {
+  std::size_t removed = 0;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(key_folder(), error)) {
     OwnerTag owner = current_owner();
@@ -70,8 +71,9 @@ void remove_stale_key_files() {
     if (std::sscanf(name.c_str(), "key-%lld-%llu-", &pid, &start_time) != 2) continue;
     owner.pid = pid;
     owner.start_time = start_time;
-    if (!is_alive(owner)) fs::remove(entry.path(), error);
+    if (!is_alive(owner) && fs::remove(entry.path(), error)) ++removed;
   }
+  return removed;
 }
 
 }  // namespace ebb::frontend::nodes

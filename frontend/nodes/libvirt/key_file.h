@@ -1,6 +1,7 @@
 // The file that carries a node's key into its domain, as a boot module.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 
 #include "frontend/nodes/driver.h"
@@ -31,7 +32,7 @@ class KeyFile {
 /// Removes the key files of this process, for one that ends without destroying its driver. Any thread.
 void remove_own_key_files();
 
-/// Removes key files that belong to processes which no longer run.
-void remove_stale_key_files();
+/// Removes key files that belong to processes which no longer run; how many.
+std::size_t remove_stale_key_files();
 
 }  // namespace ebb::frontend::nodes

@@ -36,14 +36,14 @@ std::size_t count_our_domains(virConnectPtr connection) {
   return count;
 }
 
-std::size_t reap_leftovers(virConnectPtr connection) {
-  std::size_t reaped = 0;
+Leftovers reap_leftovers(virConnectPtr connection) {
+  Leftovers reaped;
   for (const auto& domain : active_domains(connection)) {
     const auto owner = owner_of(domain.get());
-    if (owner && !is_alive(*owner) && virDomainDestroy(domain.get()) == 0) ++reaped;
+    if (owner && !is_alive(*owner) && virDomainDestroy(domain.get()) == 0) ++reaped.nodes;
   }
   // By name, not by the tag's path: what stands in a domain's XML must not choose which file root removes.
-  remove_stale_key_files();
+  reaped.key_files = remove_stale_key_files();
   return reaped;
 }
 

@@ -39,7 +39,7 @@ Result<ConnectionPtr> open(const std::string& uri) {
     const bool rights = error.code() == Errc::permission_denied;
     return Error(rights ? Errc::permission_denied : Errc::unavailable,
                  error.text() + (rights ? "; join the group libvirt (adduser USER libvirt) and log in again"
-                                        : "; run deploy/prepare-host, or use --driver process"));
+                                        : "; run deploy/prepare-host"));
   }
   virConnectSetKeepAlive(connection.get(), kKeepAliveSeconds, kKeepAliveCount);
   return connection;

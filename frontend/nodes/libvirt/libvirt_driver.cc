@@ -21,6 +21,7 @@
 #include "frontend/nodes/libvirt/leftovers.h"
 #include "frontend/nodes/libvirt/libvirt_connection.h"
 #include "frontend/nodes/libvirt/network.h"
+#include "frontend/nodes/libvirt/network_use.h"
 #include "frontend/nodes/line_splitter.h"
 
 namespace ebb::frontend::nodes {
@@ -59,12 +60,14 @@ std::uint64_t available_mib(virConnectPtr connection) {
   return kib / 1024;
 }
 
+NetworkSettings network_of(const LibvirtSettings& settings) { return {settings.network, settings.bridge, settings.address}; }
+
 std::string node_name(NodeId id) { return "node " + std::to_string(to_number(id)); }
 
 class LibvirtDriver final : public Driver {
  public:
-  LibvirtDriver(LibvirtSettings settings, ConnectionPtr connection, bool made_network, DriverObserver& observer)
-      : settings_(std::move(settings)), connection_(std::move(connection)), made_network_(made_network),
+  LibvirtDriver(LibvirtSettings settings, ConnectionPtr connection, NetworkUse use, DriverObserver& observer)
+      : settings_(std::move(settings)), connection_(std::move(connection)), use_(std::move(use)),
         hardware_(has_hardware_virtualization()), observer_(observer) {}
 
   ~LibvirtDriver() override {
@@ -83,9 +86,9 @@ class LibvirtDriver final : public Driver {
     }
     for (auto& [id, node] : nodes_) node.thread.join();
     nodes_.clear();
-    if (made_network_) {
-      // Another front end may still use it; then the last one, or ebb host-clean, removes it.
-      [[maybe_unused]] const auto removed = remove_network_if_unused(connection_.get(), network());
+    // Whoever is last removes it, whoever made it; what front ends that were killed leave, the next one or ebb host-clean does.
+    if (use_.is_last()) {
+      [[maybe_unused]] const auto removed = remove_network_if_unused(connection_.get(), network_of(settings_));
     }
   }
 
@@ -112,6 +115,8 @@ class LibvirtDriver final : public Driver {
 
   Result<void> start(const NodeSpec& spec) override {
     forget_ended();
+    // Somebody may have removed it since; the address that this front end listens on comes back with it.
+    if (auto ensured = ensure_network(connection_.get(), network_of(settings_)); !ensured) return ensured;
     auto key_file = KeyFile::create(spec.id, spec.key);
     if (!key_file) return std::move(key_file).error();
     DomainSettings settings{"multilibos-" + std::to_string(::getpid()) + "-" + std::to_string(to_number(spec.id)),
@@ -179,8 +184,6 @@ class LibvirtDriver final : public Driver {
     std::thread thread;
   };
 
-  NetworkSettings network() const { return {settings_.network, settings_.bridge, settings_.address}; }
-
   void forget_ended() {
     std::lock_guard lock(mutex_);
     for (auto node = nodes_.begin(); node != nodes_.end();) {
@@ -224,7 +227,7 @@ class LibvirtDriver final : public Driver {
 
   const LibvirtSettings settings_;
   ConnectionPtr connection_;
-  const bool made_network_;
+  NetworkUse use_;  // from before the network was made
   const bool hardware_;
   DriverObserver& observer_;
   std::mutex mutex_;
@@ -236,22 +239,38 @@ class LibvirtDriver final : public Driver {
 
 Result<std::unique_ptr<Driver>> make_libvirt_driver(const LibvirtSettings& settings, DriverObserver& observer) {
   auto connection = connect_to_libvirt(settings.uri);
-  if (!connection) return std::move(connection).error();
+  if (!connection) {
+    const Error& error = connection.error();
+    return Error(error.code(), error.text() + ", or use --driver process");
+  }
+  const char* type = virConnectGetType(connection->get());
+  if (type == nullptr || std::string_view(type) != "QEMU") {
+    return Error(Errc::invalid_argument, "'" + settings.uri + "' is no libvirt that runs QEMU; nodes need one such as qemu:///system");
+  }
   reap_leftovers(connection->get());
-  auto made = ensure_network(connection->get(), {settings.network, settings.bridge, settings.address});
-  if (!made) return std::move(made).error();
-  return std::unique_ptr<Driver>(
-      std::make_unique<LibvirtDriver>(settings, std::move(*connection), *made, observer));
+  auto use = NetworkUse::share(settings.network);
+  if (!use) return std::move(use).error();
+  if (auto ensured = ensure_network(connection->get(), network_of(settings)); !ensured) return std::move(ensured).error();
+  return std::unique_ptr<Driver>(std::make_unique<LibvirtDriver>(settings, std::move(*connection), std::move(*use), observer));
 }
 
-Result<std::size_t> clean_libvirt_host(const LibvirtSettings& settings) {
+Result<CleanedHost> clean_libvirt_host(const LibvirtSettings& settings) {
   auto connection = connect_to_libvirt(settings.uri);
   if (!connection) return std::move(connection).error();
-  const std::size_t reaped = reap_leftovers(connection->get());
-  auto removed =
-      remove_network_if_unused(connection->get(), {settings.network, settings.bridge, settings.address});
+  CleanedHost cleaned;
+  const Leftovers reaped = reap_leftovers(connection->get());
+  cleaned.nodes = reaped.nodes;
+  cleaned.key_files = reaped.key_files;
+  auto use = NetworkUse::look(settings.network);
+  if (!use) return std::move(use).error();
+  if (!use->is_last()) {
+    cleaned.network = CleanedHost::Network::in_use;
+    return cleaned;
+  }
+  auto removed = remove_network_if_unused(connection->get(), network_of(settings));
   if (!removed) return std::move(removed).error();
-  return reaped;
+  if (*removed) cleaned.network = CleanedHost::Network::removed;
+  return cleaned;
 }
 
 }  // namespace ebb::frontend::nodes

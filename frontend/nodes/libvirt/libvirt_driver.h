@@ -15,12 +15,19 @@ struct LibvirtSettings {
   std::uint32_t address = 0x0a58'0001;  ///< of the front end on the bridge (10.88.0.1), host byte order
 };
 
-/// Connects, reaps what dead front ends left, ensures the network. Blocks for at most about 15 s. The driver removes
-/// the network at its end if it made it and no one uses it. `observer` must outlive the driver.
+/// Connects, reaps what dead front ends left, ensures the network. Blocks for at most about 30 s. The driver removes
+/// the network at its end if no other front end uses it. `observer` must outlive the driver.
 Result<std::unique_ptr<Driver>> make_libvirt_driver(const LibvirtSettings& settings, DriverObserver& observer);
 
-/// Destroys the domains and key files of dead front ends, and the network if no node uses it; the number of domains
-/// destroyed. Blocks.
-Result<std::size_t> clean_libvirt_host(const LibvirtSettings& settings);
+/// What clean_libvirt_host() removed.
+struct CleanedHost {
+  enum class Network { absent, removed, in_use };
+  std::size_t nodes = 0;
+  std::size_t key_files = 0;
+  Network network = Network::absent;
+};
+
+/// Destroys the domains and key files of dead front ends, and the network if no front end uses it. Blocks.
+Result<CleanedHost> clean_libvirt_host(const LibvirtSettings& settings);
 
 }  // namespace ebb::frontend::nodes

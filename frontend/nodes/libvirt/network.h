@@ -17,11 +17,10 @@ struct NetworkSettings {
 /// The network's XML: isolated bridge with DHCP, no spanning tree (its ports would stay silent for seconds).
 std::string network_xml(const NetworkSettings& settings);
 
-/// Makes the network unless it runs. True if this call made it. address_in_use if the subnet belongs to another
-/// interface of this host.
-Result<bool> ensure_network(virConnectPtr connection, const NetworkSettings& settings);
+/// Makes the network unless it runs. address_in_use if another interface of this host has its subnet or its bridge's name.
+Result<void> ensure_network(virConnectPtr connection, const NetworkSettings& settings);
 
-/// Removes the network if no domain of ours is left. Does nothing when it is not there.
-Result<void> remove_network_if_unused(virConnectPtr connection, const NetworkSettings& settings);
+/// Removes the network if no domain of ours is left; whether it did. The caller is the last user (NetworkUse::is_last).
+Result<bool> remove_network_if_unused(virConnectPtr connection, const NetworkSettings& settings);
 
 }  // namespace ebb::frontend::nodes
