@@ -2,13 +2,16 @@
 #include "frontend/nodes/process/process_driver.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/close_range.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -29,6 +32,8 @@ namespace ebb::frontend::nodes {
 namespace {
 
 constexpr auto kStopLimit = std::chrono::seconds(5);
+/// What a pipe holds, unless somebody changes it.
+constexpr std::size_t kConsoleBytes = 64 * 1024;
 
 /// A file descriptor that closes itself.
 class Descriptor {
@@ -86,7 +91,7 @@ std::vector<std::string> child_environment(int secret) {
 
 /// After fork in a program with threads: system calls only.
 [[noreturn]] void become_node(pid_t parent, const char* path, char** arguments, char** environment, int console,
-                              int secret) {
+                              int secret, int problem) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(1);
   ::setpgid(0, 0);  // Ctrl-C is for the front end, which stops its nodes in order
@@ -101,8 +106,8 @@ std::vector<std::string> child_environment(int secret) {
   ::close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
   ::fcntl(secret, F_SETFD, 0);
   ::execve(path, arguments, environment);
-  static constexpr char kFailed[] = "cannot execute the node's program\n";
-  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kFailed, sizeof kFailed - 1);
+  const int error = errno;
+  [[maybe_unused]] const auto written = ::write(problem, &error, sizeof error);
   ::_exit(127);
 }
 
@@ -118,7 +123,7 @@ class ProcessDriver final : public Driver {
   ~ProcessDriver() override {
     std::unique_lock lock(mutex_);
     for (auto& [id, child] : children_) {
-      if (!child.reaped) ::kill(child.pid, SIGKILL);
+      if (!child.reaped) ::kill(-child.pid, SIGKILL);
     }
     auto children = std::move(children_);
     children_.clear();
@@ -172,7 +177,7 @@ class ProcessDriver final : public Driver {
     if (found == children_.end()) {
       return Error(Errc::not_found, "node " + std::to_string(to_number(node)) + " does not run");
     }
-    if (!found->second.reaped) ::kill(found->second.pid, SIGKILL);
+    if (!found->second.reaped) ::kill(-found->second.pid, SIGKILL);
     const bool ended = changed_.wait_for(lock, kStopLimit, [&] {
       auto child = children_.find(node);
       return child == children_.end() || child->second.ended;
@@ -209,6 +214,8 @@ class ProcessDriver final : public Driver {
     if (!output) return std::move(output).error();
     auto secret = make_pipe();
     if (!secret) return std::move(secret).error();
+    auto problem = make_pipe();
+    if (!problem) return std::move(problem).error();
     // A pipe holds 4 KiB and more, so this cannot block.
     if (::write(secret->write.number(), spec.key.data(), spec.key.size()) != static_cast<ssize_t>(spec.key.size())) {
       return Error(Errc::internal, "a new pipe does not take the cluster key");
@@ -222,10 +229,45 @@ class ProcessDriver final : public Driver {
     if (pid < 0) return Error(Errc::resource_exhausted, std::string("cannot fork a node: ") + std::strerror(errno));
     if (pid == 0) {
       become_node(parent, spec.image.c_str(), argument_pointers.data(), environment_pointers.data(),
-                  output->write.number(), secret->read.number());
+                  output->write.number(), secret->read.number(), problem->write.number());
+    }
+    // Here too, so that the group exists when the first signal is sent to it. Fails where the child was faster.
+    ::setpgid(pid, pid);
+    problem->write = Descriptor();
+    int error = 0;
+    // Ends when the child has executed its program or has told why it cannot.
+    ssize_t told = 0;
+    while ((told = ::read(problem->read.number(), &error, sizeof error)) < 0 && errno == EINTR) {
+    }
+    if (told != 0) {
+      while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+      }
+      return Error(Errc::invalid_argument, "cannot execute the program '" + spec.image.string() + "' as a node: " + std::strerror(error));
     }
     console = std::move(output->read);
     return pid;
+  }
+
+  /// Hands over what the node prints until the console ends or the process does: one that it has started may hold the
+  /// console open for as long as it likes.
+  template <class Take>
+  static void follow(Descriptor& console, pid_t pid, Take take) {
+    const Descriptor process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));  // glibc 2.36 declares it for C only
+    std::array<pollfd, 2> watched{{{console.number(), POLLIN, 0}, {process.number(), POLLIN, 0}}};
+    std::array<char, 4096> buffer;
+    std::size_t left = kConsoleBytes;  // that may be there once the process has ended
+    while (left != 0) {
+      if (::poll(watched.data(), watched.size(), -1) < 0 && errno != EINTR) return;
+      const bool ended = (watched[1].revents & POLLIN) != 0;
+      if (watched[0].revents == 0) {
+        if (ended) return;
+        continue;
+      }
+      const ssize_t count = ::read(console.number(), buffer.data(), ended ? std::min(left, buffer.size()) : buffer.size());
+      if (count > 0) take(std::string_view(buffer.data(), static_cast<std::size_t>(count)));
+      if (count == 0 || (count < 0 && errno != EINTR)) return;
+      if (ended && count > 0) left -= static_cast<std::size_t>(count);
+    }
   }
 
   void run(NodeSpec spec, std::promise<Result<pid_t>> launched) {
@@ -238,18 +280,15 @@ class ProcessDriver final : public Driver {
     if (!pid) return;
     LineSplitter lines;
     auto emit = [&](std::string_view line) { observer_.on_console_line(spec.id, line); };
-    std::array<char, 4096> buffer;
-    for (;;) {
-      const ssize_t count = ::read(console.number(), buffer.data(), buffer.size());
-      if (count > 0) lines.feed({buffer.data(), static_cast<std::size_t>(count)}, emit);
-      if (count == 0 || (count < 0 && errno != EINTR)) break;
-    }
+    follow(console, *pid, [&](std::string_view text) { lines.feed(text, emit); });
     lines.finish(emit);
     int status = 0;
     // Waits without reaping: until `reaped` is set the process id stays taken, so stop() never signals a stranger.
     siginfo_t info;
     while (::waitid(P_PID, static_cast<id_t>(*pid), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
     }
+    // What the node has started ends with it.
+    ::kill(-*pid, SIGKILL);
     {
       std::lock_guard lock(mutex_);
       if (auto child = children_.find(spec.id); child != children_.end()) child->second.reaped = true;

@@ -64,6 +64,17 @@ class ProcessDriverTest : public testing::Test {
   Recorder recorder_;
 };
 
+/// Gone, or a zombie that nobody has collected yet.
+bool is_gone(pid_t process) {
+  for (int i = 0; i < 100; ++i) {
+    std::ifstream file("/proc/" + std::to_string(process) + "/stat");
+    const std::string stat((std::istreambuf_iterator<char>(file)), {});
+    if (stat.empty() || stat.find(") Z ") != std::string::npos) return true;
+    ::usleep(10'000);
+  }
+  return false;
+}
+
 TEST_F(ProcessDriverTest, TellsANodeWhoItIsAndWhereItsFrontEndIs) {
   auto driver = make_process_driver(recorder_);
   ASSERT_TRUE(driver->start(script("echo \"$@\"")));
@@ -98,6 +109,32 @@ TEST_F(ProcessDriverTest, TakesItsNodesAlongWhenItEnds) {
   const pid_t pid = std::stoi(recorder_.first_line());
   driver.reset();
   EXPECT_NE(::kill(pid, 0), 0);
+}
+
+TEST_F(ProcessDriverTest, TakesAlongWhatANodeHasStarted) {
+  auto driver = make_process_driver(recorder_);
+  ASSERT_TRUE(driver->start(script("sleep 20 & echo $!; sleep 20")));
+  const pid_t started = std::stoi(recorder_.first_line());
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_TRUE(driver->stop(NodeId{3}));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(4));
+  EXPECT_TRUE(is_gone(started));
+}
+
+TEST_F(ProcessDriverTest, WaitsForNobodyWhoOnlyHoldsTheConsole) {
+  auto driver = make_process_driver(recorder_);
+  ASSERT_TRUE(driver->start(script("setsid sleep 15 & echo last; exit 7")));
+  EXPECT_EQ(recorder_.first_end(), "exit status 7");
+  EXPECT_EQ(recorder_.first_line(), "last");
+}
+
+TEST_F(ProcessDriverTest, SaysWhyItCannotExecuteAProgram) {
+  auto driver = make_process_driver(recorder_);
+  NodeSpec spec = script("");
+  std::ofstream(path_) << "neither ELF nor script\n";
+  const auto started = driver->start(spec);
+  ASSERT_EQ(started.code(), Errc::invalid_argument);
+  EXPECT_NE(started.error().text().find("Exec format error"), std::string::npos) << started.error().text();
 }
 
 TEST_F(ProcessDriverTest, SaysThatAProgramIsMissing) {
