@@ -101,7 +101,11 @@ Result<int> run_program(const RunSettings& settings) {
   auto child = start(words, before);
   if (!child) return std::move(child).error();
   const int status = follow(*child, watched);
-  if (WIFEXITED(status)) return WEXITSTATUS(status);
+  if (WIFEXITED(status)) {
+    // A second signal ends a program at once, with such a status.
+    if (WEXITSTATUS(status) > 128) clean_up(settings);
+    return WEXITSTATUS(status);
+  }
   std::fprintf(stderr, "ebb: '%s' was ended by signal %d\n", settings.program.c_str(), WTERMSIG(status));
   clean_up(settings);
   return 128 + WTERMSIG(status);

@@ -16,9 +16,9 @@ struct RunSettings {
   std::string uri = "qemu:///system";
 };
 
-/// Runs the program to its end and returns its exit status, 128 + signal if a signal ended it; then, too, what it left on
-/// this host is removed. SIGINT, SIGTERM and SIGHUP are passed on to it. Errors: not_found, permission_denied (it cannot
-/// be executed), resource_exhausted (no process for it).
+/// Runs the program to its end and returns its exit status, 128 + signal if a signal ended it; after such a status
+/// what it left on this host is removed. SIGINT, SIGTERM and SIGHUP are passed on to it. Errors: not_found,
+/// permission_denied (it cannot be executed), resource_exhausted (no process for it).
 Result<int> run_program(const RunSettings& settings);
 
 }  // namespace ebb::frontend::cli

@@ -6,8 +6,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 
 namespace ebb::frontend {
@@ -44,14 +46,22 @@ void SignalThread::serve() {
   const int signals = ::signalfd(-1, &set, SFD_CLOEXEC);
   std::array<pollfd, 2> watched{{{signals, POLLIN, 0}, {end_, POLLIN, 0}}};
   int status = 0;
+  std::chrono::steady_clock::time_point first;
+  const auto since_first = [&first] {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - first);
+  };
   for (;;) {
-    const int ready = ::poll(watched.data(), watched.size(), status == 0 ? -1 : kOrderlyLimitSeconds * 1000);
+    const auto left = std::max(kOrderlyLimit - since_first(), std::chrono::milliseconds(0));
+    const int ready = ::poll(watched.data(), watched.size(), status == 0 ? -1 : static_cast<int>(left.count()));
     if (ready < 0 && errno == EINTR) continue;
     if (watched[1].revents != 0) break;
     if (ready == 0) last_(status);
     signalfd_siginfo info;
     if (::read(signals, &info, sizeof info) != sizeof info) continue;
+    // A signal to a whole group comes twice where another of the group passes it on, as ebb run and timeout do.
+    if (status != 0 && since_first() < kOneSignal) continue;
     if (status != 0) last_(status);
+    first = std::chrono::steady_clock::now();
     status = 128 + static_cast<int>(info.ssi_signo);
     first_(status);
   }

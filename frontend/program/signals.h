@@ -1,6 +1,7 @@
 // SIGINT, SIGTERM and SIGHUP of a front end: the first asks for an orderly end, the second ends at once.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <thread>
 
@@ -13,7 +14,9 @@ void block_signals();
 /// one, or when the process still lives kOrderlyLimit after the first, `last(128 + signal)`, which must not return.
 class SignalThread {
  public:
-  static constexpr int kOrderlyLimitSeconds = 30;
+  static constexpr std::chrono::milliseconds kOrderlyLimit{30'000};
+  /// What comes within it after the first signal is the same one.
+  static constexpr std::chrono::milliseconds kOneSignal{300};
 
   SignalThread(std::function<void(int)> first, std::function<void(int)> last);
   SignalThread(const SignalThread&) = delete;

@@ -128,7 +128,7 @@ class Ending(unittest.TestCase):
         with start("spin", "--ebb-backends=1") as front_end:
             front_end.wait_ready().process.send_signal(signal.SIGINT)
             with self.assertRaises(subprocess.TimeoutExpired):
-                front_end.process.wait(0.3)
+                front_end.process.wait(0.5)
             front_end.process.send_signal(signal.SIGINT)
             self.assertEqual(front_end.wait(), 130)
             self.assertEqual(front_end.leftovers(), [])

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import unittest
 
 from front_end import LIMIT_S, FrontEnd, runs, socket_folder, wait_until
@@ -189,7 +190,7 @@ class Ending(unittest.TestCase):
         with FrontEnd([APPLICATION, "spin", "--ebb-backends=1"]) as front_end:
             front_end.wait_ready().process.send_signal(signal.SIGINT)
             with self.assertRaises(subprocess.TimeoutExpired):
-                front_end.process.wait(0.3)
+                front_end.process.wait(0.5)
             front_end.process.send_signal(signal.SIGINT)
             self.assertEqual(front_end.wait(), 130)
             self.assertEqual(front_end.leftovers(), [])
@@ -204,6 +205,18 @@ class Run(unittest.TestCase):
     def test_passes_signals_on(self):
         with FrontEnd([EBB, "run", APPLICATION, "--backends", "1", "--", "hold"]) as run:
             run.wait_ready().process.send_signal(signal.SIGTERM)
+            self.assertEqual(run.wait(), 143)
+            self.assertEqual(run.leftovers(), [])
+
+    def test_takes_a_signal_to_its_whole_group_for_one(self):
+        with FrontEnd(["setsid", EBB, "run", APPLICATION, "--backends", "1", "--", "spin"]) as run:
+            group = run.wait_ready().process.pid
+            for _ in range(2):
+                os.killpg(group, signal.SIGTERM)
+                time.sleep(0.05)  # or the two would be one to the kernel already
+            with self.assertRaises(subprocess.TimeoutExpired):
+                run.process.wait(0.5)
+            os.killpg(group, signal.SIGTERM)
             self.assertEqual(run.wait(), 143)
             self.assertEqual(run.leftovers(), [])
 
