@@ -1,5 +1,6 @@
 #include "frontend/cluster/cluster.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <utility>
@@ -168,11 +169,17 @@ void Cluster::ended(NodeId id, std::string reason) {
   if (membership_.leave(id)) scope_.spawn(lost(id, std::move(reason)));
 }
 
+void Cluster::report_lost(NodeId id, const std::string& reason) {
+  has_lost_ = true;
+  output_.alert("ebb: " + named(id) + " is gone: " + reason);
+}
+
 /// A member is gone without having been asked. The caller has made it leave.
 task<void> Cluster::lost(NodeId id, std::string reason) {
   const auto run = run_of(id);
+  run->lost = true;
   if (co_await run->ended.wait(settings_.reason_limit)) reason = run->end_reason;
-  output_.alert("ebb: " + named(id) + " is gone: " + reason);
+  report_lost(id, reason);
   co_await node_->remove_member(id, named(id) + ": " + reason);
   co_await kill(id, run);
   finish(id, reason);
@@ -195,7 +202,8 @@ task<void> Cluster::ask_to_stop(NodeId id, std::shared_ptr<Run> run) {
   const Result<void> asked = co_await node_->ask_to_stop(id);
   const bool ended = co_await run->ended.wait(asked ? settings_.stop_limit : settings_.reason_limit);
   if (!asked) {
-    output_.alert("ebb: " + named(id) + " is gone: " + (ended ? run->end_reason : asked.error().text()));
+    run->lost = true;
+    report_lost(id, ended ? run->end_reason : asked.error().text());
   } else if (const std::string panic = console_.panic(id); !panic.empty()) {
     output_.alert("ebb: " + named(id) + " did not end in order: " + panic);
   }
@@ -232,8 +240,9 @@ task<Result<void>> Cluster::remove(NodeId id) {
 
 task<void> Cluster::stop_all() {
   const platform::Instant begin = platform::Clock::now();
-  const std::size_t count = runs_.size();
   closing_ = true;
+  std::vector<std::shared_ptr<Run>> stopping;
+  for (const auto& [id, run] : runs_) stopping.push_back(run);
   if (node_ != nullptr) node_->abandon_homes();
   std::vector<task<void>> ends;
   for (const auto& [id, run] : runs_) {
@@ -246,6 +255,7 @@ task<void> Cluster::stop_all() {
     output_.alert("ebb: " + std::to_string(runs_.size()) + " nodes have not ended after 20 s; they end with this process");
   }
   co_await scope_.join();
+  const auto count = std::count_if(stopping.begin(), stopping.end(), [](const auto& run) { return !run->lost; });
   if (count != 0) {
     output_.progress("ebb: " + std::to_string(count) + (count == 1 ? " node has" : " nodes have") + " stopped after " +
                      in_seconds(platform::Clock::now() - begin));

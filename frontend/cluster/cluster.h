@@ -64,6 +64,9 @@ class Cluster final : public cluster_nodes, public MembershipAuthority, private 
   /// Refuses new nodes and ends all there are, at the same time; returns when they have ended.
   task<void> stop_all();
 
+  /// Whether an alert has said of a node that it is gone.
+  bool has_lost() const noexcept { return has_lost_; }
+
   std::uint64_t epoch() const noexcept { return membership_.epoch(); }
 
   // MembershipAuthority
@@ -80,6 +83,7 @@ class Cluster final : public cluster_nodes, public MembershipAuthority, private 
     std::optional<Error> failure;       // why it will not
     OneShot ended;                      // its driver has seen its end
     bool surely_ended = false;          // or was told to end it, and says that it has
+    bool lost = false;                  // nobody had asked it to end
     std::string end_reason;
   };
 
@@ -93,6 +97,7 @@ class Cluster final : public cluster_nodes, public MembershipAuthority, private 
   task<void> ask_to_stop(NodeId id, std::shared_ptr<Run> run);
   task<void> kill(NodeId id, std::shared_ptr<Run> run);
   task<void> lost(NodeId id, std::string reason);
+  void report_lost(NodeId id, const std::string& reason);
   void ended(NodeId id, std::string reason);
   void fail(Run& run, Error error);
   void finish(NodeId id, const std::string& reason);
@@ -111,6 +116,7 @@ class Cluster final : public cluster_nodes, public MembershipAuthority, private 
   Membership membership_;
   std::map<NodeId, std::shared_ptr<Run>> runs_;
   bool closing_ = false;
+  bool has_lost_ = false;
   OneShot all_ended_;
   Semaphore driver_making_{1};
   Scope scope_;

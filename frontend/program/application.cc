@@ -26,11 +26,11 @@ ApplicationRun::Frame ApplicationRun::run(application* app, std::function<void(E
   try {
     ending.status = co_await ebb_main(*app);
   } catch (const ErrorException& error) {
-    ending = {1, error.what()};
+    ending = {1, error.what(), error.error().code() == Errc::node_gone};
   } catch (const std::exception& error) {
-    ending = {Core::kUncaughtStatus, "the application threw " + type_name(error) + ": " + error.what()};
+    ending = {Core::kUncaughtStatus, "the application threw " + type_name(error) + ": " + error.what(), false};
   } catch (...) {
-    ending = {Core::kUncaughtStatus, "the application threw something that is no std::exception"};
+    ending = {Core::kUncaughtStatus, "the application threw something that is no std::exception", false};
   }
   ended(std::move(ending));
 }

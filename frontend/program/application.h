@@ -30,6 +30,7 @@ class RunningApplication final : public application {
 struct Ending {
   int status = 0;
   std::string problem;  ///< what was thrown, empty if nothing
+  bool node_gone = false;  ///< that was the loss of a node, which the cluster tells with its reason
 };
 
 /// A started ebb_main(). Destroying it before its end is allowed only when the event loops have stopped.

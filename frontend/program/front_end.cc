@@ -204,7 +204,7 @@ task<std::optional<Error>> FrontEnd::serve(int* status) {
     on_interrupt_ = [&over] { over.happen(); };
     if (interrupt_.load(std::memory_order_relaxed) != 0) over.happen();
     running.emplace(application, [&](Ending end) {
-      if (!end.problem.empty() && interrupt_.load(std::memory_order_relaxed) == 0) say("ebb: " + end.problem);
+      if (!end.problem.empty() && !end.node_gone && interrupt_.load(std::memory_order_relaxed) == 0) say("ebb: " + end.problem);
       ending = std::move(end);
       application_over.happen();
       over.happen();
@@ -223,6 +223,8 @@ task<std::optional<Error>> FrontEnd::serve(int* status) {
   // What nodes have noted of the last calls goes with them.
   co_await collector.finish();
   co_await backends.stop_all();
+  // Once is enough for one loss, and the cluster knows its reason.
+  if (ending && ending->node_gone && interrupted == 0 && !backends.has_lost()) say("ebb: " + ending->problem);
   if (running && !ending) static_cast<void>(co_await application_over.wait(kApplicationLimit));
   control.close();
   collector.close();

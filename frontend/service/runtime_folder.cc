@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 
 namespace ebb::frontend::service {
@@ -25,12 +26,19 @@ Result<fs::path> make_runtime_folder() {
   const fs::path folder = runtime_folder();
   std::error_code ignored;
   fs::create_directories(folder.parent_path(), ignored);
-  ::mkdir(folder.c_str(), 0700);
+  const int failed = ::mkdir(folder.c_str(), 0700) == 0 ? 0 : errno;
+  const std::string advice = ::geteuid() == 0 ? "" : "; or set XDG_RUNTIME_DIR to a folder of yours";
+  const std::string name = "the folder for sockets, '" + folder.string() + "', ";
   struct stat status {};
-  if (::lstat(folder.c_str(), &status) != 0 || !S_ISDIR(status.st_mode) || status.st_uid != ::geteuid() ||
-      ::chmod(folder.c_str(), 0700) != 0) {
-    return Error(Errc::permission_denied,
-                 "the folder for sockets, '" + folder.string() + "', cannot be made or belongs to another user");
+  if (::lstat(folder.c_str(), &status) != 0) {
+    return Error(Errc::permission_denied, name + "cannot be made: " + std::strerror(failed != 0 ? failed : errno) +
+                                              "; remove what stands in its way" + advice);
+  }
+  if (!S_ISDIR(status.st_mode) || status.st_uid != ::geteuid()) {
+    return Error(Errc::permission_denied, name + "is no folder or belongs to another user: remove it" + advice);
+  }
+  if (::chmod(folder.c_str(), 0700) != 0) {
+    return Error(Errc::permission_denied, name + "cannot be closed to other users: " + std::strerror(errno));
   }
   return folder;
 }

@@ -75,8 +75,9 @@ class Trouble(unittest.TestCase):
         with start("call", "--ebb-backends=2") as front_end:
             os.kill(machine_of(front_end.wait_ready(), 1), signal.SIGKILL)
             self.assertEqual(front_end.wait(), 1)
-            self.assertTrue(any(line.startswith("ebb: node 1 is gone") for line in front_end.errors), front_end.errors)
-            self.assertTrue(any("node_gone" in line for line in front_end.errors), front_end.errors)
+            about = [line for line in front_end.errors if line.startswith("ebb: node 1 is gone") or "node_gone" in line]
+            self.assertEqual(len(about), 1, front_end.errors)
+            self.assertTrue(about[0].startswith("ebb: node 1 is gone"), about)
             self.assertEqual(front_end.leftovers(), [])
 
     def test_a_machine_that_faults_says_what_where_and_on_which_core(self):
