@@ -30,6 +30,26 @@ Result<void> take_text(std::string_view argument, std::string_view value, const 
   return {};
 }
 
+/// host:port, an IPv6 address in brackets, or unix:/path. gRPC takes much else and then listens, or calls, somewhere else.
+bool is_address(std::string_view value) {
+  if (value.starts_with("unix:/")) return value.size() > 6;
+  const std::size_t colon = value.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return false;
+  const std::string_view host = value.substr(0, colon);
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (!bracketed && host.find_first_of(":/[] ") != std::string_view::npos) return false;
+  std::uint16_t port = 0;
+  return static_cast<bool>(take_number<std::uint16_t>("", value.substr(colon + 1), 1, 65535, port));
+}
+
+Result<void> take_address(std::string_view argument, std::string_view value, const char* example, std::string& place) {
+  if (!is_address(value)) {
+    return wrong(argument, std::string("host:port with a port from 1 to 65535, such as ") + example + ", or unix:/path");
+  }
+  place = value;
+  return {};
+}
+
 Result<void> take(std::string_view argument, Options& options) {
   const std::size_t equals = argument.find('=');
   const bool has_value = equals != std::string_view::npos;
@@ -49,10 +69,10 @@ Result<void> take(std::string_view argument, Options& options) {
   if (name == "frontend-cores") return take_number<std::size_t>(argument, value, 1, kMaxCores, options.frontend_cores);
   if (name == "drain") return take_number<std::size_t>(argument, value, 0, kMostDrainSeconds, options.drain_seconds);
   if (name == "image") return take_text(argument, value, "a file", options.image);
-  if (name == "grpc") return take_text(argument, value, "an address such as 127.0.0.1:50051", options.grpc);
+  if (name == "grpc") return take_address(argument, value, "127.0.0.1:50051", options.grpc);
   if (name == "directory") return take_text(argument, value, "a file", options.directory);
   if (name == "trace") return take_number<std::size_t>(argument, value, 0, 1'000'000, options.trace_per_million);
-  if (name == "otlp") return take_text(argument, value, "a collector's address such as 127.0.0.1:4317", options.otlp);
+  if (name == "otlp") return take_address(argument, value, "127.0.0.1:4317", options.otlp);
   if (name == "uri") return take_text(argument, value, "a libvirt address such as qemu:///system", options.uri);
   if (name == "driver") {
     if (value != "process" && value != "libvirt") return wrong(argument, "process or libvirt");
@@ -101,7 +121,7 @@ std::string_view options_help() noexcept {
          "  --ebb-grpc=ADDRESS       serve gRPC on this TCP address too; anyone who reaches it may add and remove nodes\n"
          "  --ebb-directory=FILE     keep the directory of objects in FILE (default: in memory)\n"
          "  --ebb-trace=PPM          trace so many of a million calls (default 0; `ebb trace` shows them)\n"
-         "  --ebb-otlp=ADDRESS       send traces to this OpenTelemetry collector (gRPC, not encrypted)\n"
+         "  --ebb-otlp=ADDRESS       send spans and histograms to this OpenTelemetry collector (gRPC, not encrypted)\n"
          "  --ebb-drain=SECONDS      how long objects may take to end, newest first, before nodes are stopped (default 10; 0: in no order)\n"
          "  --ebb-uri=URI            libvirt's address (default qemu:///system)\n"
          "  --ebb-quiet              print neither progress nor what backends print\n"

@@ -172,6 +172,7 @@ class Trouble(unittest.TestCase):
         self.assert_fails([APPLICATION, "sum", "--ebb-directory=/no/such/folder/file"], 1, "/no/such/folder/file")
 
     def test_a_wrong_option_is_named(self):
+        self.assert_fails([APPLICATION, "sum", "--ebb-grpc=127.0.0.1:99999"], 2, "--ebb-grpc=127.0.0.1:99999")
         self.assert_fails([APPLICATION, "sum", "--ebb-cores=many"], 2, "--ebb-cores=many")
 
     def test_what_the_application_throws_is_shown(self):

@@ -40,10 +40,20 @@ TEST(Options, TakeEachValue) {
 TEST(Options, NameWhatIsWrong) {
   for (const char* argument : {"--ebb-cores=0", "--ebb-cores=65", "--ebb-cores=2x", "--ebb-cores", "--ebb-backends=-1",
                                "--ebb-backends=1024", "--ebb-driver=docker", "--ebb-image=", "--ebb-memory=1",
+                               "--ebb-grpc=127.0.0.1", "--ebb-grpc=127.0.0.1:0", "--ebb-grpc=127.0.0.1:99999", "--ebb-grpc=:50051",
+                               "--ebb-grpc=::1:50051", "--ebb-grpc=unix:", "--ebb-grpc=x y:1", "--ebb-grpc=a:1x",
+                               "--ebb-otlp=http://127.0.0.1:4317", "--ebb-otlp=collector",
                                "--ebb-quiet=1", "--ebb-drain=601", "--ebb-colour", "--ebb-"}) {
     const auto options = parse({argument});
     ASSERT_EQ(options.code(), Errc::invalid_argument) << argument;
     EXPECT_THAT(options.error().text(), HasSubstr(argument));
+  }
+}
+
+TEST(Options, TakeAddressesOfEveryKind) {
+  for (const char* address : {"127.0.0.1:1", "localhost:65535", "[::1]:50051", "unix:/run/x.sock"}) {
+    EXPECT_EQ(parse({(std::string("--ebb-grpc=") + address).c_str()}).value().grpc, address);
+    EXPECT_EQ(parse({(std::string("--ebb-otlp=") + address).c_str()}).value().otlp, address);
   }
 }
 
