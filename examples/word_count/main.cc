@@ -120,12 +120,14 @@ ebb::task<int> ebb_main(ebb::application& app) {
     co_return 0;
   }
   PieceReader reader = PieceReader::open(options->file).value();
+  OutputFile json;
+  if (!options->json.empty()) json = open_json(options->json).value();
   Report report;
   co_await start_backends(&app, &report);
   report.nodes = counting_nodes(&app);
   co_await count_words(&reader, &report);
   co_await stop_backends(&app, &report);
   print_report(report);
-  if (!options->json.empty()) write_json(report, options->json).value();
+  if (json != nullptr) write_json(report, std::move(json), options->json).value();
   co_return 0;
 }

@@ -1,8 +1,9 @@
 #include "examples/word_count/report.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
-#include <fstream>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 namespace {
@@ -33,6 +34,13 @@ std::uint64_t pieces_of(const Report& report, ebb::NodeId node, std::uint16_t co
   return 0;
 }
 
+ebb::Error cannot_write(const std::string& path, int reason) {
+  const ebb::Errc code = reason == ENOENT || reason == ENOTDIR ? ebb::Errc::not_found
+                         : reason == ENOSPC                    ? ebb::Errc::resource_exhausted
+                                                               : ebb::Errc::permission_denied;
+  return ebb::Error(code, "cannot write '" + path + "': " + std::strerror(reason) + "; name a file that you may write");
+}
+
 }  // namespace
 
 void print_report(const Report& report) {
@@ -51,7 +59,13 @@ void print_report(const Report& report) {
   std::printf("launch %.3f s, join %.3f s, work %.3f s, stop %.3f s\n", seconds.launch, seconds.join, seconds.work, seconds.stop);
 }
 
-ebb::Result<void> write_json(const Report& report, const std::string& path) {
+ebb::Result<OutputFile> open_json(const std::string& path) {
+  OutputFile file(std::fopen(path.c_str(), "we"));
+  if (file == nullptr) return cannot_write(path, errno);
+  return file;
+}
+
+ebb::Result<void> write_json(const Report& report, OutputFile file, const std::string& path) {
   const Summary summary = summarize(report.table);
   nlohmann::ordered_json document;
   document["words"] = summary.words;
@@ -68,11 +82,8 @@ ebb::Result<void> write_json(const Report& report, const std::string& path) {
   }
   const Seconds& seconds = report.seconds;
   document["seconds"] = {{"launch", seconds.launch}, {"join", seconds.join}, {"work", seconds.work}, {"stop", seconds.stop}};
-  std::ofstream out(path, std::ios::trunc);
-  out << document.dump() << '\n';
-  out.close();
-  if (!out) {
-    return ebb::Error(ebb::Errc::permission_denied, "cannot write '" + path + "'; name a file that you may write");
-  }
+  const std::string text = document.dump() + "\n";
+  const bool taken = std::fwrite(text.data(), 1, text.size(), file.get()) == text.size();
+  if (std::fclose(file.release()) != 0 || !taken) return cannot_write(path, errno);
   return {};
 }

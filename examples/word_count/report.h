@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -32,5 +34,12 @@ struct Report {
 
 void print_report(const Report& report);
 
-/// permission_denied when the file cannot be written whole.
-ebb::Result<void> write_json(const Report& report, const std::string& path);
+struct FileCloser {
+  void operator()(std::FILE* file) const noexcept { std::fclose(file); }
+};
+using OutputFile = std::unique_ptr<std::FILE, FileCloser>;
+
+/// Before the work, which would be lost on a name that cannot be written.
+ebb::Result<OutputFile> open_json(const std::string& path);
+
+ebb::Result<void> write_json(const Report& report, OutputFile file, const std::string& path);

@@ -64,6 +64,12 @@ def main(program, driver):
             run = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=30)
             assert run.returncode == status, f"{arguments}: status {run.returncode}, {run.stderr}"
             assert run.stderr.strip(), f"{arguments}: no word said"
+        unwritable = subprocess.run([program, "--json", os.path.join(folder, "no", "folder"), TEXT], capture_output=True, text=True,
+                                    timeout=30)
+        assert not unwritable.stdout and "No such file or directory" in unwritable.stderr, unwritable
+        with open("/dev/full", "wb") as full:
+            run = subprocess.run([program, TEXT], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
+        assert run.returncode == 1 and "standard output" in run.stderr, run
 
 
 if __name__ == "__main__":
