@@ -17,5 +17,8 @@ int main(int argc, char** argv) {
     std::fputs(ebb::frontend::options_help().data(), stdout);
     return 0;
   }
-  return ebb::frontend::run_front_end(*options);
+  const int status = ebb::frontend::run_front_end(*options);
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+  std::fputs("ebb: the standard output did not take everything; look for a full disk or a reader that is gone\n", stderr);
+  return status != 0 ? status : 1;
 }

@@ -137,7 +137,10 @@ Result<void> watch(const std::string& address, bool json) {
       std::printf("epoch %llu: node %u %s%s%s\n", static_cast<unsigned long long>(event.epoch()), event.node().id(),
                   joined ? "joined" : "is gone", event.reason().empty() ? "" : ": ", event.reason().c_str());
     }
-    std::fflush(stdout);
+    if (std::fflush(stdout) != 0) {
+      context.TryCancel();
+      break;  // whoever reads is gone: main() says so
+    }
   }
   const grpc::Status status = reader->Finish();
   // A front end that ends after it was heard is an ordinary end of watching.

@@ -32,7 +32,7 @@ inline Result<void> to_result(const grpc::Status& status, const std::string& add
     return Error(Errc::unavailable, "the front end at " + address + " does not answer; does its program still run?");
   }
   if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
-    return Error(Errc::unavailable, "the front end at " + address + " does not know this command; build its program anew");
+    return Error(Errc::unavailable, "what answers at " + address + " is no front end, or an older one");
   }
   return Error(Errc::internal, "the front end at " + address + " says: " + status.error_message());
 }

@@ -4,11 +4,14 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "frontend/cli/client.h"
 #include "frontend/cli/run.h"
@@ -53,10 +56,50 @@ std::string check_digits(const std::string& id) {
   return digits && id.size() <= 32 ? std::string() : "give the first of its hexadecimal digits, as `ebb trace` lists them";
 }
 
-int wrong_usage(const CLI::App& app, const CLI::ParseError& error) {
-  if (error.get_exit_code() == 0) return app.exit(error);  // --help
-  std::fprintf(stderr, "ebb: %s; see `ebb --help`\n", error.what());
+std::string command_names(const CLI::App& app) {
+  std::string names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names += (names.empty() ? "" : ", ") + command->get_name();
+  }
+  return names;
+}
+
+/// `word`: the first that is no option, which should have been a command; empty if there is none.
+int wrong_usage(const CLI::App& app, const CLI::ParseError& error, const std::string& word) {
+  if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+  const auto commands = app.get_subcommands();
+  if (!commands.empty()) {
+    std::fprintf(stderr, "ebb: %s; see `ebb %s --help`\n", error.what(), commands.front()->get_name().c_str());
+  } else if (word.empty()) {
+    std::fprintf(stderr, "ebb: %s; name a command: %s; see `ebb --help`\n", error.what(), command_names(app).c_str());
+  } else {
+    std::fprintf(stderr, "ebb: there is no command '%s'; there are: %s; see `ebb --help`\n", word.c_str(), command_names(app).c_str());
+  }
   return 2;
+}
+
+/// What is wrong with the options for a program's front end, in the words of `ebb run`; empty if nothing is.
+std::string wrong_options(const std::vector<std::string>& options) {
+  std::vector<const char*> words{"ebb"};
+  for (const std::string& option : options) words.push_back(option.c_str());
+  const auto parsed = frontend::parse_options(static_cast<int>(words.size()), words.data());
+  if (parsed) return {};
+  std::string text = parsed.error().text();
+  constexpr std::string_view kPrefix = "--ebb-";
+  for (auto at = text.find(kPrefix); at != std::string::npos; at = text.find(kPrefix, at)) text.replace(at, kPrefix.size(), "--");
+  constexpr std::string_view kHelp = "; --help tells more";
+  if (text.ends_with(kHelp)) text.replace(text.size() - kHelp.size(), kHelp.size(), "; see `ebb run --help`");
+  return text;
+}
+
+/// Turns a command that could not print all into one that failed.
+Result<void> check_output(Result<void> done) {
+  errno = 0;
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return done;
+  const int problem = errno;
+  if (!done) return done;
+  return Error(Errc::resource_exhausted, std::string("cannot write to the standard output") +
+                                             (problem != 0 ? std::string(": ") + std::strerror(problem) : std::string()));
 }
 
 }  // namespace
@@ -64,6 +107,7 @@ int wrong_usage(const CLI::App& app, const CLI::ParseError& error) {
 int main(int argc, char** argv) {
   CLI::App app{"Runs MultiLibOS applications, looks at their clusters and cleans up after them.", "ebb"};
   app.require_subcommand(1);
+  app.set_version_flag("--version", "ebb " EBB_VERSION, "print the version of MultiLibOS and end");
   std::string address;
   std::string uri = "qemu:///system";
   bool json = false;
@@ -113,11 +157,20 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return wrong_usage(app, error);
+    const auto word = std::find_if(argv + 1, argv + argc, [](const char* argument) { return *argument != '-'; });
+    if (word != argv + argc && std::string_view(*word) == "help") {
+      std::fputs(app.help().c_str(), stdout);
+      return 0;
+    }
+    return wrong_usage(app, error, word == argv + argc ? "" : *word);
   }
 
   Result<void> done;
   if (running->parsed()) {
+    if (const std::string wrong = wrong_options(run.options); !wrong.empty()) {
+      std::fprintf(stderr, "ebb: %s\n", wrong.c_str());
+      return 2;
+    }
     auto ended = frontend::cli::run_program(run);
     if (ended) return *ended;
     done = std::move(ended).error();
@@ -128,6 +181,7 @@ int main(int argc, char** argv) {
   if (methods->parsed()) done = ask(frontend::cli::print_methods, address, json);
   if (trace->parsed()) done = show_traces(address, trace_id, sampling, json);
   if (clean->parsed()) done = clean_host(uri);
+  done = check_output(std::move(done));
   if (done) return 0;
   std::fprintf(stderr, "ebb: %s\n", done.error().text().c_str());
   return 1;

@@ -21,7 +21,11 @@ namespace {
 Result<void> check(const std::string& program) {
   struct stat status {};
   if (::stat(program.c_str(), &status) != 0) {
-    return Error(Errc::not_found, "cannot run '" + program + "': " + std::strerror(errno));
+    const char* reason = std::strerror(errno);
+    // Not looked for in PATH: a program's image lies beside it.
+    const bool name = program.find('/') == std::string::npos;
+    return Error(Errc::not_found, "cannot run '" + program + "': " + reason +
+                                      (name ? "; give a program's path, such as build/dev/examples/hello/hello" : ""));
   }
   if (S_ISDIR(status.st_mode)) return Error(Errc::permission_denied, "cannot run '" + program + "': it is a folder");
   if (::access(program.c_str(), X_OK) != 0) {

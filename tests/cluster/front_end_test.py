@@ -171,6 +171,18 @@ class Trouble(unittest.TestCase):
     def test_a_directory_that_cannot_be_opened_is_named(self):
         self.assert_fails([APPLICATION, "sum", "--ebb-directory=/no/such/folder/file"], 1, "/no/such/folder/file")
 
+    def test_a_wrong_image_is_named(self):
+        self.assert_fails([APPLICATION, "sum", f"--ebb-image={APPLICATION}", "--ebb-driver=libvirt"], 1, "is no bare-metal image")
+        self.assert_fails([APPLICATION, "sum", f"--ebb-image={APPLICATION}.elf"], 1, "is a bare-metal image")
+
+    def test_output_that_is_lost_is_no_success(self):
+        with open("/dev/full", "wb") as full, FrontEnd([APPLICATION, "hold"]) as front_end:
+            front_end.wait_ready()
+            for words in ([APPLICATION, "arguments", "x"], [EBB, "nodes", "--frontend", front_end.address]):
+                done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=LIMIT_S)
+                self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
+                self.assertIn("standard output", done.stderr)
+
     def test_a_wrong_option_is_named(self):
         self.assert_fails([APPLICATION, "sum", "--ebb-grpc=127.0.0.1:99999"], 2, "--ebb-grpc=127.0.0.1:99999")
         self.assert_fails([APPLICATION, "sum", "--ebb-cores=many"], 2, "--ebb-cores=many")
@@ -222,6 +234,12 @@ class Run(unittest.TestCase):
             self.assertEqual(run.wait(), 143)
             self.assertEqual(run.leftovers(), [])
 
+    def test_says_in_its_own_words_which_option_is_wrong(self):
+        status, _, errors = call(EBB, "run", APPLICATION, "--backends", "-1")
+        self.assertEqual((status, errors.count("\n")), (2, 1))
+        self.assertIn("--backends=-1", errors)
+        self.assertNotIn("--ebb-", errors)
+
     def test_removes_what_a_killed_program_leaves(self):
         with FrontEnd([EBB, "run", APPLICATION, "--backends", "1", "--", "hold"]) as run:
             process = run.wait_ready().process.pid
@@ -238,6 +256,22 @@ class Run(unittest.TestCase):
             status, _, errors = call(EBB, "run", program)
             self.assertEqual((status, errors.count("\n")), (1, 1))
             self.assertIn(program, errors)
+        self.assertIn("path", call(EBB, "run", "hello")[2])
+        self.assertIn("bare-metal", call(EBB, "run", f"{APPLICATION}.elf")[2])
+
+
+class Usage(unittest.TestCase):
+    def test_names_a_command_that_there_is_not_and_those_there_are(self):
+        status, _, errors = call(EBB, "frob")
+        self.assertEqual((status, errors.count("\n")), (2, 1))
+        self.assertRegex(errors, "no command 'frob'.*run.*nodes.*host-clean")
+
+    def test_refers_to_the_help_of_the_command(self):
+        self.assertIn("`ebb nodes --help`", call(EBB, "nodes", "--nonsense")[2])
+
+    def test_tells_its_version_and_its_commands(self):
+        self.assertRegex(call(EBB, "--version")[1], r"^ebb \d+\.\d+\.\d+\n$")
+        self.assertIn("host-clean", call(EBB, "help")[1])
 
 
 if __name__ == "__main__":
