@@ -38,7 +38,8 @@ ARROWS = {
     "frontend/otlp": ("ebb/base", "frontend/service", "multilibos/otlp"),
     "frontend/observe": EVERYTHING_PUBLIC + ("frontend/cluster", "frontend/service", "src/observe"),
     "frontend/cluster": EVERYTHING_PUBLIC + ("frontend/nodes", "frontend/service"),
-    "frontend/cli": ("ebb/base", "frontend/nodes", "frontend/service", "multilibos/v1"),
+    # `ebb run` checks the options that it hands on as the program will.
+    "frontend/cli": ("ebb/base", "frontend/nodes", "frontend/program/options.h", "frontend/service", "multilibos/v1"),
     "examples": EVERYTHING_PUBLIC,
 }
 
