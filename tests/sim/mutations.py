@@ -93,7 +93,7 @@ MUTATIONS = [
         "they are not dropped when the lease ends",
         "src/node/core_watch.cc",
         [
-            ("if (!valid && std::exchange(part.dropped_at, end) != end) part.work.spawn(NodeTable::instance().drop_caches());",
+            ("if (!valid && std::exchange(part.dropped_at, end) != end) NodeTable::instance().drop_caches();",
              "static_cast<void>(valid);"),
         ],
         "saw write"),
@@ -238,10 +238,10 @@ MUTATIONS = [
         [
             ("epoch, table.take_out(id), type}",
              "epoch, platform::translate(id), type}"),
-            ("  add_given(id, given);\n",
+            ("  given.number = add_given(id, given);\n",
              ""),
-            ("if (!mark_drained(id, epoch)) co_return",
-             "if (mark_drained(id, epoch)) co_return"),
+            ("if (!mark_drained(id, *given)) co_return",
+             "if (mark_drained(id, *given)) co_return"),
         ],
         "ran on an instance that had a successor", scenario="life"),
     Mutation(

@@ -13,8 +13,8 @@ constexpr std::uint32_t kFrontEnd = 1;
 /// Of how many backends the times and numbers below are; with more of them there is as much more of everything.
 constexpr std::uint64_t kUsualBackends = 5;
 // Less than a connection takes to be made, for longer than anybody looks for a node.
-constexpr Time kResetEvery = 100us;
-constexpr Time kResets = 20ms;
+constexpr Time kRefusalEvery = 100us;
+constexpr Time kRefusals = 20ms;
 
 }  // namespace
 
@@ -74,14 +74,18 @@ void Nemesis::lose_on_one_side(std::uint32_t victim, std::uint32_t other) {
   world.lose_connections(victim, other);
 }
 
-void Nemesis::reset_again_and_again(std::uint32_t victim) {
+void Nemesis::make_unreachable(std::uint32_t victim) {
   World& world = cluster_.world();
   cluster_.harmed.insert(victim);
-  world.say("every connection of the front end and " + std::to_string(victim) + " is reset for a while");
-  // Each before anything can be asked by it: to the front end that looks like a node that has ended, while it lives and holds its
-  // lease.
-  for (Time when{}; when < kResets; when += kResetEvery) {
-    world.at(world.now() + when, [&world, victim] { world.reset_connections(kFrontEnd, victim); });
+  world.say(std::to_string(victim) + " is unreachable");
+  world.cut(kFrontEnd, victim);
+  world.cut(victim, kFrontEnd);
+  world.at(world.now() + 9s, [&world, victim] {
+    world.mend(kFrontEnd, victim);
+    world.mend(victim, kFrontEnd);
+  });
+  for (Time when{}; when < kRefusals; when += kRefusalEvery) {
+    world.at(world.now() + when, [&world, victim] { world.lose_connections(kFrontEnd, victim); });
   }
 }
 
@@ -135,7 +139,7 @@ void Nemesis::act() {
       if (may_lose_one) stop_for_a_while(victim);
       break;
     case 12:
-      if (may_lose_one) reset_again_and_again(victim);
+      if (may_lose_one) make_unreachable(victim);
       break;
     default:
       if (backends.size() >= most_alive_) break;

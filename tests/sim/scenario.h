@@ -30,7 +30,7 @@ struct Outcome {
 };
 
 /// Does harm to a cluster: crashes with and without noise, cuts of links in one and both directions, connections lost on both or
-/// one side, once or again and again, machines that stop for a while, clocks that run apart, and new nodes. The front end lives. All in proportion to the
+/// one side, nodes that are unreachable, machines that stop for a while, clocks that run apart, and new nodes. The front end lives. All in proportion to the
 /// number of backends. Notes in `Cluster::harmed` who may be lost for it.
 class Nemesis {
  public:
@@ -46,8 +46,8 @@ class Nemesis {
   /// The front end believes that the node is gone, and the node hears nothing of it.
   void lose_sight(std::uint32_t victim);
   void lose_on_one_side(std::uint32_t victim, std::uint32_t other);
-  /// The front end finds it gone at once, and not by its silence.
-  void reset_again_and_again(std::uint32_t victim);
+  /// Where the network says so: the front end finds it gone at once, and not by its silence, and the node hears nothing of it.
+  void make_unreachable(std::uint32_t victim);
   void stop_for_a_while(std::uint32_t victim);
   Cluster& cluster_;
   std::size_t least_alive_ = 0;

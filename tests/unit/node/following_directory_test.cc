@@ -15,6 +15,7 @@
 #include "ebb/object.h"
 #include "src/node/forwarding_directory.h"
 #include "src/node/leasing_directory.h"
+#include "src/node/system_objects.h"
 #include "tests/unit/object/fake_link.h"
 
 namespace ebb {
@@ -281,14 +282,17 @@ task<int> asked_again() {
   auto store = make_memory_directory();
   const auto leasing = make_leasing_directory(std::move(store));
   const auto lease = (co_await leasing->lease(test::kOther, 10)).value();
+  const ObjectId made(lease.first.index() + 5);  // one that no other test has ended
   test::FakeLink link;
   link.for_services = true;
-  table.enter(lease.first, detail::kTypeDescriptor<Leaf>);
-  table.learn_home(lease.first, {test::kOther, CoreIndex{0}, 1});
+  table.enter(detail::kNodeService.id(), detail::kTypeDescriptor<detail::NodeService>);
+  table.enter(made, detail::kTypeDescriptor<Leaf>);
+  table.learn_home(made, {kFrontEndNode, CoreIndex{0}, 1});
   link.answers.assign(3, Error(Errc::node_gone, "the connection is lost"));
-  EXPECT_TRUE(co_await leasing->lookup(lease.first)) << "a lost connection was taken for the end of the object";
+  const auto found = co_await leasing->lookup(made);
+  EXPECT_TRUE(found) << "a lost connection was taken for the end of the object: " << (found ? "" : found.error().text());
   EXPECT_EQ(link.calls, 4);
-  const ObjectId unknown(lease.first.index() + 1);
+  const ObjectId unknown(made.index() + 1);
   link.answers.assign(1, Error(Errc::node_gone, "the connection is lost"));
   link.always = true;
   EXPECT_EQ((co_await leasing->lookup(unknown)).code(), Errc::unavailable) << "nobody knows";

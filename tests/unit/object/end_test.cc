@@ -126,6 +126,8 @@ struct Shelf {
     ebb::block_on(until_gate_opens());
     return n;
   }
+  std::int64_t save() const { return 0; }
+  void restore(std::int64_t) {}
   using interface = ebb::interface<"test.SlowShelf/1", ebb::method<"put", &Shelf::put>>;
 };
 

@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <vector>
@@ -12,7 +11,6 @@
 #include "ebb/async.h"
 #include "ebb/object.h"
 #include "ebb/object/drop.h"
-#include "src/node/forwarding_directory.h"
 #include "src/object/home_service.h"
 #include "src/object/moves.h"
 
@@ -21,7 +19,6 @@ namespace {
 using ebb::CoreIndex;
 using ebb::Errc;
 using ebb::kFrontEndNode;
-using ebb::ObjectId;
 using namespace std::chrono_literals;
 
 int run(std::function<ebb::task<int>()> body) {
@@ -159,40 +156,6 @@ ebb::task<int> forget_with_the_end() {
 }
 
 TEST(Migrate, KeepsNoStateOfAnObjectThatHasEnded) { EXPECT_EQ(run(forget_with_the_end), 0); }
-
-/// A directory that does as it is told, and whose answer is lost.
-class LosingDirectory final : public ebb::ForwardingDirectory {
- public:
-  LosingDirectory() : ForwardingDirectory(ebb::make_memory_directory()) {}
-  int losses = 0;
-  ebb::task<ebb::Result<ebb::ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, ebb::NodeId node, CoreIndex core) override {
-    auto told = co_await store().re_home(id, epoch, node, core);
-    if (losses == 0) co_return told;
-    --losses;
-    co_return ebb::Error(Errc::node_gone, "the answer is lost");
-  }
-};
-
-ebb::task<int> lose_an_answer() {
-  auto owned = std::make_unique<LosingDirectory>();
-  LosingDirectory& directory = *owned;
-  ebb::NodeTable::instance().set_directory(std::move(owned));
-  const auto purse = co_await make_purse();
-  const auto service = ebb::detail::kHomeService.on(kFrontEndNode, CoreIndex{0});
-  EXPECT_TRUE(co_await service.call<&ebb::detail::HomeService::give>(purse.id(), 1));
-  directory.losses = 1;
-  EXPECT_FALSE(co_await service.call<&ebb::detail::HomeService::keep>(purse.id(), 1)) << "it cannot know what the directory did";
-  EXPECT_TRUE(co_await service.call<&ebb::detail::HomeService::keep>(purse.id(), 1));
-  EXPECT_EQ((co_await purse.on_home().within(2s).call<&Purse::add>(1)).value(), 41) << "the only state was thrown away";
-  EXPECT_TRUE(co_await ebb::destroy(purse));
-  EXPECT_EQ(alive, 0);
-  co_return 0;
-}
-
-TEST(Migrate, KeepsTheStateWhenTheDirectorysAnswerWasLost) {
-  EXPECT_EQ(run(lose_an_answer), 0);
-  ebb::NodeTable::instance().set_directory(ebb::make_memory_directory());
-}
 
 // --- a home that is made anew, and takes back what it has kept elsewhere ---
 

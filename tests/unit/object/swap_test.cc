@@ -135,7 +135,6 @@ ebb::task<int> replace_by_one_that_waits() {
   counter->add(7);
   ebb::Result<std::uint32_t> swapped(0u);
   std::int64_t seen = 0;
-  bool ended = false;
   ebb::Scope scope;
   auto swapping = [](ebb::ref<Counter> object, ebb::Result<std::uint32_t>* result) -> ebb::task<void> {
     *result = co_await ebb::swap<Hesitant>(object);
@@ -143,27 +142,46 @@ ebb::task<int> replace_by_one_that_waits() {
   auto calling = [](ebb::ref<Counter> object, std::int64_t* result) -> ebb::task<void> {
     *result = (co_await object.on(CoreIndex{0}).call<&Counter::get>()).value();
   };
-  auto ending = [](ebb::ref<Counter> object, bool* done) -> ebb::task<void> {
-    EXPECT_TRUE(co_await ebb::destroy(object));
-    *done = true;
-  };
   scope.spawn(swapping(counter, &swapped));
   co_await ebb::sleep_for(2ms);
   scope.spawn(calling(counter, &seen));
   co_await ebb::sleep_for(2ms);
   EXPECT_EQ(seen, 0) << "a call went into what is being replaced";
-  scope.spawn(ending(counter, &ended));
-  co_await ebb::sleep_for(2ms);
-  EXPECT_FALSE(ended) << "an object ended while a part of it was being made";
   gate = true;
   co_await scope.join();
   EXPECT_EQ(swapped.value(), 1u);
   EXPECT_EQ(seen, 1007);
+  EXPECT_TRUE(co_await ebb::destroy(counter));
   EXPECT_EQ(alive, 0) << "a part is left, or ended twice";
   co_return 0;
 }
 
 TEST(Swap, LetsNobodyInWhileASuccessorIsMade) { EXPECT_EQ(run(replace_by_one_that_waits), 0); }
+
+ebb::task<int> end_while_replaced() {
+  gate = false;
+  const auto counter = (co_await ebb::create<Counter>()).value();
+  counter->add(7);
+  bool ended = false;
+  ebb::Scope scope;
+  auto swapping = [](ebb::ref<Counter> object) -> ebb::task<void> { static_cast<void>(co_await ebb::swap<Hesitant>(object)); };
+  auto ending = [](ebb::ref<Counter> object, bool* done) -> ebb::task<void> {
+    EXPECT_TRUE(co_await ebb::destroy(object));
+    *done = true;
+  };
+  scope.spawn(swapping(counter));
+  co_await ebb::sleep_for(2ms);
+  scope.spawn(ending(counter, &ended));
+  co_await ebb::sleep_for(2ms);
+  EXPECT_FALSE(ended) << "an object ended while a part of it was being made";
+  gate = true;
+  co_await scope.join();
+  EXPECT_TRUE(ended);
+  EXPECT_EQ(alive, 0) << "a part is left, or ended twice";
+  co_return 0;
+}
+
+TEST(Swap, IsOverBeforeItsObjectEnds) { EXPECT_EQ(run(end_while_replaced), 0); }
 
 struct Stubborn : Counter {
   static constexpr std::string_view implementation = "test.Counter/stubborn";
