@@ -26,7 +26,9 @@ class Undo(unittest.TestCase):
         state = self.folder / "state"
         state.mkdir()
         self.environment = dict(os.environ, PATH=f"{self.folder}:{os.environ['PATH']}", EBB_HOST_STATE=str(state))
-        self.daemon = subprocess.Popen(["tini", "-s", "--", "libvirtd"], env=self.environment)
+        # With no output of this test, which whoever runs it reads to its end.
+        self.daemon = subprocess.Popen(["tini", "-s", "--", "libvirtd"], env=self.environment, stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(self.end_daemon)
         (state / "libvirtd.pid").write_text(f"{self.daemon.pid}\n", encoding="ascii")
         command = Path(f"/proc/{self.daemon.pid}/cmdline")
@@ -34,8 +36,8 @@ class Undo(unittest.TestCase):
             time.sleep(0.01)
 
     def end_daemon(self):
-        self.daemon.kill()
-        self.daemon.wait()
+        self.daemon.terminate()  # tini hands it on; killed, it would leave the other behind
+        self.daemon.wait(10)
 
     def undo(self):
         return subprocess.run([SCRIPT, "--undo"], env=self.environment, capture_output=True, text=True, timeout=30)
