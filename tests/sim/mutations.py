@@ -313,7 +313,7 @@ MUTATIONS = [
              "case Errc::not_found: collected_ = false; break;\n"
              "      default: unsettled_.insert(adoptions[at].partition); break;"),
         ],
-        "no counter could have given", nodes=2),
+        "a partition was lost", scenario="moves", nodes=3),
     Mutation(
         "homes_answer_after_their_lease",
         "a call that began within the lease is answered after it",
@@ -346,7 +346,7 @@ MUTATIONS = [
              "  // No wait",
              "  // No wait"),
         ],
-        "no counter could have given", scenario="moves", nodes=3),
+        "a partition was lost", scenario="moves", nodes=3),
     Mutation(
         "leased_ids_are_known_late",
         "who looks an object up before its maker has entered it finds none",
