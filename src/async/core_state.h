@@ -12,44 +12,10 @@
 #include "ebb/async/context.h"
 #include "ebb/async/core.h"
 #include "src/async/context_stack.h"
+#include "src/async/cross_core_ring.h"
 #include "src/async/timer_wheel.h"
 
 namespace ebb::detail {
-
-/// Events on their way from one core to another: single producer, single consumer, no lock.
-class CrossCoreRing {
- public:
-  /// Producer. False, and `event` untouched, when full.
-  bool push(Event& event) noexcept {
-    const std::size_t tail = tail_.load(std::memory_order_relaxed);
-    if (tail - known_head_ == Core::kMaxCrossCoreEvents) {
-      known_head_ = head_.load(std::memory_order_acquire);  // pairs with pop(): the slot has been emptied
-      if (tail - known_head_ == Core::kMaxCrossCoreEvents) return false;
-    }
-    slots_[tail % Core::kMaxCrossCoreEvents] = std::move(event);
-    // seq_cst: in one order with CoreState::sleeping_; see wake_if_asleep().
-    tail_.store(tail + 1, std::memory_order_seq_cst);
-    return true;
-  }
-  /// Consumer. False when empty.
-  bool pop(Event& event) noexcept {
-    const std::size_t head = head_.load(std::memory_order_relaxed);
-    if (head == tail_.load(std::memory_order_acquire)) return false;
-    event = std::move(slots_[head % Core::kMaxCrossCoreEvents]);
-    head_.store(head + 1, std::memory_order_release);
-    return true;
-  }
-  /// Consumer, on its way to sleep.
-  bool empty_in_order() const noexcept {
-    return head_.load(std::memory_order_relaxed) == tail_.load(std::memory_order_seq_cst);
-  }
-
- private:
-  alignas(64) std::atomic<std::size_t> tail_{0};
-  std::size_t known_head_ = 0;  // the producer's last look at head_
-  alignas(64) std::atomic<std::size_t> head_{0};
-  alignas(64) Event slots_[Core::kMaxCrossCoreEvents];
-};
 
 /// Events from threads that are no cores. Static for every possible core, so that a late post() finds a closed box and
 /// not a dead object.
@@ -113,10 +79,11 @@ class CoreState {
   void run_event(Event& event) noexcept;
 
   Core core_;
-  std::size_t core_count_;
+  // Read by whoever sends here: in a line that this core does not write while it runs.
+  alignas(64) std::size_t core_count_;
   bool may_poll_idle_;
   std::unique_ptr<std::atomic<CrossCoreRing*>[]> inbound_;
-  ContextStack thread_stack_;
+  alignas(64) ContextStack thread_stack_;
   ContextStack* current_ = &thread_stack_;
   std::vector<std::unique_ptr<ContextStack>> contexts_;
   std::vector<ContextStack*> idle_contexts_;
@@ -124,6 +91,8 @@ class CoreState {
   std::vector<Event> posted_;  // taken out of the mailbox, not run yet
   std::size_t posted_next_ = 0;
   std::size_t turns_since_poll_ = 0;
+  std::size_t looks_since_poll_ = 0;  // of an idle core
+  std::size_t looks_per_poll_ = 0;    // how many of them until the next poll
   alignas(64) std::atomic<bool> sleeping_{false};
 };
 

@@ -16,6 +16,8 @@ namespace {
 // A device poll may cost a system call, so neither a busy nor an idle core makes one at every turn.
 constexpr std::size_t kTurnsPerPlatformPoll = 16;
 constexpr std::size_t kLooksPerPlatformPoll = 32;
+// While another core keeps this one busy: whoever sends during a poll waits until it is over.
+constexpr std::size_t kLooksPerPlatformPollAmongCores = 256;
 }
 
 CoreState::CoreState(CoreIndex index, std::size_t core_count)
@@ -172,6 +174,7 @@ void CoreState::run_hooks() {
 
 bool CoreState::poll_platform() {
   turns_since_poll_ = 0;
+  looks_since_poll_ = 0;
   in_callback_ = true;
   bool any = false;
   try {
@@ -195,10 +198,16 @@ void CoreState::idle() {
   if (may_poll_idle_) {
     const platform::Instant until = platform::Clock::now() + Core::kIdlePoll;
     do {
-      for (std::size_t look = 0; look < kLooksPerPlatformPoll; ++look) {
-        if (inbound_waits() || stop_requested()) return;
+      // Looks are counted over many short waits, so that a core which others call all the time still polls.
+      for (; looks_since_poll_ < looks_per_poll_; ++looks_since_poll_) {
+        if (inbound_waits()) {
+          looks_per_poll_ = kLooksPerPlatformPollAmongCores;
+          return;
+        }
+        if (stop_requested()) return;
         _mm_pause();
       }
+      looks_per_poll_ = kLooksPerPlatformPoll;
       if (poll_platform()) return run_hooks();
       if (core_.ready_.head != core_.ready_.tail) return;
       if (timers.next_instant() <= platform::Clock::now()) return;

@@ -74,12 +74,13 @@ task<Result<Fence>> ClusterNode::fence() {
   co_return fence;
 }
 
-task<Result<std::uint32_t>> ClusterNode::swap_on(NodeId node, ObjectId object, std::uint64_t interface_id,
-                                                 std::uint64_t implementation, std::uint64_t version) {
+task<Result<std::uint32_t>> ClusterNode::swap_on(NodeId node, ObjectId object, std::uint64_t interface_id, Swap swap,
+                                                 std::uint64_t version) {
   const platform::Instant give_up = platform::Clock::now() + kDefaultTimeout;
   for (int attempt = 0;; ++attempt) {
     // What was replaced by an attempt whose answer was lost stays as it is.
-    auto swapped = co_await kNodeService.on(node).call<&NodeService::swap_object>(object, interface_id, implementation);
+    auto swapped = co_await kNodeService.on(node).call<&NodeService::swap_object>(object, interface_id, swap.implementation->id,
+                                                                                  swap.number);
     if (swapped || (swapped.code() != Errc::node_gone && swapped.code() != Errc::unavailable)) co_return swapped;
     const Lost lost = co_await after_loss(node, version, attempt, give_up);
     if (lost == Lost::gone) co_return std::uint32_t{0};
@@ -87,13 +88,12 @@ task<Result<std::uint32_t>> ClusterNode::swap_on(NodeId node, ObjectId object, s
   }
 }
 
-task<Result<std::uint32_t>> ClusterNode::swap_elsewhere(ObjectId object, std::uint64_t interface_id,
-                                                        std::uint64_t implementation) {
+task<Result<std::uint32_t>> ClusterNode::swap_elsewhere(ObjectId object, std::uint64_t interface_id, Swap swap) {
   // Also those who have joined and are not known here yet: they may have made the old one.
   const auto fence = co_await this->fence();
   if (!fence) co_return fence.error();
   std::vector<task<Result<std::uint32_t>>> works;
-  for (const NodeId node : fence->others) works.push_back(swap_on(node, object, interface_id, implementation, fence->version));
+  for (const NodeId node : fence->others) works.push_back(swap_on(node, object, interface_id, swap, fence->version));
   Result<std::uint32_t> replaced(0U);
   for (const Result<std::uint32_t>& swapped : co_await when_all(std::move(works))) {
     if (!swapped) replaced = swapped.error();

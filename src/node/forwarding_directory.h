@@ -26,7 +26,9 @@ class ForwardingDirectory : public Directory {
   task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) override {
     return store_->re_home(id, epoch, home, home_core);
   }
-  task<Result<void>> implement(ObjectId id, std::uint64_t implementation) override { return store_->implement(id, implementation); }
+  task<Result<std::uint64_t>> implement(ObjectId id, std::uint64_t implementation) override {
+    return store_->implement(id, implementation);
+  }
   task<Result<IdLease>> lease(NodeId holder, std::uint32_t wanted) override { return store_->lease(holder, wanted); }
   task<Result<void>> enter(NodeId holder, std::vector<LeasedObject> objects) override {
     return store_->enter(holder, std::move(objects));

@@ -67,12 +67,10 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   /// again; or there is no time left to find out.
   enum class Lost : std::uint8_t { gone, connection, unknown };
   task<Lost> after_loss(NodeId node, std::uint64_t version, int attempt, platform::Instant give_up);
-  task<Result<std::uint32_t>> swap_on(NodeId node, ObjectId object, std::uint64_t interface_id, std::uint64_t implementation,
-                                      std::uint64_t version);
+  task<Result<std::uint32_t>> swap_on(NodeId node, ObjectId object, std::uint64_t interface_id, Swap swap, std::uint64_t version);
   /// Until it has ended there, or `node` is surely no member any more in the list of `version`.
   task<Result<void>> end_on(NodeId node, ObjectId object, std::uint64_t interface_id, std::uint64_t version);
-  task<Result<std::uint32_t>> swap_elsewhere(ObjectId object, std::uint64_t interface_id,
-                                             std::uint64_t implementation) override;
+  task<Result<std::uint32_t>> swap_elsewhere(ObjectId object, std::uint64_t interface_id, Swap swap) override;
 
   // What the services of system_objects.h do, on core 0.
   task<Result<void>> take_in(Member candidate);

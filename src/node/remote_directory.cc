@@ -51,7 +51,7 @@ class RemoteDirectory final : public Directory {
   task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) override {
     return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::re_home>(id, epoch, home, home_core);
   }
-  task<Result<void>> implement(ObjectId id, std::uint64_t implementation) override {
+  task<Result<std::uint64_t>> implement(ObjectId id, std::uint64_t implementation) override {
     return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::implement>(id, implementation);
   }
   task<Result<IdLease>> lease(NodeId, std::uint32_t wanted) override {
@@ -94,7 +94,7 @@ task<Result<std::vector<ObjectRecord>>> DirectoryService::list_at(NodeId home, O
 task<Result<ObjectRecord>> DirectoryService::re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) {
   return NodeTable::instance().directory().re_home(id, epoch, home, home_core);
 }
-task<Result<void>> DirectoryService::implement(ObjectId id, std::uint64_t implementation) {
+task<Result<std::uint64_t>> DirectoryService::implement(ObjectId id, std::uint64_t implementation) {
   return NodeTable::instance().directory().implement(id, implementation);
 }
 task<Result<IdLease>> DirectoryService::lease(const call_context& context, std::uint32_t wanted) {

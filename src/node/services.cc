@@ -97,14 +97,15 @@ task<Result<NewObject>> NodeService::describe(ObjectId id) {
   co_return describe_here(id);
 }
 
-task<Result<std::uint32_t>> NodeService::swap_object(ObjectId id, std::uint64_t interface_id, std::uint64_t implementation) {
+task<Result<std::uint32_t>> NodeService::swap_object(ObjectId id, std::uint64_t interface_id, std::uint64_t implementation,
+                                                     std::uint64_t number) {
   const TypeDescriptor* type = TypeRegistration::find(interface_id);
   const Implementation* chosen = ImplementationRegistration::find(implementation);
   if (type == nullptr || chosen == nullptr || chosen->interface_id != interface_id || !id.valid() || id < kFirstApplicationObject) {
     co_return Error(Errc::interface_mismatch, named(this_node()) + "'s program lacks the implementation that object " +
                                                   std::to_string(id.index()) + " is to get; start all nodes from the same build");
   }
-  co_return co_await NodeTable::instance().swap(id, type, chosen);
+  co_return co_await NodeTable::instance().swap(id, type, Swap{chosen, number});
 }
 
 namespace {

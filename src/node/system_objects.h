@@ -29,7 +29,7 @@ struct DirectoryService {
   task<Result<std::vector<ObjectRecord>>> list(ObjectId after, std::uint32_t limit);
   task<Result<std::vector<ObjectRecord>>> list_at(NodeId home, ObjectId after, std::uint32_t limit);
   task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core);
-  task<Result<void>> implement(ObjectId id, std::uint64_t implementation);
+  task<Result<std::uint64_t>> implement(ObjectId id, std::uint64_t implementation);
   /// For the caller.
   task<Result<IdLease>> lease(const call_context& context, std::uint32_t wanted);
   task<Result<void>> enter(const call_context& context, std::vector<LeasedObject> objects);
@@ -70,7 +70,8 @@ struct NodeService {
   task<std::vector<ObjectId>> held(ObjectId after);
   /// Ends them on this node, one after the other; those that have not ended when `limit_ms` have passed, of calls' and all.
   task<std::vector<ObjectId>> end_objects(std::vector<ObjectId> ids, std::uint32_t limit_ms);
-  task<Result<std::uint32_t>> swap_object(ObjectId id, std::uint64_t interface_id, std::uint64_t implementation);
+  task<Result<std::uint32_t>> swap_object(ObjectId id, std::uint64_t interface_id, std::uint64_t implementation,
+                                          std::uint64_t number);
   /// Makes the instance of an object whose home is a core of this node now, so that its on_lost() runs soon.
   task<Result<void>> make_home(ObjectId id, CoreIndex core);
   /// Makes the representative of a core of this node.

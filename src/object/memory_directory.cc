@@ -85,12 +85,12 @@ class MemoryDirectory final : public Directory {
     co_return record;
   }
 
-  task<Result<void>> implement(ObjectId id, std::uint64_t implementation) override {
+  task<Result<std::uint64_t>> implement(ObjectId id, std::uint64_t implementation) override {
     const std::lock_guard guard(mutex_);
     const auto found = records_.find(id);
     if (found == records_.end()) co_return missing(id);
     found->second.implementation = implementation;
-    co_return Result<void>();
+    co_return ++found->second.swaps;
   }
 
   task<Result<IdLease>> lease(NodeId holder, std::uint32_t wanted) override {

@@ -70,8 +70,7 @@ NodeTable::Entry* NodeTable::find(ObjectId id) const noexcept {
   return entry == nullptr || forgotten(*entry) ? nullptr : entry;
 }
 
-NodeTable::Entry* NodeTable::find_or_add(ObjectId id, const detail::TypeDescriptor& type,
-                                         const detail::Implementation* implementation) {
+NodeTable::Entry* NodeTable::find_or_add(ObjectId id, const detail::TypeDescriptor& type, detail::Swap swap) {
   auto& page_slot = pages_[id.index() / kPageSlots];
   Page* page = page_slot.load(std::memory_order_acquire);
   if (page == nullptr) {
@@ -82,9 +81,9 @@ NodeTable::Entry* NodeTable::find_or_add(ObjectId id, const detail::TypeDescript
   Entry* entry = slot.load(std::memory_order_acquire);
   while (entry == nullptr || forgotten(*entry)) {
     auto fresh = std::make_unique<Entry>(type);
-    if (implementation != nullptr) implement(id, *fresh, implementation);
+    if (swap.implementation != nullptr) implement(id, *fresh, swap);
     if (!slot.compare_exchange_strong(entry, fresh.get(), std::memory_order_acq_rel)) {
-      if (implementation != nullptr) forget_implementation(id, fresh.get());
+      if (swap.implementation != nullptr) forget_implementation(id, fresh.get());
       continue;
     }
     if (entry == nullptr) known_.fetch_add(1, std::memory_order_relaxed);
@@ -122,7 +121,7 @@ NodeTable::Entry& NodeTable::known(ObjectId id, Entry* entry, const detail::Type
                                                              "node's program does not have; start all nodes from the same build"));
       }
     }
-    Entry& added = *find_or_add(id, *type, implementation);
+    Entry& added = *find_or_add(id, *type, detail::Swap{implementation, record.swaps});
     learn_home(id, ebb::home_of(record));
     return added;
   }

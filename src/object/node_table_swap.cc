@@ -18,13 +18,12 @@ using detail::describe;
 
 }  // namespace
 
-task<Result<std::uint32_t>> NodeTable::swap(ObjectId id, const detail::TypeDescriptor* type,
-                                            const detail::Implementation* implementation) {
+task<Result<std::uint32_t>> NodeTable::swap(ObjectId id, const detail::TypeDescriptor* type, detail::Swap swap) {
   Entry* entry = find_or_add(id, *type);
-  implement(id, *entry, implementation);
+  implement(id, *entry, swap);
   std::uint32_t replaced = 0;
   for (std::uint16_t core = 0; core < Core::count(); ++core) {
-    auto work = [this, id, entry, implementation] { return swap_here(id, entry, implementation); };
+    auto work = [this, id, entry, implementation = swap.implementation] { return swap_here(id, entry, implementation); };
     const Result<bool> swapped = co_await on_core(CoreIndex{core}, work);
     if (!swapped) co_return swapped.error();
     if (*swapped) ++replaced;
@@ -35,11 +34,18 @@ task<Result<std::uint32_t>> NodeTable::swap(ObjectId id, const detail::TypeDescr
   co_return replaced;
 }
 
-void NodeTable::implement(ObjectId id, Entry& entry, const detail::Implementation* implementation) {
+void NodeTable::implement(ObjectId id, Entry& entry, detail::Swap swap) {
   Shard& shard = shard_of(id);
   const std::lock_guard guard(shard.mutex);
-  Implemented& present = shard.implementations[&entry];
-  if (present.implementation != implementation) present = {implementation, 0};
+  const auto [found, first] = shard.implementations.try_emplace(&entry);
+  Implemented& present = found->second;
+  if (swap.number < present.swap.number) return;
+  if (first && swap.implementation->own) {
+    present.cores = ~std::uint64_t{0};
+  } else if (present.swap.implementation != swap.implementation) {
+    present.cores = 0;
+  }
+  present.swap = swap;
   entry.swapped.store(true, std::memory_order_release);
 }
 
@@ -53,14 +59,14 @@ const detail::Implementation* NodeTable::implementation_of(ObjectId id, const En
   if (!entry.swapped.load(std::memory_order_acquire)) return nullptr;
   Shard& shard = shard_of(id);
   const std::lock_guard guard(shard.mutex);
-  return shard.implementations.at(&entry).implementation;
+  return shard.implementations.at(&entry).swap.implementation;
 }
 
 void NodeTable::note_implemented(ObjectId id, const Entry& entry, const detail::Implementation* implementation) {
   Shard& shard = shard_of(id);
   const std::lock_guard guard(shard.mutex);
   Implemented& present = shard.implementations.at(&entry);
-  if (present.implementation == implementation) present.cores |= std::uint64_t{1} << to_number(Core::current().index());
+  if (present.swap.implementation == implementation) present.cores |= std::uint64_t{1} << to_number(Core::current().index());
 }
 
 bool NodeTable::wants(ObjectId id, const Entry& entry, const detail::Implementation* implementation) {
@@ -68,7 +74,7 @@ bool NodeTable::wants(ObjectId id, const Entry& entry, const detail::Implementat
   const std::lock_guard guard(shard.mutex);
   const Implemented& present = shard.implementations.at(&entry);
   const bool is_one = (present.cores >> to_number(Core::current().index()) & 1) != 0;
-  return present.implementation == implementation && !is_one;
+  return present.swap.implementation == implementation && !is_one;
 }
 
 Result<void> NodeTable::succeed(ObjectId id, Entry& entry, const detail::Implementation& implementation, void* old) {

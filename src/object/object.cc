@@ -75,14 +75,16 @@ task<Result<std::uint32_t>> swap(ObjectId id, const TypeDescriptor* type, const 
                                                   ", not a " + std::string(type->interface_name));
   }
   // The directory first: a node that comes to know the object from here on makes the new one.
+  Swap swap{implementation};
   if (id >= kFirstDynamicObject) {
-    auto noted = co_await NodeTable::instance().directory().implement(id, implementation->id);
-    if (!noted) co_return std::move(noted).error();
+    const auto number = co_await NodeTable::instance().directory().implement(id, implementation->id);
+    if (!number) co_return number.error();
+    swap.number = *number;
   }
-  auto here = co_await NodeTable::instance().swap(id, type, implementation);
+  auto here = co_await NodeTable::instance().swap(id, type, swap);
   NodeLink* link = node_link();
   if (!here || link == nullptr) co_return here;
-  auto elsewhere = co_await link->swap_elsewhere(id, type->interface_id, implementation->id);
+  auto elsewhere = co_await link->swap_elsewhere(id, type->interface_id, swap);
   if (!elsewhere) co_return elsewhere;
   co_return *here + *elsewhere;
 }

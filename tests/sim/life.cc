@@ -35,6 +35,10 @@ struct Handle {
   std::map<std::uint64_t, std::uint32_t> ran;  // operations, and how often
   std::uint64_t newest = 0;       // of the instances of a Token that have run one
 
+  std::uint64_t swaps = 0;        // begun
+  std::uint32_t swapping = 0;     // of which are under way
+  bool uneven = false;            // one failed, and may have come about here and there
+
   NodeId maker = this_node();
 
   ObjectId id() const {
@@ -49,6 +53,7 @@ struct Ledger {
   std::size_t successes = 0;
   std::size_t reused = 0;
   std::size_t swaps = 0;
+  std::size_t looks = 0;  // at an object after its swaps
   std::size_t drops = 0;
 };
 Ledger* ledger = nullptr;
@@ -100,17 +105,21 @@ struct Badge {
   virtual task<std::uint64_t> use_slowly(std::uint64_t expected, std::uint64_t operation) {
     return linger(alive.number(), operation, use(expected, operation));
   }
-  using interface = ebb::interface<"sim.Badge/1", method<"use", &Badge::use>, method<"use_slowly", &Badge::use_slowly>>;
+  virtual std::uint8_t metal() const { return 0; }
+  using interface = ebb::interface<"sim.Badge/1", method<"use", &Badge::use>, method<"use_slowly", &Badge::use_slowly>,
+                                   method<"metal", &Badge::metal>>;
 };
 struct Silver final : Badge {
   static constexpr std::string_view implementation = "sim.Silver";
   explicit Silver(Badge&& other) : Badge(other) {}
   Silver() = default;
+  std::uint8_t metal() const override { return 1; }
 };
 struct Gold final : Badge {
   static constexpr std::string_view implementation = "sim.Gold";
   explicit Gold(Badge&& other) : Badge(other) {}
   Gold() = default;
+  std::uint8_t metal() const override { return 2; }
 };
 
 /// Has its parts on all nodes.
@@ -226,6 +235,28 @@ task<void> end(Handle* handle) {
   if (ended) handle->destroyed = World::instance().now();
 }
 
+/// Of several swaps at once, by whomever, one stays everywhere.
+task<void> replace(Handle* handle, ref<Badge> badge) {
+  const std::uint64_t number = ++handle->swaps;
+  const bool alone = handle->swapping++ == 0;
+  const std::uint64_t what = World::instance().pick(0, 2);
+  auto swapping = what == 0 ? swap<Badge>(badge) : what == 1 ? swap<Silver>(badge) : swap<Gold>(badge);
+  const bool swapped = (co_await std::move(swapping)).has_value();
+  --handle->swapping;
+  ledger->swaps += swapped ? 1 : 0;
+  // One that failed may have come about on some nodes, until the next that did not.
+  if (!swapped) handle->uneven = true;
+  if (swapped && alone && handle->swaps == number) handle->uneven = false;
+  const std::uint64_t begun = handle->swaps;
+  if (handle->uneven || handle->swapping != 0) co_return;
+  const auto all = co_await badge.everywhere().every_core().within(5s).gather<&Badge::metal>();
+  if (!all || handle->swaps != begun || all->value.empty()) co_return;
+  ++ledger->looks;
+  for (const auto& each : all->value) {
+    if (each.value != all->value.front().value) violated(describe(*handle) + " has two implementations, but the last swap left one");
+  }
+}
+
 task<void> move(Handle* handle) {
   World& world = World::instance();
   const std::vector<Member> members = Node::current()->members();
@@ -234,13 +265,11 @@ task<void> move(Handle* handle) {
     const Result<void> moved = co_await migrate(*token, target.id, any_core(target));
     static_cast<void>(moved);
   } else if (const auto* badge = std::get_if<ref<Badge>>(&handle->object)) {
-    const std::uint64_t what = world.pick(0, 2);
-    if (what == 0) {
+    if (world.pick(0, 2) == 0) {
       ledger->drops += (co_await drop(*badge)).has_value() ? 1 : 0;
-      co_return;
+    } else {
+      co_await replace(handle, *badge);
     }
-    auto swapping = what == 1 ? swap<Silver>(*badge) : swap<Gold>(*badge);
-    ledger->swaps += (co_await std::move(swapping)).has_value() ? 1 : 0;
   }
 }
 
@@ -309,7 +338,7 @@ Outcome run_life(const Settings& settings) {
   trial.outcome.operations = own.operations;
   trial.outcome.successes = own.successes;
   trial.outcome.report = std::to_string(own.handles.size()) + " creations, of which " + std::to_string(own.reused) +
-                         " had an id again; " + std::to_string(own.swaps) + " swaps, " + std::to_string(own.drops) + " drops";
+                         " had an id again; " + std::to_string(own.swaps) + " swaps, which " + std::to_string(own.looks) + " times were looked at, " + std::to_string(own.drops) + " drops";
   std::set<ObjectId> not_ended;
   for (const auto& handle : own.handles) {
     if (handle->ending && !handle->destroyed) not_ended.insert(handle->id());

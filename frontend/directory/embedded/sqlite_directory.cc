@@ -17,12 +17,12 @@ namespace {
 
 // Written into the file's header, by which a file of something else is told apart.
 constexpr int kApplicationId = 0x4d4c4f53;  // "MLOS"
-constexpr int kVersion = 7;
+constexpr int kVersion = 8;
 
 constexpr const char* kSchema =
     "CREATE TABLE objects(id INTEGER PRIMARY KEY, interface_id INTEGER NOT NULL, interface_name TEXT NOT NULL,"
     " home INTEGER NOT NULL, policy TEXT NOT NULL, home_core INTEGER NOT NULL, epoch INTEGER NOT NULL,"
-    " name TEXT, implementation INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL) STRICT;"
+    " name TEXT, implementation INTEGER NOT NULL DEFAULT 0, swaps INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL) STRICT;"
     // Most objects have none, and then cost nothing here.
     "CREATE UNIQUE INDEX objects_by_name ON objects(name) WHERE name IS NOT NULL;"
     "CREATE INDEX objects_by_home ON objects(home);"
@@ -79,7 +79,8 @@ ObjectRecord record_of(Use& row) {
   return {ObjectId(static_cast<std::uint32_t>(row.number(0))), std::bit_cast<std::uint64_t>(row.number(1)), row.text(2),
           NodeId(static_cast<std::uint32_t>(row.number(3))), row.text(4),
           CoreIndex(static_cast<std::uint16_t>(row.number(5))), static_cast<std::uint32_t>(row.number(6)), row.text(7),
-          std::bit_cast<std::uint64_t>(row.number(8)), std::bit_cast<std::uint64_t>(row.number(9))};
+          std::bit_cast<std::uint64_t>(row.number(8)), std::bit_cast<std::uint64_t>(row.number(9)),
+          std::bit_cast<std::uint64_t>(row.number(10))};
 }
 
 class SqliteDirectory final : public Directory {
@@ -194,12 +195,13 @@ class SqliteDirectory final : public Directory {
     co_return Error(Errc::moved, "object " + std::to_string(id.index()) + " has another home already");
   }
 
-  task<Result<void>> implement(ObjectId id, std::uint64_t implementation) override {
+  task<Result<std::uint64_t>> implement(ObjectId id, std::uint64_t implementation) override {
     const std::lock_guard guard(mutex_);
-    const int code = Use(implement_).bind(std::bit_cast<std::int64_t>(implementation)).bind(id.index()).step();
-    if (code != SQLITE_DONE) co_return failure(code);
-    if (sqlite3_changes(database_.get()) == 0) co_return missing(id);
-    co_return Result<void>();
+    Use row(implement_);
+    const int code = row.bind(std::bit_cast<std::int64_t>(implementation)).bind(id.index()).step();
+    if (code == SQLITE_DONE) co_return missing(id);
+    if (code != SQLITE_ROW) co_return failure(code);
+    co_return std::bit_cast<std::uint64_t>(row.number(0));
   }
 
   task<Result<IdLease>> lease(NodeId holder, std::uint32_t wanted) override {
@@ -385,21 +387,21 @@ class SqliteDirectory final : public Directory {
         {&commit_, "COMMIT"},
         {&insert_, "INSERT INTO objects(id, interface_id, interface_name, home, policy, home_core, epoch, name, created) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)"},
         {&count_, "UPDATE next_id SET value = ?"},
-        {&lookup_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation, created FROM objects WHERE id = ?"},
-        {&find_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation, created FROM objects WHERE name = ?"},
+        {&lookup_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation, swaps, created FROM objects WHERE id = ?"},
+        {&find_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation, swaps, created FROM objects WHERE name = ?"},
         {&remove_, "DELETE FROM objects WHERE id = ?"},
         {&note_removed_, "INSERT INTO removed(id) VALUES(?)"},
         {&forget_removed_, "DELETE FROM removed WHERE id = ?"},
         {&forget_all_removed_, "DELETE FROM removed WHERE id >= ? AND id < ?"},
         // An id that names an object is not free, whatever the table says.
         {&read_removed_, "SELECT id FROM removed WHERE id NOT IN (SELECT id FROM objects) ORDER BY id"},
-        {&list_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation, created FROM objects WHERE id > ? ORDER BY id LIMIT ?"},
-        {&list_at_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation, created FROM objects WHERE home = ? AND id > ? ORDER BY id LIMIT ?"},
+        {&list_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation, swaps, created FROM objects WHERE id > ? ORDER BY id LIMIT ?"},
+        {&list_at_, "SELECT id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation, swaps, created FROM objects WHERE home = ? AND id > ? ORDER BY id LIMIT ?"},
         {&re_home_, "UPDATE objects SET home = ?, home_core = ?, epoch = epoch + 1 WHERE id = ? AND epoch = ?"
-                    " RETURNING id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation, created"},
+                    " RETURNING id, interface_id, interface_name, home, policy, home_core, epoch, name, implementation, swaps, created"},
         {&lease_, "INSERT INTO leases(first, count, holder) VALUES(?, ?, ?)"},
         {&end_leases_, "DELETE FROM leases WHERE holder = ?"},
-        {&implement_, "UPDATE objects SET implementation = ? WHERE id = ?"},
+        {&implement_, "UPDATE objects SET implementation = ?, swaps = swaps + 1 WHERE id = ? RETURNING swaps"},
     };
     for (const auto& [place, text] : statements) {
       sqlite3_stmt* prepared = nullptr;

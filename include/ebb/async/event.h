@@ -9,6 +9,10 @@
 
 namespace ebb {
 
+namespace detail {
+class CrossCoreRing;
+}
+
 /// Runs once, then is empty. 64 bytes: a callable of up to kInlineBytes lives inside, a larger one on the heap.
 /// Moving one whose callable is trivially copyable (captures of pointers and numbers) copies bytes.
 class Event {
@@ -63,6 +67,8 @@ class Event {
   }
 
  private:
+  friend class detail::CrossCoreRing;  // takes one apart, so that it crosses cores in one cache line
+
   using Act = void (*)(void* storage, bool run);
   using Move = void (*)(void* from, void* to) noexcept;
 

@@ -36,6 +36,7 @@ struct ObjectRecord {
   std::uint32_t epoch = 1;    ///< of the home: one more each time that it is made anew elsewhere
   std::string name{};         ///< empty: it has none
   std::uint64_t implementation = 0;  ///< that it was swapped to (swap.h); 0: its own type
+  std::uint64_t swaps = 0;    ///< how often that was, which says of two swaps which is the later
   std::uint64_t created = 0;  ///< higher than of all objects that there were at its creation, which ids are not: they come back
 };
 
@@ -90,8 +91,9 @@ class Directory {
   /// Gives an object another home, if the present one is still that of `epoch`: the new epoch is one more. Errors:
   /// no_such_object, moved (another epoch by now), invalid_argument (see check_core()).
   virtual task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) = 0;
-  /// Which implementation carries out the object's calls on nodes that come to know it from now on. no_such_object.
-  virtual task<Result<void>> implement(ObjectId id, std::uint64_t implementation) = 0;
+  /// Which implementation carries out the object's calls on nodes that come to know it from now on: the number of this swap,
+  /// ObjectRecord::swaps. no_such_object.
+  virtual task<Result<std::uint64_t>> implement(ObjectId id, std::uint64_t implementation) = 0;
 
   /// Ids for `holder` alone to make objects under, which it enters afterwards: at most `wanted`, kIdLease, and a small part of
   /// those that are left; none of them has a name. resource_exhausted: none can be spared; create() may still find one.

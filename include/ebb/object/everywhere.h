@@ -167,7 +167,7 @@ class everywhere_target : public adjustable_target<everywhere_target<T>> {
 
   template <auto Member, class R = detail::MethodResult<Member>>
   static task<Result<everywhere_result<std::vector<result_from<R>>>>> gathered(everywhere_target self,
-                                                                                        Result<detail::Collective> wanted) {
+                                                                                     Result<detail::Collective> wanted) {
     auto answer = co_await detail::run_collective(std::move(wanted), detail::kMethodLabel<T, Member>, self.options_);
     if (!answer) co_return std::move(answer).error();
     everywhere_result<std::vector<result_from<R>>> all{{}, std::move(answer->who)};

@@ -24,6 +24,8 @@ NodeId this_node() noexcept;
 
 namespace detail {
 
+struct Swap;  // type.h
+
 /// The members and how many cores each has, ordered by id, at one moment of the membership.
 struct ClusterView {
   struct Node {
@@ -77,8 +79,7 @@ class NodeLink {
   /// after the leases of those that were declared gone. The first error; a member that is lost meanwhile is none.
   virtual task<Result<void>> end_elsewhere(ObjectId object, std::uint64_t interface_id) = 0;
   /// NodeTable::swap on all other nodes; how many representatives were replaced, or the first error.
-  virtual task<Result<std::uint32_t>> swap_elsewhere(ObjectId object, std::uint64_t interface_id,
-                                                     std::uint64_t implementation) = 0;
+  virtual task<Result<std::uint32_t>> swap_elsewhere(ObjectId object, std::uint64_t interface_id, Swap swap) = 0;
 
  protected:
   ~NodeLink() = default;

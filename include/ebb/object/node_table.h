@@ -152,7 +152,7 @@ class NodeTable {
   /// replaced at a moment at which no counted call is under way in it, unless it is of that implementation already. How many were
   /// replaced. Where two swaps meet the one that began later stays. Errors: no_such_object;
   /// overloaded when a core has not come to such a moment for kSwapLimit (it keeps its old one), and what making one throws.
-  task<Result<std::uint32_t>> swap(ObjectId id, const detail::TypeDescriptor* type, const detail::Implementation* implementation);
+  task<Result<std::uint32_t>> swap(ObjectId id, const detail::TypeDescriptor* type, detail::Swap swap);
 
   /// See ebb::drop (drop.h).
   task<Result<std::uint32_t>> drop(ObjectId id, const detail::TypeDescriptor* type);
@@ -237,7 +237,7 @@ class NodeTable {
   };
   // What an object was swapped to.
   struct Implemented {
-    const detail::Implementation* implementation = nullptr;
+    detail::Swap swap;
     std::uint64_t cores = 0;  // bit n: core n's representative, if it has one, is of that
   };
   struct Shard {
@@ -257,15 +257,16 @@ class NodeTable {
   bool forgotten(const Entry& entry) const noexcept;
   void bury(ObjectId id, Entry* entry);
   task<void> free_forgotten();
-  /// An entry that is made is made with `implementation`, if that is not nullptr.
-  Entry* find_or_add(ObjectId id, const detail::TypeDescriptor& type, const detail::Implementation* implementation = nullptr);
+  /// An entry that is made is made with what `swap` says, if it is one.
+  Entry* find_or_add(ObjectId id, const detail::TypeDescriptor& type, detail::Swap swap = {});
   Entry& known(ObjectId id, Entry* entry, const detail::TypeDescriptor* type);
   void* counted_miss(ObjectId id, const detail::TypeDescriptor* type);
   void* make(ObjectId id, Entry& entry);
   void need_root(ObjectId id, Entry& entry);
   void finish_root(ObjectId id, Entry& entry, Entry::State state, void* root);
   const detail::Implementation* implementation_of(ObjectId id, const Entry& entry);
-  void implement(ObjectId id, Entry& entry, const detail::Implementation* implementation);
+  /// Nothing if a later swap has come already.
+  void implement(ObjectId id, Entry& entry, detail::Swap swap);
   void forget_implementation(ObjectId id, const Entry* entry);
   /// This core's representative is made by `implementation`.
   void note_implemented(ObjectId id, const Entry& entry, const detail::Implementation* implementation);

@@ -38,6 +38,7 @@ class StreamReader : public std::enable_shared_from_this<StreamReader> {
   bool started() const noexcept { return taker_.load(std::memory_order_relaxed) != kAnyCore; }
   /// It travels to another place, and is nothing to this one any more.
   void hand_over() noexcept { handed_over_ = true; }
+  /// Nobody takes any more: the maker hears of it, unless it is at its end or travels on.
   void drop();
   NodeId node() const noexcept { return node_; }
   CoreIndex core() const noexcept { return core_; }
@@ -71,6 +72,7 @@ struct StreamHandle {
 
 /// Opens a stream on this core.
 std::shared_ptr<StreamHandle> open_stream(std::shared_ptr<StreamSource> source);
+/// The taking end of one that `node` opened.
 std::shared_ptr<StreamHandle> stream_from(NodeId node, CoreIndex core, std::uint64_t handle);
 
 }  // namespace detail

@@ -17,11 +17,13 @@
 
 namespace ebb {
 
-/// Another way to carry out a T: a class derived from T, whose methods are virtual, with a name that all programs know it by.
+/// A way to carry out a T, whose methods are virtual: T itself, or a class derived from it that has a name by which all programs
+/// know it.
 template <class I, class T>
-concept implementation_of = std::derived_from<I, T> && !std::same_as<I, T> && std::has_virtual_destructor_v<T> && requires {
-  { I::implementation } -> std::convertible_to<std::string_view>;
-};
+concept implementation_of = std::has_virtual_destructor_v<T> &&
+                            (std::same_as<I, T> || (std::derived_from<I, T> && requires {
+                               { I::implementation } -> std::convertible_to<std::string_view>;
+                             }));
 
 namespace detail {
 
@@ -52,8 +54,21 @@ void* make_implementation(void* root) {
 }
 
 template <class I, class T>
-inline constexpr Implementation kImplementation{I::implementation, fnv1a(I::implementation, fnv1a("!", T::interface::id)),
-                                                T::interface::id, &make_implementation<I, T>, &succeed<I, T>};
+constexpr std::string_view implementation_name() noexcept {
+  if constexpr (std::is_same_v<I, T>) {
+    return T::interface::name;
+  } else {
+    return I::implementation;
+  }
+}
+
+template <class I, class T>
+inline constexpr Implementation kImplementation{implementation_name<I, T>(),
+                                                fnv1a(implementation_name<I, T>(), fnv1a("!", T::interface::id)),
+                                                T::interface::id,
+                                                &make_implementation<I, T>,
+                                                &succeed<I, T>,
+                                                std::is_same_v<I, T>};
 
 template <class I, class T>
 struct RegisteredImplementation {
@@ -68,9 +83,10 @@ task<Result<std::uint32_t>> swap(ObjectId id, const TypeDescriptor* type, const 
 /// cost of the same virtual call. Each core replaces its representative at a moment at which no call is under way in it
 /// (see detail::CallUnderWay for which are seen; one that was begun through `->` and waits is not), and cores that touch the
 /// object later make the new one. How many were replaced. Errors: no_such_object, interface_mismatch, overloaded (a core
-/// had no such moment for NodeTable::kSwapLimit; others may have been replaced), and those of a call to the other nodes. A node
+/// had no such moment for NodeTable::kSwapLimit; others may have been replaced), and those of a call to the other nodes.
 /// What the successor's constructor throws is application_error, and leaves the old one in its place on that core. A node
 /// that joins later makes the new one too; of an object with a static id, which the directory does not list, it makes T.
+/// Of two swaps at once the one that the directory heard of later stays on every node. `Implementation` may be T itself again.
 template <class I, class T>
   requires implementation_of<I, T>
 task<Result<std::uint32_t>> swap(ref<T> object) {

@@ -132,6 +132,13 @@ struct Implementation {
   void* (*make)(void* root);
   /// The successor of a representative, which ends afterwards.
   void* (*succeed)(void* old, void* root);
+  bool own;  ///< the object's type itself, which representatives are of that were never swapped
+};
+
+/// One swap of an object.
+struct Swap {
+  const Implementation* implementation = nullptr;
+  std::uint64_t number = 0;  ///< of two the higher stays; 0 where nobody counts, of static objects: the one that comes last
 };
 
 /// An entry in the program's list of types, by which a node makes objects that others created. Made before main().

@@ -183,8 +183,14 @@ TEST_P(DirectoryConformance, TellsWhichImplementationAnObjectWasSwappedTo) {
   const auto directory = make();
   const auto object = now(directory->create(wanted("a", 1, NodeId{1}))).value();
   EXPECT_EQ(object.implementation, 0u);
-  EXPECT_TRUE(now(directory->implement(object.id, 0xfedcba9876543210)));
-  EXPECT_EQ(now(directory->lookup(object.id)).value().implementation, 0xfedcba9876543210);
+  EXPECT_EQ(object.swaps, 0u);
+  EXPECT_EQ(now(directory->implement(object.id, 0xfedcba9876543210)).value(), 1u);
+  EXPECT_EQ(now(directory->implement(object.id, 7)).value(), 2u);
+  EXPECT_EQ(now(directory->implement(object.id, 0xfedcba9876543210)).value(), 3u) << "it does not say which was later";
+  const auto found = now(directory->lookup(object.id)).value();
+  EXPECT_EQ(found.implementation, 0xfedcba9876543210);
+  EXPECT_EQ(found.swaps, 3u);
+  EXPECT_EQ(found.created, object.created);
   EXPECT_EQ(now(directory->implement(ObjectId{9999}, 7)).code(), Errc::no_such_object);
 }
 

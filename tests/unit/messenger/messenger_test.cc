@@ -1,6 +1,7 @@
 // Calls between messengers that keep to the protocol.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 
@@ -73,6 +74,30 @@ TEST(Messenger, ServesEveryCoreAndManyCallsAtOnce) {
     for (int i = 0; i < 2000; ++i) calls.push_back(pair.a->call(to(2, echo), bytes(std::to_string(i))));
     int next = 0;
     for (const auto& answer : co_await when_all(std::move(calls))) EXPECT_EQ(answer.value(), bytes(std::to_string(next++)));
+    co_await pair.close();
+    co_return 0;
+  });
+}
+
+task<void> send_number(Messenger* messenger, int number) {
+  // One for which there is no room any more is not sent, which disturbs no order.
+  const auto sent = co_await messenger->send(to(2, note), bytes(std::to_string(number)));
+  static_cast<void>(sent);
+}
+
+/// At every turn of the loop one is sent, from before there is a connection until after: none overtakes those that waited for it.
+TEST(Messenger, KeepsTheOrderOfMessagesWhileItConnects) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    Scope scope;
+    for (int number = 0; pair.right.noted.size() < 100 && number < 100'000; ++number) {
+      scope.spawn(send_number(pair.a.get(), number));
+      co_await yield();
+    }
+    co_await scope.join();
+    EXPECT_GE(pair.right.noted.size(), 100u);
+    EXPECT_TRUE(std::is_sorted(pair.right.noted.begin(), pair.right.noted.end()));
     co_await pair.close();
     co_return 0;
   });

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "ebb/async.h"
 #include "ebb/messenger/messenger.h"
@@ -28,7 +29,7 @@ inline Bytes bytes(std::string_view text) {
   return result;
 }
 
-enum Method : std::uint64_t { echo, fail, fail_at_length, never, hold, big, until_cancelled, largest, refuse, fail_overloaded };
+enum Method : std::uint64_t { echo, fail, fail_at_length, never, hold, big, until_cancelled, largest, refuse, fail_overloaded, note };
 
 struct Peer final : MessengerHandler {
   task<Result<Bytes>> on_call(IncomingCall call) override {
@@ -53,6 +54,9 @@ struct Peer final : MessengerHandler {
         co_await count_cancelled(call.cancellation->token(), self);
         co_return Bytes();
       case big: co_return Bytes(Messenger::kMaxPayloadBytes + 1);
+      case note:
+        self->noted.push_back(std::stoi(std::string(reinterpret_cast<const char*>(call.arguments.data()), call.arguments.size())));
+        co_return Bytes();
       case largest: co_return Bytes(Messenger::kMaxPayloadBytes);
       default: co_return std::move(call.arguments);
     }
@@ -65,6 +69,7 @@ struct Peer final : MessengerHandler {
   std::atomic<int> cancelled = 0;
   IncomingCall last;
   Completion<> released;
+  std::vector<int> noted;  // by calls of `note`, on one core
   std::vector<std::pair<NodeId, Error>> lost;
 };
 

@@ -44,7 +44,7 @@ class FakeLink final : public detail::NodeLink {
   }
   task<Result<detail::Fence>> fence() override { co_return detail::Fence(); }
   task<Result<void>> end_elsewhere(ObjectId, std::uint64_t) override { co_return Result<void>(); }
-  task<Result<std::uint32_t>> swap_elsewhere(ObjectId, std::uint64_t, std::uint64_t) override { co_return std::uint32_t{0}; }
+  task<Result<std::uint32_t>> swap_elsewhere(ObjectId, std::uint64_t, detail::Swap) override { co_return std::uint32_t{0}; }
 
  private:
   static task<Result<Bytes>> carry(FakeLink* self, detail::RemoteCall call, Bytes arguments) {

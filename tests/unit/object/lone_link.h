@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ebb/object/node_link.h"
+#include "ebb/object/type.h"
 
 namespace ebb::testing {
 
@@ -46,7 +47,7 @@ class LoneLink final : public detail::NodeLink {
   task<Result<void>> send(detail::RemoteCall, Bytes) override { co_return nobody(); }
   task<Result<detail::Fence>> fence() override { co_return detail::Fence(); }
   task<Result<void>> end_elsewhere(ObjectId, std::uint64_t) override { co_return Result<void>(); }
-  task<Result<std::uint32_t>> swap_elsewhere(ObjectId, std::uint64_t, std::uint64_t) override { co_return std::uint32_t{0}; }
+  task<Result<std::uint32_t>> swap_elsewhere(ObjectId, std::uint64_t, detail::Swap) override { co_return std::uint32_t{0}; }
 
  private:
   static Error nobody() { return Error(Errc::node_gone, "there is no other node"); }

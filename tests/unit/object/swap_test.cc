@@ -91,6 +91,43 @@ ebb::task<int> replace_again() {
 
 TEST(Swap, LeavesWhatIsOfThatImplementationAlready) { EXPECT_EQ(run(replace_again), 0); }
 
+ebb::task<int> replace_and_go_back() {
+  const auto counter = (co_await ebb::create<Counter>()).value();
+  counter->add(1);
+  EXPECT_EQ((co_await ebb::swap<Counter>(counter)).value(), 0u) << "it was of no other implementation";
+  EXPECT_EQ((co_await ebb::swap<Tripling>(counter)).value(), 1u);
+  counter->add(1);
+  EXPECT_EQ((co_await ebb::swap<Counter>(counter)).value(), 1u);
+  counter->add(1);
+  EXPECT_EQ(counter->get(), 1 + 4 + 1);
+  // A core that had none makes what it is now.
+  EXPECT_TRUE(co_await counter.on(CoreIndex{1}).call<&Counter::add>(5));
+  EXPECT_EQ((co_await counter.on(CoreIndex{1}).call<&Counter::get>()).value(), 5);
+  EXPECT_TRUE(co_await ebb::destroy(counter));
+  EXPECT_EQ(alive, 0);
+  co_return 0;
+}
+
+TEST(Swap, BringsTheFirstImplementationBack) { EXPECT_EQ(run(replace_and_go_back), 0); }
+
+/// What another node said of an earlier swap may come after what the next one said.
+ebb::task<int> hear_of_two_in_the_wrong_order() {
+  const auto counter = (co_await ebb::create<Counter>()).value();
+  counter->add(1);
+  const auto* type = &ebb::detail::kTypeDescriptor<Counter>;
+  ebb::NodeTable& table = ebb::NodeTable::instance();
+  EXPECT_EQ((co_await table.swap(counter.id(), type, {&ebb::detail::kImplementation<Doubling, Counter>, 2})).value(), 1u);
+  EXPECT_EQ((co_await table.swap(counter.id(), type, {&ebb::detail::kImplementation<Tripling, Counter>, 1})).value(), 0u);
+  counter->add(1);
+  EXPECT_EQ(counter->get(), 1 + 2) << "an earlier swap undid a later one";
+  EXPECT_EQ((co_await table.swap(counter.id(), type, {&ebb::detail::kImplementation<Tripling, Counter>, 3})).value(), 1u);
+  EXPECT_TRUE(co_await ebb::destroy(counter));
+  EXPECT_EQ(alive, 0);
+  co_return 0;
+}
+
+TEST(Swap, StaysWhenAnEarlierOneIsHeardOfLater) { EXPECT_EQ(run(hear_of_two_in_the_wrong_order), 0); }
+
 /// Of two at once the later stays, on every core.
 ebb::task<int> replace_twice_at_once() {
   const auto counter = (co_await ebb::create<Counter>()).value();

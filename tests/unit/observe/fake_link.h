@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ebb/object/node_link.h"
+#include "ebb/object/type.h"
 
 namespace ebb {
 
@@ -27,7 +28,7 @@ struct FakeLink : detail::NodeLink {
   task<Result<void>> send(detail::RemoteCall, Bytes) override { co_return nobody(); }
   task<Result<detail::Fence>> fence() override { co_return detail::Fence(); }
   task<Result<void>> end_elsewhere(ObjectId, std::uint64_t) override { co_return Result<void>(); }
-  task<Result<std::uint32_t>> swap_elsewhere(ObjectId, std::uint64_t, std::uint64_t) override { co_return 0u; }
+  task<Result<std::uint32_t>> swap_elsewhere(ObjectId, std::uint64_t, ebb::detail::Swap) override { co_return 0u; }
 
  private:
   static Error nobody() { return Error(Errc::node_gone, "nobody is there"); }
