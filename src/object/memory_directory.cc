@@ -134,7 +134,7 @@ class MemoryDirectory final : public Directory {
   /// The lock is held, and `id` names nothing.
   ObjectRecord add(ObjectId id, NewObject wanted) {
     ObjectRecord record{id, wanted.interface_id, std::move(wanted.interface_name), wanted.home,
-                        std::move(wanted.policy), wanted.home_core, 1, std::move(wanted.name), 0, ++created_};
+                        std::move(wanted.policy), wanted.home_core, 1, std::move(wanted.name), 0, 0, ++created_};
     records_.emplace(id, record);
     if (!record.name.empty()) names_.emplace(record.name, id);
     return record;
