@@ -144,6 +144,17 @@ task<Answer> ask_everybody(std::shared_ptr<const CollectiveRequest> request, Cal
   co_return all;
 }
 
+/// Of a request, beside its arguments and the nodes that it names; more than it takes.
+constexpr std::size_t kRequestBytes = 256;
+
+/// Before anybody has it, this node included. However many nodes there are, so that a cluster may grow.
+Result<void> check_size(const Collective& collective) {
+  constexpr std::size_t kMost = kMaxCallBytes - kRequestBytes - kMaxStops * (sizeof(NodeId) + sizeof(std::uint16_t));
+  if (collective.arguments.size() <= kMost) return {};
+  return Error(Errc::too_large, "the arguments of a call of every representative have " + std::to_string(collective.arguments.size()) +
+                                    " bytes, of at most " + std::to_string(kMost) + "; nothing was sent, send them in parts");
+}
+
 CollectiveRequest begin(Collective collective, bool one_way) {
   const ClusterView view = cluster_view();
   return {this_node(), collective_service_here().next_number(), one_way, view.version, others_of(view), std::move(collective)};
@@ -193,6 +204,7 @@ const FoldOperation* FoldRegistration::find(std::uint64_t id) noexcept {
 
 task<Result<CollectiveAnswer>> run_collective(Result<Collective> collective, MethodLabel label, CallOptions options) {
   if (!collective) co_return std::move(collective).error();
+  if (Result<void> fits = check_size(*collective); !fits) co_return std::move(fits).error();
   if (Result<void> wanted = still_wanted(options); !wanted) co_return std::move(wanted).error();
   options.not_after = options.deadline(platform::Clock::now());
   const JoinedToken joined(options);
@@ -206,6 +218,7 @@ task<Result<CollectiveAnswer>> run_collective(Result<Collective> collective, Met
 
 task<Result<void>> send_collective(Result<Collective> collective, MethodLabel label, CallOptions options) {
   if (!collective) co_return std::move(collective).error();
+  if (Result<void> fits = check_size(*collective); !fits) co_return std::move(fits).error();
   if (Result<void> wanted = still_wanted(options); !wanted) co_return wanted;
   options.not_after = options.deadline(platform::Clock::now());
   if (Result<void> room = begin_own_send(); !room) co_return room;

@@ -33,9 +33,10 @@ struct Shared {
 };
 using Work = std::shared_ptr<const Shared>;
 
-/// An instance that all cores of a node share does it once.
-bool is_anothers(ObjectId id, const void* representative, CoreIndex first) {
-  return representative == NodeTable::instance().root_of(id) && Core::current().index() != first;
+/// An instance that all cores of a node share counts once, and does it once.
+bool is_anothers(ObjectId id, CoreIndex first) {
+  const TypeDescriptor* type = NodeTable::instance().type_of(id);
+  return type != nullptr && type->shared && Core::current().index() != first;
 }
 
 task<Result<Bytes>> wait_for_calls(ObjectId id, platform::Instant deadline, cancel_token token) {
@@ -68,14 +69,17 @@ task<Share> take_part(Work work, Cancellation cancellation) {
       co_return share;
     }
   }
-  if (representative == nullptr || is_anothers(id, representative, work->first)) co_return share;
-  share.took_part = true;
+  if (representative == nullptr) co_return share;
+  const bool anothers = is_anothers(id, work->first);
+  const bool barrier = work->collective.work == CollectiveWork::barrier;
+  if (anothers && !barrier) co_return share;
   CallOrigin origin = work->origin;
   origin.cancellation = cancellation.get();
-  task<Result<Bytes>> doing = work->collective.work == CollectiveWork::barrier
-                                  ? wait_for_calls(id, origin.deadline, token_of(cancellation))
-                                  : serve_call(id, kAnyCore, work->collective.method, work->collective.arguments, origin);
+  task<Result<Bytes>> doing = barrier ? wait_for_calls(id, origin.deadline, token_of(cancellation))
+                                      : serve_call(id, kAnyCore, work->collective.method, work->collective.arguments, origin);
   share.result = co_await std::move(doing);
+  // Calls are counted on each core, also those of an instance that they share.
+  share.took_part = !anothers || !share.result;
   co_return share;
 }
 

@@ -98,11 +98,17 @@ Detached CollectiveService::carry_out(OwnPart own, std::shared_ptr<const Collect
   own->answer = co_await own_part_here(request->collective, request->origin, deadline, trace, own->cancellation.token());
   own->ended = true;
   for (Completion<>* each : std::exchange(own->waiting, {})) each->complete();
-  kCollectiveService->ended({request->origin, request->number}, *own);
+  const bool ran = request->collective.work != CollectiveWork::barrier || own->answer.code() != Errc::cancelled;
+  kCollectiveService->ended({request->origin, request->number}, *own, ran);
 }
 
-void CollectiveService::ended(Key key, const Own& own) {
+void CollectiveService::ended(Key key, const Own& own, bool ran) {
   const auto found = parts_.find(key);
+  if (!ran) {
+    // A barrier whose asker was lost, for one: whoever asks in its place waits anew.
+    parts_.erase(found);
+    return note_depths();
+  }
   found->second->bytes = own.answer ? size_of(*own.answer) : 0;
   remembered_bytes_ += found->second->bytes;
   remembered_.push_back(key);

@@ -65,7 +65,7 @@ class CollectiveService {
   task<Result<CollectiveAnswer>> own_part(std::shared_ptr<const CollectiveRequest> request, const call_context* context);
   static Detached carry_out(OwnPart own, std::shared_ptr<const CollectiveRequest> request, platform::Instant deadline,
                             TraceContext trace);
-  void ended(Key key, const Own& own);
+  void ended(Key key, const Own& own, bool ran);
   void forget_oldest();
 
   std::map<Key, OwnPart> parts_;

@@ -134,6 +134,7 @@ task<Result<Bytes>> attempt(Place place, Attempts* attempts) {
   call.options.begin_trace_if(leaves && sampled_by_chance(call.object));  // once for all attempts
   OpenSpan span(call.options.trace);
   const platform::Duration left = attempts->deadline - platform::Clock::now();
+  if (left <= platform::Duration::zero()) co_return Error(Errc::deadline_exceeded, "no time is left for the call; nothing ran");
   RemoteCall there{place.node, place.core, call.object, call.method.id, left, attempts->joined.token(), span.trace()};
   task<Result<Bytes>> work = here ? carry_out_here(place.core, attempts, span.trace())
                                   : call_elsewhere(std::move(there), Bytes(call.arguments));
@@ -141,6 +142,16 @@ task<Result<Bytes>> attempt(Place place, Attempts* attempts) {
   span.end(SpanKind::client, call.method, call.object, place.node, answer.code());
   if (!answer && answer.error().is_refusal()) co_return with_method(std::move(answer).error(), call.method);
   co_return answer;
+}
+
+/// The place could not be looked up, which may be otherwise when there is time left: its own wait has a bound of its own.
+bool is_yet_to_be_found(const Result<Place>& place) {
+  return !place && (was_turned_away(place) || place.code() == Errc::deadline_exceeded || place.code() == Errc::unavailable);
+}
+
+/// A node that leaves, and has not met the object of which it is the home, cannot say more than that it is as good as gone.
+bool has_left(const Result<Bytes>& answer, const Place& place) {
+  return !answer && place.version != 0 && answer.code() == Errc::node_gone && answer.error().is_refusal();
 }
 
 Error too_late(const Error& refused) {
@@ -155,7 +166,7 @@ task<Result<Bytes>> call_along(const Route* route, EncodedCall call) {
   std::uint64_t stale = 0;
   for (int number = 0;; ++number) {
     Result<Place> place = co_await route->find(stale);
-    if (!place && !was_turned_away(place)) co_return std::move(place).error();
+    if (!place && !is_yet_to_be_found(place)) co_return std::move(place).error();
     std::optional<Error> refused;
     bool at_once = false;
     if (!place) {
@@ -164,9 +175,10 @@ task<Result<Bytes>> call_along(const Route* route, EncodedCall call) {
       co_return Error(Errc::deadline_exceeded, describe(attempts.call.object) + " was not found in time; nothing ran");
     } else {
       Result<Bytes> answer = co_await attempt(*place, &attempts);
-      if (!was_turned_away(answer) || (answer.code() == Errc::moved && place->version == 0)) co_return answer;
+      const bool left = has_left(answer, *place);
+      if (!left && (!was_turned_away(answer) || (answer.code() == Errc::moved && place->version == 0))) co_return answer;
       refused = std::move(answer).error();
-      if (refused->code() == Errc::moved) {
+      if (left || refused->code() == Errc::moved) {
         // What is found instead of old knowledge is worth an attempt at once; one that has failed before is not.
         at_once = number == 0 && place->version > stale;
         stale = place->version;

@@ -22,9 +22,16 @@ task<Result<Bytes>> run_step(const call_context* context, ObjectId object, Pipel
     const RemoteMethod* method = type->find(step->method);
     call.method = {step->method, type->interface_name, method == nullptr ? std::string_view() : method->name};
   }
-  task<Result<Bytes>> work = type != nullptr && type->exclusive ? call_home(type, std::move(call))
-                                                               : call_node(this_node(), kAnyCore, std::move(call));
-  co_return co_await std::move(work);
+  if (type != nullptr && type->exclusive) co_return co_await call_home(type, std::move(call));
+  const bool known = type != nullptr;
+  EncodedCall again;
+  if (!known) again = call;
+  Result<Bytes> answer = co_await call_node(this_node(), kAnyCore, std::move(call));
+  // One that was not known here is by now, and may have a home elsewhere; then nothing has run.
+  if (known || answer.code() != Errc::moved || !was_turned_away(answer)) co_return answer;
+  type = NodeTable::instance().type_of(object);
+  if (type == nullptr || !type->exclusive) co_return answer;
+  co_return co_await call_home(type, std::move(again));
 }
 
 /// What the caller hears of step number `at`: by then the earlier ones have run.

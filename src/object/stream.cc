@@ -162,7 +162,8 @@ task<Result<bool>> StreamReader::ready() {
     fetched_.reset();
     if (!fetched) {
       ended_ = true;
-      send_close(node_, core_, handle_);  // it may well live
+      // It may well live, for who takes it now if it is not this one.
+      if (fetched.code() != Errc::invalid_argument) send_close(node_, core_, handle_);
       co_return std::move(fetched).error();
     }
     batch_ = *std::move(fetched);

@@ -120,7 +120,9 @@ class everywhere_target : public adjustable_target<everywhere_target<T>> {
   template <auto Member, class Value, class Combine, class... Arguments>
   task<Result<everywhere_result<Value>>> reduce(Value initial, Combine combine, Arguments&&... arguments) const {
     using R = detail::MethodResult<Member>;
-    if constexpr (named_operation<Combine, R> && std::is_same_v<Value, R>) {
+    static_assert(std::is_same_v<Value, R> || !named_operation<Combine, R>,
+                  "a reduction by a named operation folds results on their way: its initial value has the type of the results");
+    if constexpr (named_operation<Combine, R>) {
       static_cast<void>(&detail::Fold<T, Member, Combine>::entry);
       Result<detail::Collective> wanted = collective<Member>(detail::CollectiveWork::fold, std::forward<Arguments>(arguments)...);
       if (wanted) wanted->operation = detail::Fold<T, Member, Combine>::operation.id;
@@ -152,7 +154,7 @@ class everywhere_target : public adjustable_target<everywhere_target<T>> {
     using Shape = detail::SignatureOf<Member>;
     static_assert(Shape::must_travel());
     static_cast<void>(&detail::Registered<T>::entry);
-    Result<Bytes> bytes = detail::encoded(typename Shape::stored(std::forward<Arguments>(arguments)...));
+    Result<Bytes> bytes = detail::encoded(Shape::store(std::forward<Arguments>(arguments)...));
     if (!bytes) return std::move(bytes).error();
     return detail::Collective{id_,  T::interface::id, T::interface::template method_id<Member>(), 0, work, every_core_,
                               *std::move(bytes)};
@@ -167,7 +169,7 @@ class everywhere_target : public adjustable_target<everywhere_target<T>> {
 
   template <auto Member, class R = detail::MethodResult<Member>>
   static task<Result<everywhere_result<std::vector<result_from<R>>>>> gathered(everywhere_target self,
-                                                                                     Result<detail::Collective> wanted) {
+                                                                                Result<detail::Collective> wanted) {
     auto answer = co_await detail::run_collective(std::move(wanted), detail::kMethodLabel<T, Member>, self.options_);
     if (!answer) co_return std::move(answer).error();
     everywhere_result<std::vector<result_from<R>>> all{{}, std::move(answer->who)};

@@ -76,7 +76,7 @@ class home_target : public adjustable_target<home_target<T>> {
     using Shape = detail::SignatureOf<Member>;
     static_assert(Shape::must_travel());
     static_cast<void>(&detail::Registered<T>::entry);
-    auto work = run<Member>(*this, typename Shape::stored(std::forward<Arguments>(arguments)...));
+    auto work = run<Member>(*this, Shape::store(std::forward<Arguments>(arguments)...));
     if (!options_.may_end_early()) return work;
     return detail::within_options(std::move(work), options_);
   }

@@ -1,6 +1,7 @@
 // How the object model reaches other nodes: implemented by Node (node.h), absent in a program that is no cluster.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -25,6 +26,9 @@ NodeId this_node() noexcept;
 namespace detail {
 
 struct Swap;  // type.h
+
+/// Of the arguments or the result of a call of another node: what a frame of the messenger carries.
+inline constexpr std::size_t kMaxCallBytes = std::size_t{4} << 20;
 
 /// The members and how many cores each has, ordered by id, at one moment of the membership.
 struct ClusterView {

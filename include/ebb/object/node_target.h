@@ -35,7 +35,7 @@ class node_target : public adjustable_target<node_target<T>> {
   task<Result<detail::MethodResult<Member>>> call(Arguments&&... arguments) const {
     using Shape = detail::SignatureOf<Member>;
     static_assert(Shape::must_travel());
-    return run<Member>(*this, typename Shape::stored(std::forward<Arguments>(arguments)...));
+    return run<Member>(*this, Shape::store(std::forward<Arguments>(arguments)...));
   }
 
   /// Begins a pipeline (pipeline.h) with this call: `pipeline<&A::make>(...).then<&B::use>(...).call()` makes an object and
@@ -49,7 +49,7 @@ class node_target : public adjustable_target<node_target<T>> {
   task<Result<void>> send(Arguments&&... arguments) const {
     using Shape = detail::SignatureOf<Member>;
     static_assert(Shape::must_travel());
-    return start<Member>(*this, typename Shape::stored(std::forward<Arguments>(arguments)...));
+    return start<Member>(*this, Shape::store(std::forward<Arguments>(arguments)...));
   }
 
  private:

@@ -46,9 +46,12 @@ struct partitioned {
     if constexpr (requires { T::kPartitions; }) return T::kPartitions;
     return 256;
   }
-  /// The partition of a key: by its bytes on the wire, so that all programs agree.
+  /// The partition of a key: by its bytes on the wire, so that all programs agree. Integers of all widths that are equal are one key.
   template <class T, wire::travels Key>
   static std::uint32_t partition_of(const Key& key) {
+    if constexpr (std::is_integral_v<Key> && sizeof(Key) < sizeof(std::uint64_t)) {
+      return partition_of<T>(static_cast<std::uint64_t>(static_cast<std::int64_t>(key)));
+    }
     const Bytes bytes = wire::encode(key);
     // Mixed: the low bits of FNV-1a hear only of the low bits of each byte.
     return static_cast<std::uint32_t>(mix64(fnv1a({reinterpret_cast<const char*>(bytes.data()), bytes.size()})) % count<T>());

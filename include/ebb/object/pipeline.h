@@ -115,7 +115,7 @@ Result<PipelineStep> pipeline_step(Arguments&&... arguments) {
   static_assert(Shape::must_travel());
   static_assert(!kSpreadByKey<T>, "a pipeline does not lead to objects that are spread by keys");
   static_cast<void>(&Registered<T>::entry);
-  Result<Bytes> bytes = encoded(typename Shape::stored(std::forward<Arguments>(arguments)...));
+  Result<Bytes> bytes = encoded(Shape::store(std::forward<Arguments>(arguments)...));
   if (!bytes) return std::move(bytes).error();
   return PipelineStep{T::interface::template method_id<Member>(), *std::move(bytes)};
 }

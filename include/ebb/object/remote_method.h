@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -72,13 +73,16 @@ task<Result<Bytes>> invoke_encoded(void* representative, Bytes encoded, const ca
   using Return = typename Shape::return_type;
   std::exception_ptr thrown;
   try {
-    typename Shape::stored arguments;
+    std::optional<typename Shape::stored> arguments;
     if constexpr (std::tuple_size_v<typename Shape::stored> != 0) {
       wire::Reader reader(encoded);
-      arguments = wire::Codec<typename Shape::stored>::read(reader);
+      arguments.emplace(wire::Codec<typename Shape::stored>::read(reader));
       if (!reader.finished()) co_return not_decoded(reader);
-    } else if (!encoded.empty()) {
-      co_return Error(Errc::malformed, "a call has arguments where its method takes none; the caller's program is broken");
+    } else {
+      if (!encoded.empty()) {
+        co_return Error(Errc::malformed, "a call has arguments where its method takes none; the caller's program is broken");
+      }
+      arguments.emplace();
     }
     if constexpr (!Shape::kViews) encoded = Bytes();
     auto call = [representative, context](auto&... each) -> Return {
@@ -87,16 +91,16 @@ task<Result<Bytes>> invoke_encoded(void* representative, Bytes encoded, const ca
     };
     if constexpr (IsTask<Return>::value) {
       if constexpr (std::is_same_v<Return, task<void>>) {
-        co_await std::apply(call, arguments);
+        co_await std::apply(call, *arguments);
         co_return Bytes();
       } else {
-        co_return encode_result(co_await std::apply(call, arguments));
+        co_return encode_result(co_await std::apply(call, *arguments));
       }
     } else if constexpr (std::is_void_v<Return>) {
-      std::apply(call, arguments);
+      std::apply(call, *arguments);
       co_return Bytes();
     } else {
-      co_return encode_result(std::apply(call, arguments));
+      co_return encode_result(std::apply(call, *arguments));
     }
   } catch (...) {
     thrown = std::current_exception();

@@ -59,7 +59,7 @@ class replicated_target : public adjustable_target<replicated_target<T>> {
       return target<T>(id_, kAnyCore).with_options(options_).template call<Member>(std::forward<Arguments>(arguments)...);
     } else {
       static_cast<void>(&detail::Registered<T>::entry);
-      auto work = write<Member>(*this, typename Shape::stored(std::forward<Arguments>(arguments)...));
+      auto work = write<Member>(*this, Shape::store(std::forward<Arguments>(arguments)...));
       if (!options_.may_end_early()) return work;
       return detail::within_options(std::move(work), options_);
     }

@@ -36,10 +36,14 @@ struct StoredArgument<std::span<const T>> {
   using type = wire::Sequence<T>;
 };
 
+/// False of what carries others that do not travel, where that is known only now: streams (stream.h).
+template <class T>
+inline constexpr bool kContentsTravel = true;
+
 /// A parameter that a caller elsewhere can fill: by value, or a constant or rvalue reference to what travels.
 template <class Parameter>
 inline constexpr bool kParameterTravels =
-    wire::travels<typename StoredArgument<Parameter>::type> &&
+    wire::travels<typename StoredArgument<Parameter>::type> && kContentsTravel<std::remove_cvref_t<Parameter>> &&
     !(std::is_lvalue_reference_v<Parameter> && !std::is_const_v<std::remove_reference_t<Parameter>>);
 
 /// What a caller gets: the value of a task, the value of a Result, without references.
@@ -58,7 +62,7 @@ template <class R>
 inline constexpr bool kResultTravels = std::is_void_v<R>;
 template <class R>
   requires(!std::is_void_v<R>)
-inline constexpr bool kResultTravels<R> = wire::travels<R>;
+inline constexpr bool kResultTravels<R> = wire::travels<R> && kContentsTravel<R>;
 
 /// Exist to be named in a compiler's message: the position of an argument, from 1, and its type.
 template <std::size_t Position, class Parameter>
@@ -73,6 +77,13 @@ struct ResultTravels {
   static_assert(kResultTravels<R>,
                 "the result of a method cannot travel between nodes (ResultTravels<type>): return a value that owns what it "
                 "holds, such as a number, a string, a container, a plain struct");
+  static constexpr bool value = true;
+};
+
+template <std::size_t Position, class Argument, class Parameter>
+struct ArgumentConverts {
+  static_assert(std::is_convertible_v<Argument, std::remove_cvref_t<Parameter>>,
+                "this argument of a call does not convert to what the method takes (ArgumentConverts<position, type, parameter>)");
   static constexpr bool value = true;
 };
 
@@ -97,6 +108,15 @@ struct MethodShape {
     return []<std::size_t... I>(std::index_sequence<I...>) {
       return (ArgumentTravels<I + 1, Parameters>::value && ... && ResultTravels<result>::value);
     }(std::index_sequence_for<Parameters...>());
+  }
+  /// Arguments of a call, as they are kept. What the method itself could not be called with does not compile, which says so.
+  template <class... Arguments>
+  static stored store(Arguments&&... arguments) {
+    static_assert(sizeof...(Arguments) == sizeof...(Parameters), "a call has more or fewer arguments than its method takes");
+    [[maybe_unused]] constexpr bool kConvert = []<std::size_t... I>(std::index_sequence<I...>) {
+      return (ArgumentConverts<I + 1, Arguments, Parameters>::value && ...);
+    }(std::index_sequence_for<Parameters...>());
+    return stored(std::forward<Arguments>(arguments)...);
   }
   /// "(u64,string)list<byte>" added to a hash.
   static constexpr std::uint64_t add_name(std::uint64_t hash) noexcept {

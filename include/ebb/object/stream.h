@@ -82,7 +82,8 @@ std::shared_ptr<StreamHandle> stream_from(NodeId node, CoreIndex core, std::uint
 /// way or here, and the generator waits until more is asked for. That is the flow control: a slow taker slows the maker, and
 /// neither holds more than two batches.
 ///
-/// Copies are the same stream. It is taken on one core, by one coroutine at a time. When the last copy goes, the generator
+/// Copies are the same stream. It is taken on one core, by one coroutine at a time; so it travels to one place: the first of several
+/// methods that got it and lets it go ends it for all. When the last copy goes, the generator
 /// ends at its next co_yield; so it does when the taker's node is lost, or takes nothing for five minutes. The generator may
 /// outlive the call that made it: it must not use what ends before (of its object it may use what destroy() of the object, which
 /// does not wait for streams, leaves).
@@ -127,6 +128,9 @@ class stream {
 
   std::shared_ptr<detail::StreamHandle> handle_;
 };
+
+template <class T>
+inline constexpr bool detail::kContentsTravel<stream<T>> = wire::travels<T>;
 
 /// A stream travels as the place where its items are made.
 template <class T>

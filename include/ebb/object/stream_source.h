@@ -17,6 +17,7 @@
 #include "ebb/base/queue_depth.h"
 #include "ebb/base/result.h"
 #include "ebb/object/call_context.h"
+#include "ebb/object/node_link.h"
 #include "ebb/object/ref.h"
 #include "ebb/wire/codec.h"
 
@@ -50,6 +51,9 @@ struct StreamSource {
   std::coroutine_handle<> waiting_pull = nullptr;
   std::coroutine_handle<> waiting_producer = nullptr;
 
+  /// What an answer carries, beside what belongs to a batch.
+  static constexpr std::size_t kMostBytes = kMaxCallBytes - 1024;
+
   bool full() const noexcept { return items >= kMaxItems || bytes >= kMaxBytes; }
   void wake_pull() {
     if (waiting_pull) Core::current().resume_soon(std::exchange(waiting_pull, nullptr));
@@ -61,7 +65,10 @@ struct StreamSource {
 
   struct Room {
     StreamSource& source;
-    bool await_ready() const noexcept { return source.closed || !source.full(); }
+    std::size_t bytes;  // of the next item
+    bool await_ready() const noexcept {
+      return source.closed || source.items == 0 || (!source.full() && source.bytes + bytes <= kMostBytes);
+    }
     void await_suspend(std::coroutine_handle<> producer) const noexcept { source.waiting_producer = producer; }
     void await_resume() const noexcept {}
   };
@@ -85,12 +92,16 @@ Detached fill(std::shared_ptr<StreamSource> source, generator<T> items) {
       wire::Writer one;
       wire::Codec<T>::write(one, *item);
       const Bytes bytes = std::move(one).take();
+      // A large one does not go with small ones before it that would make the batch too large for an answer.
+      StreamSource::Room for_this{*source, bytes.size()};
+      co_await for_this;
+      if (source->closed) break;
       source->writer.raw(bytes.data(), bytes.size());
       source->bytes += bytes.size();
       ++source->items;
       source->wake_pull();
-      StreamSource::Room room{*source};
-      co_await room;
+      StreamSource::Room for_next{*source, 0};
+      co_await for_next;
     }
   } catch (...) {
     thrown = std::current_exception();

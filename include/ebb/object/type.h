@@ -2,7 +2,9 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -84,7 +86,8 @@ constexpr StateCodec state_codec() noexcept {
     using State = decltype(std::declval<const T&>().save());
     return {[](const void* object) -> Bytes { return wire::encode(static_cast<const T*>(object)->save()); },
             [](void* object, const Bytes& bytes) {
-              auto state = wire::decode<State>(bytes);
+              // In as much memory as it takes: a program of this build had it before, and there may be no other copy.
+              auto state = wire::decode<State>(wire::Reader(bytes, std::numeric_limits<std::size_t>::max()));
               if (state) static_cast<T*>(object)->restore(*std::move(state));
               return state.has_value();
             }};

@@ -54,7 +54,9 @@ class Reader {
   static constexpr std::size_t kMemoryPerByte = 24;
 
   explicit Reader(std::span<const std::byte> bytes) noexcept
-      : rest_(bytes), memory_(kMemoryBase + bytes.size() * kMemoryPerByte) {}
+      : Reader(bytes, kMemoryBase + bytes.size() * kMemoryPerByte) {}
+  /// Values may take `memory` bytes.
+  Reader(std::span<const std::byte> bytes, std::size_t memory) noexcept : rest_(bytes), memory_(memory) {}
 
   template <plain_number T>
   T number() noexcept {

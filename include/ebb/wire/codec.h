@@ -27,13 +27,16 @@ std::vector<std::byte> encode(const T& value) {
   return std::move(writer).take();
 }
 
-/// The value whose bytes these are, all of them; nullopt for anything else.
+/// The value whose bytes `reader` has, all of them; nullopt for anything else.
 template <travels T>
-std::optional<T> decode(std::span<const std::byte> bytes) {
-  Reader reader(bytes);
+std::optional<T> decode(Reader reader) {
   T value = Codec<T>::read(reader);
   if (!reader.finished()) return std::nullopt;
   return value;
+}
+template <travels T>
+std::optional<T> decode(std::span<const std::byte> bytes) {
+  return decode<T>(Reader(bytes));
 }
 
 }  // namespace ebb::wire

@@ -60,9 +60,16 @@ struct Codec<std::array<T, Size>> {
     for (const T& value : values) Codec<T>::write(writer, value);
   }
   static std::array<T, Size> read(Reader& reader) {
-    std::array<T, Size> values{};
-    for (T& value : values) value = Codec<T>::read(reader);
-    return values;
+    if constexpr (std::is_default_constructible_v<T>) {
+      std::array<T, Size> values{};
+      for (T& value : values) value = Codec<T>::read(reader);
+      return values;
+    } else {
+      // The braces make the order of the reads that of the elements.
+      return [&reader]<std::size_t... I>(std::index_sequence<I...>) {
+        return std::array<T, Size>{(static_cast<void>(I), Codec<T>::read(reader))...};
+      }(std::make_index_sequence<Size>());
+    }
   }
 };
 

@@ -15,7 +15,8 @@ namespace ebb {
 
 /// The fields of a class that travel, in the order in which they do. For classes with constructors, private members, bases, or
 /// fields that stay behind: `using fields = ebb::fields<&S::a, &S::b>;` in its public part. The class must be default-
-/// constructible; what is not listed keeps the value that the default constructor gives it.
+/// constructible; what is not listed keeps the value that the default constructor gives it. A derived class with members of its
+/// own lists anew: the list that it inherits would leave them behind.
 template <auto... Members>
 struct fields {};
 
@@ -98,13 +99,18 @@ struct FieldType;
 template <class Class, class Field>
 struct FieldType<Field Class::*> {
   using type = Field;
+  using owner = Class;
 };
+/// The list may be that of a base, to which T adds what would stay behind.
+template <class T, auto Member>
+inline constexpr bool kLeavesNothing =
+    std::is_same_v<typename FieldType<decltype(Member)>::owner, T> || sizeof(typename FieldType<decltype(Member)>::owner) == sizeof(T);
 
 template <class T, class List>
 inline constexpr bool kListed = false;
 template <class T, auto... Members>
 inline constexpr bool kListed<T, fields<Members...>> =
-    sizeof...(Members) > 0 && (field_travels<T, typename FieldType<decltype(Members)>::type> && ...);
+    (kLeavesNothing<T, Members> || ...) && (field_travels<T, typename FieldType<decltype(Members)>::type> && ...);
 
 /// The codec of a class that lists its fields.
 template <class T, class List>

@@ -218,6 +218,22 @@ TEST(Attempts, AreMadeAgainWhereTheRuntimeTurnsACallAway) {
   }), 0);
 }
 
+/// A node that leaves and has not met the object cannot tell that it has a home.
+TEST(Attempts, AreMadeAtTheNextHomeWhereTheFirstOneLeaves) {
+  EXPECT_EQ(run([]() -> task<int> {
+    FakeLink link;
+    const auto home = (co_await create<AtHome>()).value();
+    NodeTable::instance().learn_home(home.id(), {kOther, CoreIndex{0}, 9});
+    link.answers.push_back(Error::refusal(Errc::node_gone, "it leaves"));
+    EXPECT_TRUE(co_await home.on_home().within(2s).call<&AtHome::work>());
+    EXPECT_EQ(runs, 1);
+    const auto object = (co_await create<OfCore>()).value();
+    link.answers.push_back(Error::refusal(Errc::node_gone, "it leaves"));
+    EXPECT_EQ((co_await object.on(kOther).call<&OfCore::work>()).code(), Errc::node_gone) << "there is no other place";
+    co_return 0;
+  }), 0);
+}
+
 TEST(Attempts, EndWithWhatTheNodeItselfCannotDo) {
   EXPECT_EQ(run([]() -> task<int> {
     FakeLink link;

@@ -5,6 +5,10 @@
 
 #include <atomic>
 #include <functional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
 #include "ebb/async.h"
 #include "ebb/object.h"
@@ -289,5 +293,30 @@ TEST(ObjectCounts, WeighASampleByWhatItStandsFor) {
   EXPECT_DOUBLE_EQ(counts.mean_nanos(), (10'000 + 100 * 100.0) / 110);
   EXPECT_EQ(ebb::ObjectCounts().mean_nanos(), 0);
 }
+
+/// A state whose values are small on the wire and large in memory: an empty cell is a byte there.
+struct Sheet {
+  using policy = ebb::single_home;
+  using Cell = std::variant<std::monostate, std::int64_t, double, std::string>;
+  std::vector<std::vector<Cell>> rows;
+  void enlarge(std::uint32_t count) { rows.resize(count, std::vector<Cell>(20)); }
+  std::uint64_t size() const { return rows.size(); }
+  std::vector<std::vector<Cell>> save() const { return rows; }
+  void restore(std::vector<std::vector<Cell>> state) { rows = std::move(state); }
+  using interface = ebb::interface<"test.Sheet/1", ebb::method<"enlarge", &Sheet::enlarge>, ebb::method<"size", &Sheet::size>>;
+};
+
+ebb::task<int> drop_what_is_large_in_memory() {
+  const auto sheet = (co_await ebb::create<Sheet>()).value();
+  EXPECT_TRUE(co_await sheet.on_home().call<&Sheet::enlarge>(5'000u));
+  EXPECT_EQ((co_await ebb::drop(sheet)).value(), 1u);
+  const auto size = co_await sheet.on_home().call<&Sheet::size>();
+  EXPECT_TRUE(size) << "what it saved cannot be restored";
+  EXPECT_EQ(size ? *size : 0, 5'000u);
+  EXPECT_TRUE(co_await ebb::destroy(sheet));
+  co_return 0;
+}
+
+TEST(Drop, KeepsAStateThatIsSmallOnTheWireAndLargeInMemory) { EXPECT_EQ(run(drop_what_is_large_in_memory), 0); }
 
 }  // namespace

@@ -241,6 +241,7 @@ ebb::task<int> listen() {
   EXPECT_EQ((co_await ask_service(context, 3, barrier)).code(), Errc::cancelled);
   later.cancel();
   co_await scope.join();
+  EXPECT_TRUE(co_await ask_service({}, 3, barrier)) << "who asks in the place of one that was lost waits anew";
   co_return 0;
 }
 
@@ -280,5 +281,55 @@ TEST(FanOut, CutsIntoRunsOfNearlyOneLength) {
     EXPECT_EQ(joined, all);
   }
 }
+
+/// One instance that all cores share, with a call of one of them under way.
+struct Hall {
+  using policy = ebb::per_node;
+  std::atomic<bool> left{false};
+  ebb::task<void> visit() {
+    co_await ebb::sleep_for(30ms);
+    left = true;
+  }
+  bool empty() const { return left; }
+  using interface = ebb::interface<"test.Hall/1", ebb::method<"visit", &Hall::visit>, ebb::method<"empty", &Hall::empty>>;
+};
+
+ebb::task<int> wait_for_calls_of_all_cores() {
+  const auto hall = (co_await ebb::create<Hall>()).value();
+  EXPECT_FALSE(hall->empty());
+  ebb::Scope scope;
+  auto visiting = [](ebb::ref<Hall> object) -> ebb::task<void> {
+    EXPECT_TRUE(co_await object.on(CoreIndex{3}).call<&Hall::visit>());
+  };
+  scope.spawn(visiting(hall));
+  co_await ebb::sleep_for(5ms);
+  const auto idle = co_await hall.everywhere().barrier();
+  EXPECT_TRUE(hall->empty()) << "a call of another core was not waited for";
+  EXPECT_EQ(idle.value().representatives, 1u);
+  co_await scope.join();
+  EXPECT_TRUE(co_await ebb::destroy(hall));
+  co_return 0;
+}
+
+TEST(Everywhere, WaitsAtABarrierForTheCallsOfAllCoresOfASharedInstance) { EXPECT_EQ(run(wait_for_calls_of_all_cores), 0); }
+
+struct Pile {
+  std::uint64_t bytes = 0;
+  void add(const std::string& text) { bytes += text.size(); }
+  using interface = ebb::interface<"test.Pile/1", ebb::method<"add", &Pile::add>>;
+};
+
+ebb::task<int> send_too_much() {
+  const auto pile = (co_await ebb::create<Pile>()).value();
+  const std::string text(std::size_t{4} << 20, 'x');
+  EXPECT_EQ((co_await pile.everywhere().every_core().call<&Pile::add>(text)).code(), Errc::too_large);
+  EXPECT_EQ((co_await pile.everywhere().every_core().send<&Pile::add>(text)).code(), Errc::too_large);
+  co_await ebb::sleep_for(5ms);
+  EXPECT_EQ(pile->bytes, 0u) << "it ran here, and no other node could have been told";
+  EXPECT_TRUE(co_await ebb::destroy(pile));
+  co_return 0;
+}
+
+TEST(Everywhere, RefusesArgumentsThatCannotTravelBeforeItRunsAnywhere) { EXPECT_EQ(run(send_too_much), 0); }
 
 }  // namespace

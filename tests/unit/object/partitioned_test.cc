@@ -122,4 +122,15 @@ TEST(ChooseOwner, TakesTheFrontEndWhereThereIsNoOther) {
   EXPECT_EQ(ebb::detail::choose_owner(ObjectId{2000}, 7, last_leaves).node, ebb::kFrontEndNode);
 }
 
+TEST(Partitioned, TakesEqualIntegersOfAllWidthsForOneKey) {
+  const ebb::ref<Store> store;
+  for (const int key : {0, 5, 70, -1, -300}) {
+    EXPECT_EQ(store.on_key(key).partition(), store.on_key(std::int64_t{key}).partition());
+    EXPECT_EQ(store.on_key(key).partition(), store.on_key(static_cast<std::uint64_t>(std::int64_t{key})).partition());
+    EXPECT_EQ(store.on_key(static_cast<std::int16_t>(key)).partition(), store.on_key(key).partition());
+  }
+  EXPECT_EQ(store.on_key(std::uint8_t{200}).partition(), store.on_key(200).partition());
+  EXPECT_EQ(store.on_key(std::uint32_t{4'000'000'000}).partition(), store.on_key(std::int64_t{4'000'000'000}).partition());
+}
+
 }  // namespace

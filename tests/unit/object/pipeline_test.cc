@@ -4,6 +4,7 @@
 
 #include "ebb/async.h"
 #include "ebb/object.h"
+#include "tests/unit/object/fake_link.h"
 
 namespace {
 
@@ -64,6 +65,36 @@ TEST(Pipeline, EndsWithTheFirstErrorAndRunsNothingAfterIt) {
               Errc::invalid_argument);
     EXPECT_EQ((co_await there.within(5ms).pipeline<&Bank::open>(1).then<&Account::wait>().call()).code(),
               Errc::deadline_exceeded);
+    co_return 0;
+  });
+}
+
+struct Safe {
+  using policy = single_home;
+  std::int64_t count() const { return 1; }
+  using interface = ebb::interface<"test.Safe/1", method<"count", &Safe::count>>;
+};
+struct Registry {
+  ref<Safe> entry;
+  void enter(ref<Safe> safe) { entry = safe; }
+  ref<Safe> find() const { return entry; }
+  using interface = ebb::interface<"test.Registry/1", method<"enter", &Registry::enter>, method<"find", &Registry::find>>;
+};
+
+/// A step's object that this node has only heard of.
+TEST(Pipeline, FindsTheHomeOfAnObjectThatItsNodeHasNotMet) {
+  run([]() -> task<int> {
+    test::FakeLink link;
+    link.answers.push_back(Error(Errc::application_error, "asked there"));
+    const NewObject elsewhere{std::string(Safe::interface::name), Safe::interface::id, std::string(single_home::name), test::kOther};
+    const auto record = (co_await NodeTable::instance().directory().create(elsewhere)).value();
+    const auto registry = (co_await create<Registry>()).value();
+    const auto here = registry.on(CoreIndex{0});
+    EXPECT_TRUE(co_await here.call<&Registry::enter>(wire::decode<ref<Safe>>(wire::encode(record.id)).value()));
+    const auto counted = co_await registry.on(this_node(), CoreIndex{0}).pipeline<&Registry::find>().then<&Safe::count>().call();
+    EXPECT_EQ(counted.code(), Errc::application_error);
+    EXPECT_EQ(counted.error().text(), "asked there");
+    EXPECT_EQ(link.calls, 1);
     co_return 0;
   });
 }

@@ -261,4 +261,59 @@ TEST(Stream, DoesNotLetAPullWaitWhoseTakerHasGivenUpAlready) {
   });
 }
 
+generator<std::string> of_sizes(std::vector<std::size_t> sizes) {
+  for (const std::size_t size : sizes) co_yield std::string(size, 'x');
+}
+
+struct Store {
+  stream<std::string> items(std::vector<std::uint64_t> sizes) {
+    return of_sizes(std::vector<std::size_t>(sizes.begin(), sizes.end()));
+  }
+  using interface = ebb::interface<"test.StreamStore/1", method<"items", &Store::items>>;
+};
+
+TEST(Stream, SendsALargeItemWithoutTheSmallOnesBeforeIt) {
+  run([]() -> task<int> {
+    const auto store = (co_await create<Store>()).value();
+    const std::vector<std::uint64_t> sizes{50'000, 4'150'000, 10, 4'150'000};
+    auto items = (co_await store.on(CoreIndex{1}).call<&Store::items>(sizes)).value();
+    co_await sleep_for(5ms);
+    for (const std::uint64_t size : sizes) {
+      const auto next = co_await items.next();
+      EXPECT_TRUE(next) << next.error().text();
+      if (!next || !*next) co_return 1;
+      EXPECT_EQ((*next)->size(), size);
+    }
+    const auto end = co_await items.next();
+    EXPECT_TRUE(end && !*end);
+    co_return 0;
+  });
+}
+
+/// Whoever asks for items that another one takes is refused, and ends nothing.
+TEST(Stream, IsNotEndedByASecondTaker) {
+  run([]() -> task<int> {
+    test::FakeLink link;
+    const auto source = (co_await create<Source>()).value();
+    auto numbers = (co_await source.on(test::kOther, CoreIndex{1}).call<&Source::numbers>(1'000)).value();
+    const Bytes place = wire::encode(numbers);
+    {
+      auto first = wire::decode<stream<std::int64_t>>(place).value();
+      auto second = wire::decode<stream<std::int64_t>>(place).value();
+      EXPECT_EQ((co_await first.next()).value().value(), 1);
+      const auto refused = co_await second.next();
+      EXPECT_EQ(refused.code(), Errc::invalid_argument);
+      std::int64_t taken = 1;
+      for (;;) {
+        const auto next = co_await first.next();
+        EXPECT_TRUE(next) << next.error().text();
+        if (!next || !*next) break;
+        ++taken;
+      }
+      EXPECT_EQ(taken, 1'000);
+    }
+    co_return 0;
+  });
+}
+
 }  // namespace

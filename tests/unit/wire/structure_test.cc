@@ -1,6 +1,10 @@
 // What is made of other things: classes with listed fields, alternatives, and views of a call's bytes.
 #include <gtest/gtest.h>
 
+#include <array>
+#include <tuple>
+
+#include "ebb/async.h"
 #include "ebb/object.h"
 #include "ebb/wire/codec.h"
 
@@ -145,5 +149,51 @@ TEST(Views, ReachAMethodWithoutACopyOfTheCallsBytes) {
   EXPECT_EQ(reader.seen, run);
   EXPECT_EQ(awaiter.await_resume().value(), wire::encode(std::uint64_t{1000}));
 }
+
+/// Takes and gives results inside of values, and as they are.
+struct Judge {
+  std::int32_t worth(ebb::Result<std::int32_t> one, std::array<ebb::Result<std::int32_t>, 2> two) const {
+    std::int32_t sum = one ? *one : -1;
+    for (const auto& each : two) sum += each ? *each : -100;
+    return sum;
+  }
+  using interface = ebb::interface<"test.Judge/1", ebb::method<"worth", &Judge::worth>>;
+};
+
+TEST(Results, AreArguments) {
+  Judge judge;
+  const auto* method = ebb::detail::kTypeDescriptor<Judge>.find(Judge::interface::method_id<&Judge::worth>());
+  ASSERT_NE(method, nullptr);
+  const ebb::Result<std::int32_t> none = ebb::Error(ebb::Errc::not_found, "none");
+  const auto arguments = std::tuple(ebb::Result<std::int32_t>(5), std::array<ebb::Result<std::int32_t>, 2>{none, ebb::Result<std::int32_t>(7)});
+  ebb::Result<std::int32_t> answer(0);
+  const int status = ebb::run_cores(1, [&]() -> ebb::task<int> {
+    const auto bytes = co_await method->invoke(&judge, ebb::wire::encode(arguments));
+    answer = ebb::wire::decode<std::int32_t>(bytes.value()).value();
+    co_return 0;
+  });
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(answer.value(), 5 - 100 + 7);
+}
+
+class Base {
+ public:
+  Base() = default;
+  std::int32_t a = 0;
+  using fields = ebb::fields<&Base::a>;
+};
+struct Longer : Base {
+  std::int32_t b = 0;
+};
+struct Relisted : Base {
+  std::int32_t b = 0;
+  using fields = ebb::fields<&Relisted::a, &Relisted::b>;
+};
+struct Renamed : Base {};
+
+static_assert(ebb::wire::travels<Base>);
+static_assert(!ebb::wire::travels<Longer>, "its own member would stay behind");
+static_assert(ebb::wire::travels<Relisted>);
+static_assert(ebb::wire::travels<Renamed>);
 
 }  // namespace
