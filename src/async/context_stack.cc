@@ -73,13 +73,14 @@ ContextStack::ContextStack() noexcept {
 }
 
 std::unique_ptr<ContextStack> ContextStack::create(void (*entry)(void*), void* argument) {
+  std::unique_ptr<ContextStack> context(new (std::nothrow) ContextStack);
+  if (!context) return nullptr;
   // The lowest page stays without access: running over the end of the stack faults instead of corrupting.
   const std::size_t bytes = kStackBytes + kPageBytes;
   void* mapping = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapping == MAP_FAILED) return nullptr;
   // Where the platform cannot protect pages the stack works without its guard.
   static_cast<void>(mprotect(mapping, kPageBytes, PROT_NONE));
-  auto context = std::make_unique<ContextStack>();
   context->mapping_ = mapping;
   context->mapping_bytes_ = bytes;
   context->entry_ = entry;

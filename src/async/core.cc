@@ -145,7 +145,7 @@ Result<void> Core::post(CoreIndex core, Event event) {
 
 TimerId Core::call_at(platform::Instant instant, Event event) { return state_->timers.add(instant, std::move(event)); }
 TimerId Core::call_after(platform::Duration delay, Event event) {
-  return state_->timers.add(platform::Clock::now() + delay, std::move(event));
+  return state_->timers.add(detail::from_now(delay), std::move(event));
 }
 bool Core::cancel(TimerId timer) noexcept { return state_->timers.cancel(timer); }
 std::size_t Core::pending_timers() const noexcept { return state_->timers.size(); }

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -26,6 +27,8 @@ struct Mailbox {
   std::atomic<bool> any{false};    // a hint without the lock; seq_cst, in one order with CoreState::sleeping_
 };
 Mailbox& mailbox_of(CoreIndex core) noexcept;
+
+inline constexpr std::int64_t kNotStopped = -1;
 
 /// Everything of one core; made, used and destroyed on its thread. Others touch `inbound` and `sleeping_` only.
 class CoreState {
@@ -69,6 +72,13 @@ class CoreState {
   bool run_inbound();
   bool run_posted();
   bool run_timers();
+  void begin_turn() noexcept;
+  /// After each event: whether those of this turn have had their time. Each source gives one of its events even then.
+  bool turn_is_over() noexcept { return --events_until_look_ == 0 && look_at_the_clock(); }
+  bool look_at_the_clock() noexcept;
+  /// stop_requested(), for each event.
+  bool stopping() const noexcept { return stop_status_.load(std::memory_order_relaxed) != kNotStopped; }
+  void drop_ready() noexcept;
   void run_hooks();
   bool poll_platform();
   void idle();
@@ -83,6 +93,7 @@ class CoreState {
   alignas(64) std::size_t core_count_;
   bool may_poll_idle_;
   std::unique_ptr<std::atomic<CrossCoreRing*>[]> inbound_;
+  const std::atomic<std::int64_t>& stop_status_;
   alignas(64) ContextStack thread_stack_;
   ContextStack* current_ = &thread_stack_;
   std::vector<std::unique_ptr<ContextStack>> contexts_;
@@ -90,7 +101,13 @@ class CoreState {
   bool in_callback_ = false;  // a hook or a platform callback runs: nothing may block
   std::vector<Event> posted_;  // taken out of the mailbox, not run yet
   std::size_t posted_next_ = 0;
+  platform::Instant turn_began_;
+  platform::Instant looked_at_;       // the clock, in this turn
+  std::size_t events_per_look_ = 1;   // at the clock
+  std::size_t events_until_look_ = 1;
   std::size_t turns_since_poll_ = 0;
+  bool just_polled_ = true;           // so the next turn is the first after a poll
+  platform::Instant polled_before_;   // when that turn began
   std::size_t looks_since_poll_ = 0;  // of an idle core
   std::size_t looks_per_poll_ = 0;    // how many of them until the next poll
   alignas(64) std::atomic<bool> sleeping_{false};
@@ -105,6 +122,8 @@ class CoreState {
 CoreState* running_core(CoreIndex core) noexcept;
 void set_running_core(CoreIndex core, CoreState* state) noexcept;
 void set_core_count(std::size_t count) noexcept;
+/// kNotStopped, or the status to end with. This node's; it does not move.
+const std::atomic<std::int64_t>& stop_status() noexcept;
 bool stop_requested() noexcept;
 /// No more events are posted to the core; those that were are dropped.
 void close_mailbox(CoreIndex core);

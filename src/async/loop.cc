@@ -18,13 +18,20 @@ constexpr std::size_t kTurnsPerPlatformPoll = 16;
 constexpr std::size_t kLooksPerPlatformPoll = 32;
 // While another core keeps this one busy: whoever sends during a poll waits until it is over.
 constexpr std::size_t kLooksPerPlatformPollAmongCores = 256;
+// Reading the clock costs as much as some events, so it is read once for many of them while they are short.
+constexpr std::size_t kMostEventsPerLook = 64;
+constexpr platform::Duration kShortWhile = Core::kLongestTurn / 16;
 }
 
 CoreState::CoreState(CoreIndex index, std::size_t core_count)
     : timers(platform::Clock::now()),
       core_count_(core_count),
       may_poll_idle_(core_count <= platform::available_cores()),
-      inbound_(std::make_unique<std::atomic<CrossCoreRing*>[]>(core_count)) {
+      inbound_(std::make_unique<std::atomic<CrossCoreRing*>[]>(core_count)),
+      stop_status_(stop_status()) {
+  // So that a context is made, or put aside, without memory that may be missing.
+  contexts_.reserve(kAllContexts);
+  idle_contexts_.reserve(kAllContexts);
   core_.index_ = index;
   core_.state_ = this;
   core_.grow_ready();
@@ -36,17 +43,28 @@ CoreState::CoreState(CoreIndex index, std::size_t core_count)
 }
 
 CoreState::~CoreState() {
-  // What was not run is dropped; destructors of callables may still look at the core.
-  ReadyQueue& ready = core_.ready_;
-  while (ready.head != ready.tail) ready.slots[ready.head++ & ready.mask].reset();
+  // What was not run is dropped; destructors of callables may still look at the core, spawn, and set timers.
+  drop_ready();
   for (std::size_t i = 0; i < core_count_; ++i) delete inbound_[i].load(std::memory_order_acquire);
-  hooks.clear();
-  posted_.clear();
-  for (Event event = timers.pop_due(); event; event = timers.pop_due()) event.reset();
+  std::exchange(hooks, {}).clear();
+  std::exchange(posted_, {}).clear();
+  ReadyQueue& ready = core_.ready_;
+  while (timers.size() != 0 || ready.head != ready.tail) {
+    timers.drop_all();
+    drop_ready();
+  }
   ::operator delete(ready.slots, std::align_val_t{64});
   ready = {};
   set_running_core(core_.index_, nullptr);
   current_core = nullptr;
+}
+
+void CoreState::drop_ready() noexcept {
+  ReadyQueue& ready = core_.ready_;
+  while (ready.head != ready.tail) {
+    // Out of the queue first: its destructor may make the queue grow.
+    const Event dropped = std::move(ready.slots[ready.head++ & ready.mask]);
+  }
 }
 
 void CoreState::run() {
@@ -62,8 +80,11 @@ void CoreState::loop() {
   // A new context begins where an event of another one has just blocked: the hooks of that iteration are still due.
   bool any = true;
   for (; !stop_requested(); any = false) {
+    begin_turn();
     // Timers first: what fell due while the core was away, such as the end of a lease, comes before events that rely on it.
     any |= run_timers();
+    // Here and not at the end of a turn: one whose event blocks has no end.
+    if (turn_began_ - polled_before_ > Core::kLongestTurn) any |= poll_platform();
     // Each source in turn, a bounded batch of each; | because none may be skipped.
     any |= static_cast<bool>(int{run_ready()} | int{run_inbound()} | int{run_posted()});
     if (++turns_since_poll_ >= kTurnsPerPlatformPoll) any |= poll_platform();
@@ -78,6 +99,21 @@ void CoreState::loop() {
   current_ = &thread_stack_;
   self->switch_to(thread_stack_);
   __builtin_unreachable();
+}
+
+void CoreState::begin_turn() noexcept {
+  turn_began_ = platform::Clock::now();
+  looked_at_ = turn_began_;
+  // The poll itself, and the sleep that was one, took time of no event.
+  if (std::exchange(just_polled_, false)) polled_before_ = turn_began_;
+}
+
+bool CoreState::look_at_the_clock() noexcept {
+  const platform::Instant now = platform::Clock::now();
+  events_per_look_ = now - looked_at_ > kShortWhile ? 1 : std::min(2 * events_per_look_, kMostEventsPerLook);
+  events_until_look_ = events_per_look_;
+  looked_at_ = now;
+  return now - turn_began_ > Core::kLongestTurn;
 }
 
 void CoreState::run_event(Event& event) noexcept {
@@ -98,10 +134,12 @@ bool CoreState::run_ready() {
     std::size_t generation = std::min(ready.tail - ready.head, left);
     left -= generation;
     for (; generation != 0 && ready.head != ready.tail; --generation) {
+      if (stopping()) return true;
       // Out of the queue first: the event may make the queue grow.
       Event event = std::move(ready.slots[ready.head & ready.mask]);
       ++ready.head;
       run_event(event);
+      if (turn_is_over()) return true;
     }
   } while (left != 0 && ready.head != ready.tail && !inbound_waits());
   return true;
@@ -112,11 +150,12 @@ bool CoreState::run_inbound() {
   for (std::size_t from = 0; from < core_count_; ++from) {
     CrossCoreRing* const ring = inbound_[from].load(std::memory_order_acquire);
     if (ring == nullptr) continue;
-    for (std::size_t i = 0; i < Core::kBatch; ++i) {
+    for (std::size_t i = 0; i < Core::kBatch && !stopping(); ++i) {
       Event event;
       if (!ring->pop(event)) break;
       any = true;
       run_event(event);
+      if (turn_is_over()) break;
     }
   }
   return any;
@@ -132,18 +171,20 @@ bool CoreState::run_posted() {
     mailbox.any.store(false, std::memory_order_relaxed);
     posted_.swap(mailbox.events);
   }
-  for (std::size_t i = 0; i < Core::kBatch && posted_next_ < posted_.size(); ++i) {
+  for (std::size_t i = 0; i < Core::kBatch && posted_next_ < posted_.size() && !stopping(); ++i) {
     Event event = std::move(posted_[posted_next_++]);
     run_event(event);
+    if (turn_is_over()) break;
   }
   return true;
 }
 
 bool CoreState::run_timers() {
   if (timers.size() == 0) return false;
-  timers.advance(platform::Clock::now());
+  timers.advance(turn_began_);
   bool any = false;
-  for (std::size_t i = 0; i < Core::kBatch; ++i) {
+  // All that are due now, and none that they set: one behind thousands comes before any other event, too.
+  for (std::size_t left = timers.due(); left != 0 && !stopping(); --left) {
     Event event = timers.pop_due();
     if (!event) break;
     any = true;
@@ -153,6 +194,7 @@ bool CoreState::run_timers() {
 }
 
 void CoreState::run_hooks() {
+  if (stopping()) return;
   in_callback_ = true;
   // By index: a hook may add hooks. remove_hook() leaves an empty function, taken out here.
   for (std::size_t i = 0; i < hooks.size(); ++i) {
@@ -173,6 +215,8 @@ void CoreState::run_hooks() {
 }
 
 bool CoreState::poll_platform() {
+  if (stopping()) return false;
+  just_polled_ = true;
   turns_since_poll_ = 0;
   looks_since_poll_ = 0;
   in_callback_ = true;
@@ -216,8 +260,13 @@ void CoreState::idle() {
   // Announce, look once more, sleep: whoever makes work visible after this look sees the announcement and wakes us.
   sleeping_.store(true, std::memory_order_seq_cst);
   if (!inbound_waits() && !stop_requested()) {
+    just_polled_ = true;
     in_callback_ = true;
-    platform::wait(timers.next_instant());
+    try {
+      platform::wait(timers.next_instant());
+    } catch (...) {
+      report_uncaught("a platform callback");
+    }
     in_callback_ = false;
   }
   sleeping_.store(false, std::memory_order_relaxed);
@@ -282,7 +331,7 @@ void CoreState::resume(ContextStack& context) {
     context.permit = true;
     return;
   }
-  context.parked = false;
+  // First, since it may throw.
   core_.spawn([this, target = &context] {
     ContextStack* const self = current_;
     idle_contexts_.push_back(self);
@@ -290,6 +339,7 @@ void CoreState::resume(ContextStack& context) {
     self->switch_to(*target);
     // Here again, as the next free context: back into the loop.
   });
+  context.parked = false;
 }
 
 }  // namespace ebb::detail

@@ -18,7 +18,7 @@ namespace ebb {
 
 namespace {
 
-constexpr std::int64_t kNotStopped = -1;
+using detail::kNotStopped;
 struct Process {
   // >= 0: the status to end with. Lock-free, so that a signal handler may set it.
   std::atomic<std::int64_t> stop_status{kNotStopped};
@@ -109,6 +109,8 @@ void detail::close_mailbox(CoreIndex core) {
   mailbox.any.store(false, std::memory_order_relaxed);
   dropped.swap(mailbox.events);
 }
+
+const std::atomic<std::int64_t>& detail::stop_status() noexcept { return process->stop_status; }
 
 bool detail::stop_requested() noexcept { return process->stop_status.load(std::memory_order_seq_cst) != kNotStopped; }
 

@@ -84,6 +84,14 @@ Event TimerWheel::pop_due() noexcept {
   return event;
 }
 
+void TimerWheel::drop_all() noexcept {
+  while (size_ != 0) {
+    for (std::uint32_t index = 0; index < chunks_.size() * kChunkNodes; ++index) {
+      if (node(index).set) cancel({index, node(index).generation});
+    }
+  }
+}
+
 platform::Instant TimerWheel::next_instant() const noexcept {
   if (due_.first != kNone) return platform::Instant(platform::Duration(static_cast<std::int64_t>(now_tick_ << kTickShift)));
   for (unsigned level = 0; level < kLevels; ++level) {
@@ -129,7 +137,11 @@ void TimerWheel::append(std::uint32_t index, std::uint16_t list) noexcept {
   timer.previous = target.last;
   (target.last == kNone ? target.first : node(target.last).next) = index;
   target.last = index;
-  if (list != kDueList) occupied_[list / kSlots] |= std::uint64_t{1} << (list % kSlots);
+  if (list == kDueList) {
+    ++due_count_;
+    return;
+  }
+  occupied_[list / kSlots] |= std::uint64_t{1} << (list % kSlots);
 }
 
 void TimerWheel::unlink(std::uint32_t index) noexcept {
@@ -137,7 +149,9 @@ void TimerWheel::unlink(std::uint32_t index) noexcept {
   List& from = list_of(timer.list);
   (timer.previous == kNone ? from.first : node(timer.previous).next) = timer.next;
   (timer.next == kNone ? from.last : node(timer.next).previous) = timer.previous;
-  if (from.first == kNone && timer.list != kDueList) {
+  if (timer.list == kDueList) {
+    --due_count_;
+  } else if (from.first == kNone) {
     occupied_[timer.list / kSlots] &= ~(std::uint64_t{1} << (timer.list % kSlots));
   }
 }

@@ -32,6 +32,9 @@ class TimerWheel {
   /// The next due timer's event, in order; empty if none is due.
   Event pop_due() noexcept;
   bool any_due() const noexcept { return due_.first != kNone; }
+  std::size_t due() const noexcept { return due_count_; }
+  /// Destroys the events of all timers, also of those that this sets.
+  void drop_all() noexcept;
   /// When advance() next has something to do; kNever without timers. May lie before the first timer's instant.
   platform::Instant next_instant() const noexcept;
 
@@ -70,6 +73,7 @@ class TimerWheel {
   std::uint64_t now_tick_;
   std::size_t size_ = 0;
   List due_;
+  std::size_t due_count_ = 0;
   std::array<std::uint64_t, kLevels> occupied_{};  // bit per slot
   std::array<List, kLevels * kSlots> slots_{};
   std::vector<std::unique_ptr<Node[]>> chunks_;

@@ -135,6 +135,7 @@ void Connection::read(bool to_end) {
       // What comes after a short read is another edge [epoll(7), questions and answers].
       if (size < io.scratch().size() && !to_end) return;
     } else if (got == 0) {
+      io.received(watch_);  // an end is something, too
       return peer_ended();
     } else if (errno != EINTR) {
       if (!would_block(errno)) lose(errno, "the connection is lost to ", Errc::node_gone);

@@ -59,8 +59,10 @@ CoreIo::~CoreIo() {
 
 Result<WatchId> CoreIo::watch(int descriptor, std::shared_ptr<Watcher> watcher) {
   if (free_places_.empty()) {
-    free_places_.push_back(static_cast<std::uint32_t>(places_.size()));
-    places_.push_back({nullptr, 0, -1, deadlines_.end()});
+    // With room for its return: forget() must not fail.
+    if (free_places_.capacity() <= places_.size()) free_places_.reserve(std::max<std::size_t>(16, 2 * places_.size()));
+    places_.push_back({nullptr, 0, -1, false, deadlines_.end()});
+    free_places_.push_back(static_cast<std::uint32_t>(places_.size() - 1));
   }
   const std::uint32_t at = free_places_.back();
   const WatchId id{at, places_[at].generation};
@@ -79,14 +81,22 @@ void CoreIo::forget(WatchId id) noexcept {
   static_cast<void>(epoll_ctl(epoll_, EPOLL_CTL_DEL, place.descriptor, nullptr));
   if (place.deadline != deadlines_.end()) deadlines_.erase(std::exchange(place.deadline, deadlines_.end()));
   ++place.generation;
+  place.again = false;
   free_places_.push_back(id.place);
   // Last: the watcher's end may make or end others.
   const std::shared_ptr<Watcher> gone = std::move(place.watcher);
 }
 
+void CoreIo::look_again(WatchId id) {
+  Place& place = places_[id.place];
+  if (!watched(id) || place.again) return;
+  again_.push_back(id);
+  place.again = true;
+}
+
 void CoreIo::set_deadline(WatchId id, Instant when) {
   Place& place = places_[id.place];
-  if (place.deadline != deadlines_.end()) deadlines_.erase(place.deadline);
+  if (place.deadline != deadlines_.end()) deadlines_.erase(std::exchange(place.deadline, deadlines_.end()));
   place.deadline = deadlines_.emplace(when, id);
 }
 
@@ -100,8 +110,7 @@ void CoreIo::received(WatchId id) noexcept {
 }
 
 std::shared_ptr<Watcher> CoreIo::find(WatchId id) const noexcept {
-  const Place& place = places_[id.place];
-  return place.generation == id.generation ? place.watcher : nullptr;
+  return watched(id) ? places_[id.place].watcher : nullptr;
 }
 
 bool CoreIo::tell(WatchId id, std::uint32_t events) {
@@ -116,7 +125,8 @@ bool CoreIo::poll() {
   if (busy_count_ != 0) {
     any |= look_at_busy();
     // More sockets than that may be busy too, and wait for epoll.
-    if (busy_count_ < kMostBusy && ++polls_ % kPollsPerAsk != 0) return any;
+    const bool may_skip = busy_count_ < kMostBusy && ++polls_ % kPollsPerAsk != 0;
+    if (may_skip && Clock::now() - asked_ <= kLongestUnasked) return any;
   }
   return static_cast<bool>(int{any} | int{ask({})});
 }
@@ -130,6 +140,7 @@ void CoreIo::wait(Instant deadline) {
 bool CoreIo::ask(const timespec& timeout) {
   std::array<epoll_event, kBatch> events;
   const int count = epoll_pwait2(epoll_, events.data(), static_cast<int>(events.size()), &timeout, nullptr);
+  asked_ = Clock::now();
   for (int at = 0; at < count; ++at) {
     const WatchId id = unpacked(events[static_cast<std::size_t>(at)].data.u64);
     if (id.place != kWakePlace) tell(id, events[static_cast<std::size_t>(at)].events);
@@ -144,8 +155,9 @@ bool CoreIo::look_at_busy() {
     // received() sets it to 0 again. Whoever is told may also make the list longer, but no shorter.
     const std::uint32_t polls = ++busy_[at].empty_polls;
     const bool there = tell(id, EPOLLIN);
-    any |= busy_[at].empty_polls == 0;
-    if (!there || polls > kBusyPolls) {
+    const bool ended = there && !watched(id);  // and its owner may have heard of it
+    any |= busy_[at].empty_polls == 0 || ended;
+    if (!there || ended || polls > kBusyPolls) {
       busy_[at] = busy_[--busy_count_];
     } else {
       ++at;
@@ -157,7 +169,11 @@ bool CoreIo::look_at_busy() {
 bool CoreIo::tell_those_who_asked() {
   if (again_.empty()) return false;
   looking_.swap(again_);
-  for (const WatchId id : looking_) tell(id, kLook);
+  for (const WatchId id : looking_) {
+    // Before it is told: it may ask again.
+    if (watched(id)) places_[id.place].again = false;
+    tell(id, kLook);
+  }
   looking_.clear();
   return true;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -55,8 +56,8 @@ class CoreIo {
   /// Tells `watcher` of `descriptor` from now on, and keeps it until forget(), which comes before the descriptor is closed.
   Result<WatchId> watch(int descriptor, std::shared_ptr<Watcher> watcher);
   void forget(WatchId id) noexcept;
-  /// on_ready(kLook) from the next poll().
-  void look_again(WatchId id) { again_.push_back(id); }
+  /// on_ready(kLook) from the next poll(), once, however often this is called before.
+  void look_again(WatchId id);
   /// One a watcher: the last one given counts.
   void set_deadline(WatchId id, Instant when);
   /// Called by a watcher that has received something: it is looked at, with EPOLLIN, at every poll for a while.
@@ -70,12 +71,14 @@ class CoreIo {
   static constexpr std::size_t kMostBusy = 2;        // sockets that are read without asking epoll
   static constexpr std::uint32_t kBusyPolls = 64;    // how often one may come up empty before it is not busy any more
   static constexpr std::uint32_t kPollsPerAsk = 4;   // of which one asks epoll, while a few sockets are busy
+  static constexpr Duration kLongestUnasked = std::chrono::milliseconds(1);  // but where polls are rare, each does
   static constexpr std::size_t kScratchBytes = 64 * 1024;
 
   struct Place {
     std::shared_ptr<Watcher> watcher;  // nullptr: free
     std::uint32_t generation = 0;
     int descriptor = -1;
+    bool again = false;  // stands in again_
     std::multimap<Instant, WatchId>::iterator deadline;
   };
   struct Busy {
@@ -83,6 +86,7 @@ class CoreIo {
     std::uint32_t empty_polls = 0;
   };
 
+  bool watched(WatchId id) const noexcept { return places_[id.place].generation == id.generation; }
   /// nullptr if it has been forgotten.
   std::shared_ptr<Watcher> find(WatchId id) const noexcept;
   bool tell(WatchId id, std::uint32_t events);
@@ -100,6 +104,7 @@ class CoreIo {
   std::array<Busy, kMostBusy> busy_;
   std::size_t busy_count_ = 0;
   std::uint32_t polls_ = 0;
+  Instant asked_;  // epoll, at last
   std::unique_ptr<std::byte[]> scratch_bytes_ = std::make_unique_for_overwrite<std::byte[]>(kScratchBytes);
   std::span<std::byte> scratch_{scratch_bytes_.get(), kScratchBytes};
 };

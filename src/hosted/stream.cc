@@ -49,7 +49,7 @@ class HostedStream final : public Stream {
 class Acceptor final : public hosted::Watcher {
  public:
   Acceptor(int socket, AcceptHandler handler) : socket_(socket), accept_(std::move(handler)) {}
-  ~Acceptor() override { ::close(socket_); }
+  ~Acceptor() override { close(); }
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
 
@@ -59,9 +59,11 @@ class Acceptor final : public hosted::Watcher {
     watch_ = *watch;
     return {};
   }
+  /// The port is free from then on, also while on_ready() is still under way.
   void stop() noexcept {
     stopped_ = true;
     hosted::current_io().forget(watch_);
+    close();
   }
 
   void on_ready(std::uint32_t) override {
@@ -90,7 +92,11 @@ class Acceptor final : public hosted::Watcher {
     if (auto connection = Connection::adopt(socket, peer)) accept_(std::make_unique<HostedStream>(*std::move(connection)));
   }
 
-  const int socket_;
+  void close() noexcept {
+    if (socket_ >= 0) ::close(std::exchange(socket_, -1));
+  }
+
+  int socket_;  // -1: closed
   WatchId watch_;
   AcceptHandler accept_;
   bool stopped_ = false;
@@ -111,8 +117,9 @@ class HostedListener final : public Listener {
  public:
   HostedListener(std::shared_ptr<Acceptor> acceptor, Endpoint local) : acceptor_(std::move(acceptor)), local_(local) {}
   ~HostedListener() override {
-    acceptor_->stop();
     const std::lock_guard lock(shared_ports().mutex);
+    // Under the lock: who finds the port without listeners takes it for another program's as long as a socket is open.
+    acceptor_->stop();
     const auto found = shared_ports().listeners.find({local_.address, local_.port});
     if (--found->second == 0) shared_ports().listeners.erase(found);
   }

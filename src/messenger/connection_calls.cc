@@ -25,19 +25,23 @@ std::size_t call_bytes(const CallTarget& target, const Bytes& arguments) noexcep
 std::optional<std::uint32_t> Connection::new_pending(Completion<Result<Bytes>>& waiter, platform::Instant deadline) {
   if (free_slots_.empty()) {
     if (pending_.size() == kMaxPendingCalls) return std::nullopt;
-    free_slots_.push_back(static_cast<std::uint32_t>(pending_.size()));
+    // With room for its return: free_slot() must not fail.
+    if (free_slots_.capacity() <= pending_.size()) free_slots_.reserve(std::max<std::size_t>(16, 2 * pending_.size()));
     pending_.emplace_back();
+    free_slots_.push_back(static_cast<std::uint32_t>(pending_.size() - 1));
   }
   const std::uint32_t slot = free_slots_.back();
-  free_slots_.pop_back();
-  Pending& pending = pending_[slot];
-  note_pending();
-  pending.waiter = &waiter;
-  pending.timer = Core::current().call_at(deadline, [this, slot] {
+  // What may throw comes before anything is taken.
+  const TimerId timer = Core::current().call_at(deadline, [this, slot] {
     Pending& late = pending_[slot];
     late.timer = {};
     settle(late, Error(Errc::deadline_exceeded, named(peer_) + " did not answer in time; the call may or may not have run"));
   });
+  free_slots_.pop_back();
+  Pending& pending = pending_[slot];
+  note_pending();
+  pending.waiter = &waiter;
+  pending.timer = timer;
   return pending.generation << kSlotBits | slot;
 }
 
@@ -217,8 +221,14 @@ void Connection::answer_error(std::uint32_t call_id, const Error& error, bool co
   header.core_or_code = static_cast<std::uint16_t>(error.code());
   header.call_id = call_id;
   header.flags = static_cast<std::uint8_t>((control ? kControl : 0) | (error.is_refusal() ? kRefusal : 0));
-  (control ? control_room_ : room_).take(FrameHeader::kBytes + text.size());
-  enqueue(header, {}, text, control);
+  Room& room = control ? control_room_ : room_;
+  room.take(FrameHeader::kBytes + text.size());
+  try {
+    enqueue(header, {}, text, control);
+  } catch (...) {
+    room.give_back(FrameHeader::kBytes + text.size());
+    throw;
+  }
   if (queued() > kMaxBacklogBytes) {
     fail(Error(Errc::node_gone, named(peer_) + " sends calls and takes no answers; its connection was closed"));
   }

@@ -103,10 +103,15 @@ task<Result<CoreMessenger::Shared>> CoreMessenger::connection_to(NodeId node, pl
     peer.opening = std::move(connection);
   }
   Waiter waiter;
-  peer.waiters.push_back(&waiter);
   waiter.timer = Core::current().call_at(deadline, [&peer, &waiter] {
     give_up(peer, waiter, Error(Errc::deadline_exceeded, "no connection to that node in time; nothing ran"));
   });
+  try {
+    peer.waiters.push_back(&waiter);
+  } catch (...) {
+    Core::current().cancel(waiter.timer);
+    throw;
+  }
   const cancel_callback cancelled(cancellation, [&peer, &waiter] {
     give_up(peer, waiter, Error(Errc::cancelled, "the caller cancelled the call; nothing ran"));
   });
@@ -268,7 +273,7 @@ task<void> CoreMessenger::close() {
   }
   with_output_.clear();
   ended_.clear();
-  peers_.clear();
+  // Not peers_: callers that waited have their answers, and look at their entries when they go on.
 }
 
 }  // namespace ebb::messenger

@@ -80,6 +80,7 @@ class CoreMessenger final : public ConnectionOwner {
   task<Result<Shared>> reach(NodeId node, platform::Instant deadline, cancel_token cancellation);
   bool has_room_for(const Connection& connection, const IncomingCall& call) const noexcept;
   detail::Detached carry_out(Shared connection, std::uint32_t call_id, IncomingCall call);
+  void cut_off(Connection& connection);
   task<void> run_one_way(IncomingCall call);
   /// Bytes that a call of the connection begins to hold, arguments or an answer, or (below zero) holds no more.
   void hold(Connection& connection, std::ptrdiff_t bytes) noexcept;

@@ -1,5 +1,7 @@
 // Calls of one core: those it makes, to itself and by its connections, and those that come to it.
 #include <algorithm>
+#include <exception>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -32,6 +34,26 @@ IncomingCall to_self(const CallTarget& target, platform::Instant deadline, Bytes
   call.arguments = std::move(arguments);
   call.trace = target.trace;
   return call;
+}
+
+/// What the caller learns of the exception that is being handled; `ran`: its call may have begun.
+Error to_caller(bool ran) noexcept {
+  try {
+    if (!ran) return Error::refusal(Errc::overloaded, "no memory for the call; nothing ran, try again later");
+    try {
+      throw;
+    } catch (const ErrorException& thrown) {
+      return Error(thrown.error().code(), thrown.error().text());
+    } catch (const std::bad_alloc&) {
+      return Error(Errc::resource_exhausted, "there was no memory for the call; it may or may not have run to its end");
+    } catch (const std::exception& thrown) {
+      return Error(Errc::internal, thrown.what());
+    } catch (...) {
+      return Error(Errc::internal, "an exception that is no std::exception left the call");
+    }
+  } catch (...) {
+    return Error(Errc::resource_exhausted, "no memory");  // a text so short needs none
+  }
 }
 
 }  // namespace
@@ -85,8 +107,12 @@ task<void> CoreMessenger::run_one_way(IncomingCall call) {
   ServedCall served(0, true);
   own_.add(served);
   call.cancellation = &served.cancellation;
-  const Result<Bytes> dropped = co_await handler_.on_call(std::move(call));
-  static_cast<void>(dropped);
+  try {
+    const Result<Bytes> dropped = co_await handler_.on_call(std::move(call));
+    static_cast<void>(dropped);
+  } catch (...) {
+    // Dropped like every answer; and what served stands in ends below.
+  }
   own_.remove(served);
 }
 
@@ -119,6 +145,14 @@ void CoreMessenger::drop_one_way(const Connection& connection) {
   platform::write_log("messenger: overloaded: a one-way call of " + named(connection.peer()) + " was dropped");
 }
 
+/// There is no memory even to answer with an error: the end of the connection tells the caller, who would wait in vain.
+void CoreMessenger::cut_off(Connection& connection) {
+  if (connection.ended()) return;
+  const Error reason(Errc::node_gone, "no memory");
+  connection.end(reason, false);
+  on_ended(connection, reason);
+}
+
 /// Begins at once, so that a cancellation finds the call, and goes on as an event of its own.
 detail::Detached CoreMessenger::carry_out(Shared connection, std::uint32_t call_id, IncomingCall call) {
   ++working_;
@@ -131,36 +165,54 @@ detail::Detached CoreMessenger::carry_out(Shared connection, std::uint32_t call_
   connection->served.add(served);
   call.cancellation = &served.cancellation;
   TurnQueue::Turn turn(turns_, call.object, control);
-  co_await turn;
-  if (!control && !one_way) {
-    // How large its answer is shows when it has run: the next call begins when it is known what this one's has come to.
-    Room::Waiter room(connection->answers, Messenger::kMaxPayloadBytes);
-    const bool has_room = co_await room;
-    if (has_room) connection->answers.give_back(Messenger::kMaxPayloadBytes);
+  Result<Bytes> answer = Bytes();
+  bool began = false;
+  // Nobody awaits this: an exception that left it would end the process.
+  try {
+    co_await turn;
+    if (!control && !one_way) {
+      // How large its answer is shows when it has run: the next call begins when it is known what this one's has come to.
+      Room::Waiter room(connection->answers, Messenger::kMaxPayloadBytes);
+      const bool has_room = co_await room;
+      if (has_room) connection->answers.give_back(Messenger::kMaxPayloadBytes);
+    }
+    // A one-way call that has arrived runs whatever has become of its connection.
+    if (one_way || !served.cancellation.is_cancelled()) {
+      began = true;
+      answer = co_await handler_.on_call(std::move(call));
+    } else {
+      answer = Error(Errc::cancelled, "the call was cancelled before it began; nothing ran");
+    }
+  } catch (...) {
+    answer = to_caller(began);
   }
-  Result<Bytes> answer = Error(Errc::cancelled, "the call was cancelled before it began; nothing ran");
-  // A one-way call that has arrived runs whatever has become of its connection.
-  if (one_way || !served.cancellation.is_cancelled()) answer = co_await handler_.on_call(std::move(call));
   connection->served.remove(served);
   hold(*connection, -bytes);
-  if (served.given_up) {
-    answer = Error(Errc::cancelled, "the caller cancelled the call");  // who gave up takes no result
-  } else if (answer && answer->size() > Messenger::kMaxPayloadBytes) {
-    answer = Error(Errc::too_large, "the result has " + std::to_string(answer->size()) + " bytes; " +
-                                        std::to_string(Messenger::kMaxPayloadBytes) + " travel at most");
+  std::ptrdiff_t answer_bytes = 0;
+  try {
+    if (served.given_up) {
+      answer = Error(Errc::cancelled, "the caller cancelled the call");  // who gave up takes no result
+    } else if (answer && answer->size() > Messenger::kMaxPayloadBytes) {
+      answer = Error(Errc::too_large, "the result has " + std::to_string(answer->size()) + " bytes; " +
+                                          std::to_string(Messenger::kMaxPayloadBytes) + " travel at most");
+    }
+    if (one_way) {
+      // Whatever it answers.
+    } else if (!answer) {
+      connection->answer_error(call_id, answer.error(), control);
+    } else {
+      answer_bytes = static_cast<std::ptrdiff_t>(answer->size());
+      hold(*connection, answer_bytes);
+      connection->answers.take(answer->size());
+      Room::Waiter room = connection->room_for(answer->size(), control);
+      const bool has_room = co_await room;
+      if (has_room) connection->answer(call_id, *answer, control);
+      connection->answers.give_back(answer->size());
+    }
+  } catch (...) {
+    cut_off(*connection);
   }
-  if (one_way) {
-    // Whatever it answers.
-  } else if (!answer) {
-    connection->answer_error(call_id, answer.error(), control);
-  } else {
-    const auto answer_bytes = static_cast<std::ptrdiff_t>(answer->size());
-    hold(*connection, answer_bytes);
-    connection->answers.take(answer->size());
-    if (co_await connection->room_for(answer->size(), control)) connection->answer(call_id, *answer, control);
-    connection->answers.give_back(answer->size());
-    hold(*connection, -answer_bytes);
-  }
+  hold(*connection, -answer_bytes);
   connection->count_incoming(false);
   if (--working_ == 0 && closing_ && !idle_.ready()) idle_.complete();
 }

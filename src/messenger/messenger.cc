@@ -19,7 +19,10 @@ class ClusterMessenger final : public Messenger {
   ClusterMessenger(MessengerOptions options, MessengerHandler& handler) : options_(options), handler_(handler) {
     parts_.resize(Core::count());
   }
-  ~ClusterMessenger() override { sodium_memzero(options_.key.data(), options_.key.size()); }
+  ~ClusterMessenger() override {
+    leave_parts();
+    sodium_memzero(options_.key.data(), options_.key.size());
+  }
 
   task<Result<void>> open() {
     // The first core may choose the port; the others share it.
@@ -87,6 +90,16 @@ class ClusterMessenger final : public Messenger {
   template <class T>
   static task<Result<T>> closed() {
     co_return Error(Errc::cancelled, "this node is closing");
+  }
+
+  /// Parts are left only where the node was stopped without close(): the loops have ended, and so does the process. Those of
+  /// other cores stay as they are, since all that they would give back is of their own core's loop and event sources.
+  void leave_parts() {
+    static auto* const left = new std::vector<std::unique_ptr<CoreMessenger>>();  // named, so that it is no leak
+    const Core* const core = Core::current_or_null();
+    for (std::size_t at = 0; at < parts_.size(); ++at) {
+      if (parts_[at] && (core == nullptr || core->index() != index(at))) left->push_back(std::move(parts_[at]));
+    }
   }
 
   static CoreIndex index(std::size_t core) { return CoreIndex(static_cast<std::uint16_t>(core)); }

@@ -72,8 +72,8 @@ class TurnQueue {
     if (waiting_ == 0 && started_ < kStartsPerRound) return start(turn);
     Line& line = lines_[turn.object_];
     if (line.first == nullptr) {
+      order_.push_back(turn.object_);  // first, since it may throw
       line.first = &turn;
-      order_.push_back(turn.object_);
     } else {
       line.last->next_ = &turn;
     }

@@ -1,4 +1,6 @@
 // Representatives that go while their object lives: of idle ones, of caches whose lease has ended, of homes that move.
+#include <deque>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -210,13 +212,28 @@ void NodeTable::drop_caches() {
     if (type.caches && (cores & here) != 0) cached.push_back(id);
     return true;
   });
+  struct Taken {
+    Taken(ObjectId which, void* what) : id(which), representative(what), held(std::in_place, which) {}
+    ObjectId id;
+    void* representative;
+    std::optional<detail::CallUnderWay> held;  // the object's end waits for it
+  };
+  // All are out of sight before the first one ends: a destructor may wait, and meanwhile other events run.
+  std::deque<Taken> taken;
   for (const ObjectId id : cached) {
+    void* representative = take_out(id);
+    if (representative == nullptr) continue;
     // Nobody may see it without the lease, but no answered write may go with it either: with the lease it comes back.
-    if (!is_home_here(id)) {
-      drop_here(id);
-    } else if (void* representative = take_out(id)) {
+    if (is_home_here(id)) {
       park(id, *find(id), representative);
+    } else {
+      taken.emplace_back(id, representative);
     }
+  }
+  for (Taken& each : taken) {
+    each.held.reset();
+    const Entry* entry = find(each.id);
+    entry->type->end_representative(each.representative, entry->root);
   }
 }
 

@@ -5,7 +5,6 @@
 #include <coroutine>
 #include <cstdint>
 #include <functional>
-#include <type_traits>
 #include <utility>
 
 #include "ebb/async/core.h"
@@ -94,19 +93,23 @@ class cancel_token {
 
   /// `const bool fired = co_await token.cancelled();`: goes on once it is cancelled (true), or can be no more (false): its source is gone. A
   /// call's token comes to that when the call ends, so a task that waits for it does not outlive the call for long.
-  auto cancelled() const noexcept { return Waiting(state_.get()); }
+  auto cancelled() const noexcept { return Waiting(state_); }
 
  private:
   friend class cancel_source;
   friend class cancel_callback;
   class Waiting : detail::CancelHook {
    public:
-    explicit Waiting(detail::CancelState* state) noexcept : state_(state) {}
+    explicit Waiting(detail::CancelReference state) noexcept : state_(std::move(state)) {}
     Waiting(const Waiting&) = delete;
     Waiting& operator=(const Waiting&) = delete;
+    ~Waiting() {
+      // Still linked only when the frame is destroyed while it waits: the loop has stopped.
+      if (state_) state_->unlink(*this);
+    }
     bool await_ready() noexcept {
-      fired_ = state_ != nullptr && state_->cancelled;
-      return state_ == nullptr || state_->cancelled || state_->closed;
+      fired_ = state_ && state_->cancelled;
+      return !state_ || state_->cancelled || state_->closed;
     }
     void await_suspend(std::coroutine_handle<> waiting) noexcept {
       waiting_ = waiting;
@@ -115,16 +118,15 @@ class cancel_token {
         mine.fired_ = cancelled;
         Core::current().resume_soon(mine.waiting_);
       };
-      state_->link(*this);  // the source is there, and runs it before it goes
+      state_->link(*this);
     }
     bool await_resume() const noexcept { return fired_; }
 
    private:
-    detail::CancelState* state_;
+    detail::CancelReference state_;
     std::coroutine_handle<> waiting_ = nullptr;
     bool fired_ = false;
   };
-  static_assert(std::is_trivially_destructible_v<Waiting>);
 
   explicit cancel_token(detail::CancelReference state) noexcept : state_(std::move(state)) {}
   detail::CancelReference state_;

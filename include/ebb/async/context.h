@@ -24,7 +24,8 @@ class Context {
   static bool can_block() noexcept;
 
   /// Parks this event until resume() has been called on its context; returns at once if that happened before. One
-  /// resume() pays for one block(). Where can_block() is false this ends the node with a report.
+  /// resume() pays for one block(). Ends the node with a report in hooks and platform callbacks, and when no context is
+  /// left, not even of those that are kept for scopes: ask can_block() first, which leaves those alone.
   static void block();
 
   /// Lets the event go on, after the events that are ready now. Only on the core of the context; another core

@@ -26,6 +26,12 @@ struct ReadyQueue {
 };
 /// The calling thread's core. Contexts never change threads, so this is safe to read anywhere in an event.
 extern constinit thread_local Core* current_core;
+
+/// The moment `delay` from now, or the last that there is: a delay may be as long as its type holds.
+inline platform::Instant from_now(platform::Duration delay) noexcept {
+  const platform::Instant now = platform::Clock::now();
+  return delay > platform::Instant::max() - now ? platform::Instant::max() : now + delay;
+}
 }  // namespace detail
 
 /// Names a timer until it has fired or was cancelled; afterwards it names nothing, and cancelling it does nothing.
@@ -54,8 +60,10 @@ class Core {
   static constexpr std::size_t kMaxPostedEvents = 65'536;
   /// Timers pending on one core; call_at() beyond it throws ErrorException(overloaded).
   static constexpr std::size_t kMaxTimers = std::size_t{1} << 22;
-  /// Events taken from one source before the loop looks at the others.
+  /// Events taken from one source before the loop looks at the others; fewer of them once a turn has lasted kLongestTurn.
   static constexpr std::size_t kBatch = 256;
+  /// How long the loop runs events before it looks at timers and devices again, as far as the events are short.
+  static constexpr platform::Duration kLongestTurn = std::chrono::milliseconds(1);
   /// How long an idle core looks for work before it sleeps, when every core has a CPU of its own.
   static constexpr platform::Duration kIdlePoll = std::chrono::microseconds(50);
   /// Exit status of a node in which an exception left an event.

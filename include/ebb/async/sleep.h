@@ -37,9 +37,9 @@ struct YieldAwaiter {
 
 /// `co_await sleep_for(1ms)`: goes on no sooner than after `delay`; the core does other work meanwhile.
 inline detail::SleepAwaiter sleep_for(platform::Duration delay) {
-  return detail::SleepAwaiter(platform::Clock::now() + delay);
+  return detail::SleepAwaiter(detail::from_now(delay));
 }
-/// The same until a moment; one that has come is no wait.
+/// The same until a moment; for one that has come it goes on with the timers that are due in the loop's next turn.
 inline detail::SleepAwaiter sleep_until(platform::Instant instant) { return detail::SleepAwaiter(instant); }
 
 /// `co_await yield()`: goes on after the events that are ready now.

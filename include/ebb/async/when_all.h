@@ -44,6 +44,18 @@ Detached run_for_all(task<T> work, std::optional<WhenAllValue<T>>* slot, WhenAll
   state->one_ended();
 }
 
+/// The tasks before it hold places in the frame of when_all(): one without memory to begin counts as ended, and they are
+/// waited for as ever.
+template <class T>
+void start_for_all(task<T> work, std::optional<WhenAllValue<T>>* slot, WhenAllState* state) noexcept {
+  try {
+    run_for_all<T>(std::move(work), slot, state);
+  } catch (...) {
+    if (!state->first_error) state->first_error = std::current_exception();
+    state->one_ended();
+  }
+}
+
 }  // namespace detail
 
 /// Starts all tasks, waits until every one has ended, and returns their values in order, or throws the exception
@@ -53,7 +65,7 @@ task<std::vector<T>> when_all(std::vector<task<T>> tasks) {
   std::vector<T> values;
   std::vector<std::optional<T>> slots(tasks.size());
   detail::WhenAllState state{tasks.size(), nullptr, {}};
-  for (std::size_t i = 0; i < tasks.size(); ++i) detail::run_for_all<T>(std::move(tasks[i]), &slots[i], &state);
+  for (std::size_t i = 0; i < tasks.size(); ++i) detail::start_for_all<T>(std::move(tasks[i]), &slots[i], &state);
   if (!slots.empty()) co_await state.done;
   if (state.first_error) std::rethrow_exception(state.first_error);
   values.reserve(slots.size());
@@ -65,7 +77,7 @@ task<std::vector<T>> when_all(std::vector<task<T>> tasks) {
 inline task<void> when_all(std::vector<task<void>> tasks) {
   std::vector<std::optional<std::monostate>> slots(tasks.size());
   detail::WhenAllState state{tasks.size(), nullptr, {}};
-  for (std::size_t i = 0; i < tasks.size(); ++i) detail::run_for_all<void>(std::move(tasks[i]), &slots[i], &state);
+  for (std::size_t i = 0; i < tasks.size(); ++i) detail::start_for_all<void>(std::move(tasks[i]), &slots[i], &state);
   if (!slots.empty()) co_await state.done;
   if (state.first_error) std::rethrow_exception(state.first_error);
 }
@@ -76,7 +88,7 @@ task<std::tuple<detail::WhenAllValue<T>...>> when_all(task<T>... tasks) {
   std::tuple<std::optional<detail::WhenAllValue<T>>...> slots;
   detail::WhenAllState state{sizeof...(T), nullptr, {}};
   auto start = [&]<std::size_t... I>(std::index_sequence<I...>) {
-    (detail::run_for_all<T>(std::move(tasks), &std::get<I>(slots), &state), ...);
+    (detail::start_for_all<T>(std::move(tasks), &std::get<I>(slots), &state), ...);
   };
   start(std::index_sequence_for<T...>{});
   if constexpr (sizeof...(T) != 0) co_await state.done;

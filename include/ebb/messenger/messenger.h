@@ -56,7 +56,7 @@ class MessengerHandler {
  public:
   virtual ~MessengerHandler() = default;
   /// Carries out a call, on the core that owns the connection it came by. The result or the error goes back to the
-  /// caller; an exception that leaves it is a programming error.
+  /// caller; an exception that leaves it, too, as an error.
   virtual task<Result<Bytes>> on_call(IncomingCall call) = 0;
   /// An authenticated connection with `peer` ended without forget_peer() or close() on this side: closed, reset, or
   /// silent. The peer may well live. On the core that owned it; must not block.
@@ -85,7 +85,7 @@ class Messenger {
   /// Starts to listen on every core. Errors: address_in_use, unavailable (no network), invalid_argument.
   static task<Result<std::unique_ptr<Messenger>>> start(MessengerOptions options, MessengerHandler& handler);
 
-  /// Only after close().
+  /// After close(), or when the node has stopped without it.
   virtual ~Messenger() = default;
 
   /// Where this node listens.

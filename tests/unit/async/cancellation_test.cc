@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <coroutine>
+#include <exception>
 #include <optional>
 
 #include "ebb/async.h"
@@ -75,6 +77,40 @@ TEST(Cancellation, ForgetsACallbackThatHasEnded) {
   { const cancel_callback callback(source.token(), [&called] { ++called; }); }
   source.cancel();
   EXPECT_EQ(called, 0);
+}
+
+/// Started at once, and destroyed by whoever holds it.
+struct Frame {
+  struct promise_type {
+    Frame get_return_object() noexcept { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
+    std::suspend_never initial_suspend() const noexcept { return {}; }
+    std::suspend_always final_suspend() const noexcept { return {}; }
+    void return_void() const noexcept {}
+    [[noreturn]] void unhandled_exception() const noexcept { std::terminate(); }
+  };
+  std::coroutine_handle<promise_type> handle;
+};
+Frame wait_in_frame(cancel_token token) { co_await token.cancelled(); }
+
+TEST(Cancellation, ForgetsACoroutineThatIsDestroyedWhileItWaits) {
+  int called = 0;
+  std::optional<cancel_source> source(std::in_place);
+  std::optional<cancel_callback> before, after;
+  before.emplace(source->token(), [&called] { ++called; });
+  const Frame frame = wait_in_frame(source->token());
+  after.emplace(source->token(), [&called] { ++called; });
+  const Frame outlives = wait_in_frame(source->token());
+  frame.handle.destroy();
+  after.reset();
+  outlives.handle.destroy();
+  // Outside a loop, where whoever were still on the list could not be resumed.
+  source->cancel();
+  EXPECT_EQ(called, 1);
+  before.reset();
+  source.emplace();
+  const Frame last = wait_in_frame(source->token());
+  source.reset();
+  last.handle.destroy();
 }
 
 }  // namespace

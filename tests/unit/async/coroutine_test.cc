@@ -1,12 +1,27 @@
 // Tasks and what they are combined with.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "ebb/async.h"
+
+namespace {
+thread_local bool no_memory = false;  // for the next that asks
+}
+
+// For the whole program: one can run out of memory at a chosen place.
+[[gnu::noinline]] void* operator new(std::size_t size) {
+  if (std::exchange(no_memory, false)) throw std::bad_alloc();
+  if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
+  throw std::bad_alloc();
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace ebb {
 namespace {
@@ -126,6 +141,42 @@ TEST(WhenAll, WaitsForAllBeforeItThrows) {
     }
     EXPECT_TRUE(caught);
     EXPECT_EQ(ended.size(), 1u);
+    co_return 0;
+  });
+}
+
+task<int> run_out_of_memory(int* ended) {
+  no_memory = true;
+  co_await sleep_for(1ms);
+  co_return ++*ended;
+}
+task<int> end_later(int* ended) {
+  co_await sleep_for(1ms);
+  co_return ++*ended;
+}
+
+TEST(WhenAll, WaitsForThoseThatHaveBegunWhenAnotherHasNoMemoryToBegin) {
+  run_cores(1, []() -> task<int> {
+    // The first takes the memory for the second one's frame.
+    int ended = 0;
+    int caught = 0;
+    Core::current().call_after(1h, [] {});  // the timers have their memory
+    std::vector<task<int>> tasks;
+    tasks.push_back(run_out_of_memory(&ended));
+    for (int i = 0; i < 3; ++i) tasks.push_back(end_later(&ended));
+    try {
+      co_await when_all(std::move(tasks));
+    } catch (const std::bad_alloc&) {
+      ++caught;
+    }
+    EXPECT_EQ(ended, 3);
+    try {
+      co_await when_all(run_out_of_memory(&ended), end_later(&ended), end_later(&ended));
+    } catch (const std::bad_alloc&) {
+      ++caught;
+    }
+    EXPECT_EQ(ended, 5);
+    EXPECT_EQ(caught, 2);
     co_return 0;
   });
 }

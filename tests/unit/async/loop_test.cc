@@ -1,8 +1,10 @@
 // The event loop: order, bounds, timers, hooks, other cores, other threads, blocking contexts, stop.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -157,6 +159,60 @@ TEST(Loop, KeepsTimersAndThreadsWaitingForAFewBatchesAtMostHoweverManyEventsAreR
   EXPECT_LE(thread, 2 * Core::kBatch);
 }
 
+/// Runs for a millisecond at a time until `*stop`.
+void compute(const bool* stop) {
+  const auto end = platform::Clock::now() + 1ms;
+  while (platform::Clock::now() < end) {
+  }
+  if (!*stop) spawn([stop] { compute(stop); });
+}
+
+TEST(Loop, KeepsTimersAndThreadsWaitingForAFewEventsAtMostHoweverLongTheyTake) {
+  static platform::Duration timer, thread;
+  timer = thread = platform::Duration::zero();
+  run_cores(1, []() -> task<int> {
+    static bool stop;
+    stop = false;
+    for (int i = 0; i < 300; ++i) spawn([] { compute(&stop); });
+    co_await sleep_for(1ms);
+    const auto before = platform::Clock::now();
+    Core::current().call_after(1ms, [before] { timer = platform::Clock::now() - before; });
+    EXPECT_TRUE(Core::post(CoreIndex{0}, [before] { thread = platform::Clock::now() - before; }));
+    while (timer == platform::Duration::zero() || thread == platform::Duration::zero()) co_await sleep_for(1ms);
+    stop = true;
+    co_return 0;
+  });
+  EXPECT_LE(timer, 100ms);
+  EXPECT_LE(thread, 100ms);
+}
+
+TEST(Loop, RunsATimerThatIsDueBehindThousandsBeforeAnyOtherEvent) {
+  static int fired, before_event;
+  fired = before_event = 0;
+  run_cores(1, []() -> task<int> {
+    const auto when = platform::Clock::now() + 2ms;
+    Core::current().call_at(when, [] { spawn([] { before_event = fired; }); });
+    for (int i = 0; i < 2000; ++i) Core::current().call_at(when, [] { ++fired; });
+    while (platform::Clock::now() < when + 1ms) {
+    }
+    while (before_event == 0) co_await yield();
+    co_return 0;
+  });
+  EXPECT_EQ(before_event, 2000);
+}
+
+TEST(Loop, TakesADelayThatReachesBeyondTheClockForNever) {
+  static bool fired;
+  fired = false;
+  EXPECT_EQ(run_cores(1, []() -> task<int> {
+    Core::current().call_after(platform::Duration::max(), [] { fired = true; });
+    Core::current().call_after(3ms, [] { request_stop(3); });
+    co_await sleep_for(platform::Duration::max());
+    co_return 4;
+  }), 3);
+  EXPECT_FALSE(fired);
+}
+
 TEST(Loop, CallsHooksAfterEventsAndBeforeSleep) {
   static int calls;
   calls = 0;
@@ -208,6 +264,52 @@ TEST(Loop, StopsOnRequestAlthoughMainWaits) {
     co_return 0;
   }), 42);
   EXPECT_TRUE(destroyed);
+}
+
+TEST(Loop, RunsNothingAfterTheEventThatStopsIt) {
+  static int ran_late;
+  ran_late = 0;
+  EXPECT_EQ(run_cores(1, []() -> task<int> {
+    Core::current().before_wait([] { ran_late += Core::current().stopping() ? 1 : 0; });
+    const auto when = platform::Clock::now();
+    EXPECT_TRUE(Core::post(CoreIndex{0}, [] { ran_late += Core::current().stopping() ? 1 : 0; }));
+    spawn([when] {
+      request_stop(5);
+      Core::current().call_at(when, [] { ++ran_late; });
+    });
+    spawn([] { ++ran_late; });
+    co_await sleep_for(1h);
+    co_return 0;
+  }), 5);
+  EXPECT_EQ(ran_late, 0);
+}
+
+TEST(Loop, DropsTimersAndEventsWhileThereStillIsACore) {
+  static int dropped, dropped_with_core;
+  dropped = dropped_with_core = 0;
+  // Each looks at the core when it goes, and makes the queue grow.
+  const auto witness = [] {
+    return std::shared_ptr<void>(nullptr, [](void*) {
+      ++dropped;
+      Core* const core = Core::current_or_null();
+      if (core == nullptr) return;
+      ++dropped_with_core;
+      for (int i = 0; i < 3000; ++i) core->spawn([] {});
+      core->call_after(1h, [] {});
+    });
+  };
+  run_cores(1, [witness]() -> task<int> {
+    return [](auto make) -> task<int> {
+      Core::current().call_after(1h, [held = make()] {});
+      spawn([] { request_stop(0); });
+      spawn([held = make()] {});
+      spawn([held = make()] {});
+      co_await sleep_for(1h);
+      co_return 0;
+    }(witness);
+  });
+  EXPECT_EQ(dropped, 3);
+  EXPECT_EQ(dropped_with_core, 3);
 }
 
 TEST(Loop, TurnsAnErrorThatLeavesMainIntoStatusOne) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
 #include <random>
 #include <vector>
 
@@ -12,6 +13,26 @@ namespace {
 using platform::Duration;
 using platform::Instant;
 Instant at(std::int64_t nanoseconds) { return Instant(Duration(nanoseconds)); }
+
+TEST(TimerWheel, CountsWhatIsDueAndDropsAllThereIs) {
+  TimerWheel wheel(at(0));
+  int dropped = 0;
+  const auto witness = [&dropped] { return std::shared_ptr<void>(nullptr, [&dropped](void*) { ++dropped; }); };
+  for (int i = 0; i < 10; ++i) wheel.add(at(1'000'000), [held = witness()] {});
+  const TimerId cancelled = wheel.add(at(1'000'000), [held = witness()] {});
+  for (int i = 0; i < 1000; ++i) wheel.add(at(1'000'000'000LL * i + 2'000'000), [held = witness()] {});
+  EXPECT_EQ(wheel.due(), 0u);
+  wheel.advance(at(1'500'000));
+  EXPECT_EQ(wheel.due(), 11u);
+  EXPECT_TRUE(wheel.cancel(cancelled));
+  wheel.pop_due().reset();
+  EXPECT_EQ(wheel.due(), 9u);
+  EXPECT_EQ(dropped, 2);
+  wheel.drop_all();
+  EXPECT_EQ(dropped, 1011);
+  EXPECT_EQ(wheel.due(), 0u);
+  EXPECT_EQ(wheel.size(), 0u);
+}
 
 TEST(TimerWheel, FiresInOrderAndNeverEarlyOverAllScales) {
   std::mt19937_64 random(7);

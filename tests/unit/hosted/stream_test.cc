@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "ebb/platform/platform.h"
@@ -211,6 +212,120 @@ TEST_F(Streams, HaveTheirTurnBesideOthersThatNeverRest) {
   for (const auto& pair : pairs) most = std::max(most, pair->far.data.size());
   EXPECT_LE(most, 10 * least()) << "some streams were served far more often than others";
   pairs.clear();
+}
+
+/// Takes its time for what it is told, and counts how often that is.
+struct Slow : StreamHandler {
+  int pieces = 0;
+  void on_connected() override {}
+  void on_data(std::span<const std::byte>) override {
+    ++pieces;
+    const Instant end = Clock::now() + 300us;
+    while (Clock::now() < end) {
+    }
+  }
+  void on_writable() override {}
+  void on_closed(Result<void>) override {}
+};
+
+TEST_F(Streams, HaveNoLargerShareOfAPollTheLongerTheyAreFull) {
+  open();
+  Slow slow;
+  server_->set_handler(slow);
+  const int sender = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(kLoopback);
+  address.sin_port = htons(listener_->local().port);
+  server_.reset();
+  ASSERT_EQ(::connect(sender, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_TRUE(until([this] { return server_ != nullptr; }));
+  server_->set_handler(slow);
+  std::thread flood([sender] {
+    const std::string block(1024 * 1024, 'f');
+    while (::send(sender, block.data(), block.size(), MSG_NOSIGNAL) > 0) {
+    }
+  });
+  ASSERT_TRUE(until([&] { return slow.pieces > 0; }));
+  int most = 0;
+  for (int polls = 0; polls < 60; ++polls) {
+    const int before = slow.pieces;
+    poll();
+    most = std::max(most, slow.pieces - before);
+  }
+  server_.reset();
+  ::shutdown(sender, SHUT_RDWR);
+  flood.join();
+  ::close(sender);
+  EXPECT_GT(most, 0);
+  // Four reads each: because it asked for them, because it is busy, and because epoll tells of it.
+  EXPECT_LE(most, 12);
+}
+
+TEST_F(Streams, AreNotKeptFromARareByABusyOne) {
+  open();
+  for (int round = 0; round < 6; ++round) {
+    SCOPED_TRACE(round);
+    Recorder near, far;
+    std::unique_ptr<Stream> accepted;
+    auto listening = listen({kLoopback, 0}, [&](std::unique_ptr<Stream> stream) {
+      accepted = std::move(stream);
+      accepted->set_handler(far);
+    });
+    ASSERT_TRUE(listening);
+    const auto rare = std::move(connect((*listening)->local(), near)).value();
+    ASSERT_TRUE(until([&] { return near.connected && accepted != nullptr; }));
+    // Until none is busy, and then one.
+    for (int polls = 0; polls < 80; ++polls) poll();
+    const std::size_t before = at_server_.data.size();
+    client_->send(bytes_of("busy"));
+    ASSERT_TRUE(until([&] { return at_server_.data.size() != before; }));
+    for (int polls = 0; polls < round; ++polls) poll();
+    rare->send(bytes_of("rare"));
+    std::this_thread::sleep_for(2ms);
+    poll();
+    EXPECT_EQ(far.data, "rare");
+    accepted.reset();
+  }
+}
+
+TEST_F(Streams, EndInAPollThatSaysSoAlsoWhileTheyAreBusy) {
+  for (int round = 0; round < 6; ++round) {
+    SCOPED_TRACE(round);
+    at_client_ = Recorder();
+    at_server_ = Recorder();
+    server_.reset();
+    open();
+    client_->send(bytes_of("busy"));
+    ASSERT_TRUE(until([this] { return !at_server_.data.empty(); }));
+    for (int polls = 0; polls < round; ++polls) poll();
+    client_->close();
+    const Instant end = Clock::now() + 10s;
+    while (!at_server_.closed && Clock::now() < end) {
+      const bool any = poll();
+      EXPECT_TRUE(any || !at_server_.closed);
+    }
+    ASSERT_TRUE(at_server_.closed);
+  }
+}
+
+TEST_F(Streams, LeaveThePortFreeWhenTheirListenerGoesInTheMiddleOfAnAccept) {
+  std::unique_ptr<Listener> first, second;
+  Endpoint place;
+  std::optional<Errc> outcome;
+  auto listening = listen({kLoopback, 0}, [&](std::unique_ptr<Stream>) {
+    first.reset();
+    auto again = listen(place, [](std::unique_ptr<Stream>) {});
+    outcome = again.code();
+    if (again) second = std::move(*again);
+  });
+  ASSERT_TRUE(listening);
+  first = std::move(*listening);
+  place = first->local();
+  auto connecting = connect(place, at_client_);
+  ASSERT_TRUE(connecting);
+  ASSERT_TRUE(until([&] { return outcome.has_value(); }));
+  EXPECT_EQ(*outcome, Errc::ok);
 }
 
 TEST_F(Streams, ReportAResetAsNodeGone) {

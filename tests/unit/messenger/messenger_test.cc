@@ -236,6 +236,59 @@ TEST(Messenger, BoundsWhatACoreHoldsForAllItsPeers) {
   });
 }
 
+TEST(Messenger, AnswersAnExceptionThatLeavesACallWithAnError) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    const auto answer = co_await pair.a->call(to(2, leave), Bytes());
+    EXPECT_EQ(answer.code(), Errc::internal);
+    EXPECT_EQ(answer.error().text(), "left");
+    // And what nobody waits for leaves nothing behind.
+    EXPECT_TRUE(co_await pair.a->send(to(2, leave), Bytes()));
+    EXPECT_TRUE(co_await pair.a->send(to(1, leave), Bytes()));
+    co_await sleep_for(1ms);
+    EXPECT_TRUE(co_await pair.a->send(to(1, echo), Bytes()));
+    EXPECT_EQ((co_await pair.a->call(to(2, echo), bytes("still here"))).value(), bytes("still here"));
+    co_await pair.close();
+    co_return 0;
+  });
+}
+
+TEST(Messenger, LeavesThePartsOfOtherCoresAloneWhenTheNodeIsStopped) {
+  EXPECT_EQ(run_cores(2, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    for (std::uint16_t core = 0; core < 2; ++core) {
+      auto* a = pair.a.get();
+      auto* b = pair.b.get();
+      EXPECT_TRUE(co_await on_core(CoreIndex{core}, [a] { return call_from(a, to(2, echo), bytes("x")); }));
+      EXPECT_TRUE(co_await on_core(CoreIndex{core}, [b] { return call_from(b, to(1, echo), bytes("y")); }));
+    }
+    request_stop(9);
+    co_await sleep_for(1h);
+    co_return 0;
+  }), 9);
+}
+
+TEST(Messenger, EndsCallsThatWaitForAConnectionWhenItCloses) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    std::vector<std::unique_ptr<platform::Stream>> unanswered;
+    auto ignore = [&unanswered](std::unique_ptr<platform::Stream> stream) { unanswered.push_back(std::move(stream)); };
+    auto silent = platform::listen(kLoopback, std::move(ignore)).value();
+    co_await pair.a->set_peer(NodeId{3}, silent->local());
+    Scope scope;
+    int ended = 0;
+    for (int i = 0; i < 3; ++i) scope.spawn(expect_code(pair.a.get(), to(3, echo), Errc::cancelled, &ended));
+    co_await sleep_for(1ms);
+    co_await pair.close();
+    co_await scope.join();
+    EXPECT_EQ(ended, 3);
+    co_return 0;
+  });
+}
+
 TEST(Messenger, SettlesCallsWhenBothSidesConnectAtOnce) {
   run(2, []() -> task<int> {
     Pair pair;

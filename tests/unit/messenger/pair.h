@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -29,7 +30,7 @@ inline Bytes bytes(std::string_view text) {
   return result;
 }
 
-enum Method : std::uint64_t { echo, fail, fail_at_length, never, hold, big, until_cancelled, largest, refuse, fail_overloaded, note };
+enum Method : std::uint64_t { echo, fail, fail_at_length, never, hold, big, until_cancelled, largest, refuse, fail_overloaded, note, leave };
 
 struct Peer final : MessengerHandler {
   task<Result<Bytes>> on_call(IncomingCall call) override {
@@ -57,6 +58,7 @@ struct Peer final : MessengerHandler {
       case note:
         self->noted.push_back(std::stoi(std::string(reinterpret_cast<const char*>(call.arguments.data()), call.arguments.size())));
         co_return Bytes();
+      case leave: throw std::runtime_error("left");
       case largest: co_return Bytes(Messenger::kMaxPayloadBytes);
       default: co_return std::move(call.arguments);
     }

@@ -12,6 +12,8 @@
 
 #include "ebb/async.h"
 #include "ebb/object.h"
+#include "ebb/platform/translation_table.h"
+#include "tests/unit/object/fake_link.h"
 
 namespace {
 
@@ -318,5 +320,46 @@ ebb::task<int> drop_what_is_large_in_memory() {
 }
 
 TEST(Drop, KeepsAStateThatIsSmallOnTheWireAndLargeInMemory) { EXPECT_EQ(run(drop_what_is_large_in_memory), 0); }
+
+/// A replica whose destructor waits, as one that tells another object does.
+struct Notice {
+  using policy = ebb::replicated;
+  ~Notice() {
+    if (!gate) ebb::block_on(until_gate_opens());
+  }
+  static ebb::task<void> until_gate_opens() {
+    while (!gate) co_await ebb::sleep_for(50us);
+  }
+  int read() const { return 1; }
+  int save() const { return 0; }
+  void restore(int) {}
+  using interface = ebb::interface<"test.Notice/1", ebb::method<"read", &Notice::read>>;
+};
+
+ebb::task<int> drop_replicas_whose_ends_wait() {
+  gate = false;
+  ebb::test::FakeLink link;
+  std::vector<ebb::ref<Notice>> notices;
+  for (int i = 0; i < 3; ++i) {
+    notices.push_back((co_await ebb::create<Notice>()).value());
+    EXPECT_EQ(notices.back()->read(), 1);
+    ebb::NodeTable::instance().learn_home(notices.back().id(), {ebb::test::kOther, CoreIndex{0}, 9});
+  }
+  bool dropped = false;
+  ebb::Core::current().spawn([&dropped] {
+    ebb::NodeTable::instance().drop_caches();
+    dropped = true;
+  });
+  co_await ebb::sleep_for(2ms);
+  EXPECT_FALSE(dropped);
+  for (const auto& notice : notices) {
+    EXPECT_EQ(ebb::platform::translate(notice.id()), nullptr) << "an old replica can be read while another one ends";
+  }
+  gate = true;
+  while (!dropped) co_await ebb::sleep_for(1ms);
+  co_return 0;
+}
+
+TEST(Drop, TakesAllReplicasOutOfSightBeforeTheFirstOneEnds) { EXPECT_EQ(run(drop_replicas_whose_ends_wait), 0); }
 
 }  // namespace
