@@ -213,7 +213,8 @@ task<Result<void>> ClusterNode::ask_to_stop(NodeId member) {
   if (!ending_) co_await drain(member);
   co_await options_.authority->before_stop(member);
   leaving_.insert(member);
-  auto answer = co_await kNodeService.on(member).within(kAnnounceTimeout).call<&NodeService::stop>();
+  const auto ask = [member](platform::Duration left) { return kNodeService.on(member).within(left).call<&NodeService::stop>(); };
+  auto answer = co_await ask_surely(member, platform::Clock::now() + kAnnounceTimeout, ask);
   if (!answer) leaving_.erase(member);
   co_return answer;
 }

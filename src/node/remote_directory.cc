@@ -33,10 +33,13 @@ class RemoteDirectory final : public Directory {
     });
   }
   task<Result<void>> remove(ObjectId id) override {
-    return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::remove>(id);
+    return ask_surely([id](platform::Duration left) { return within(left).call<&detail::DirectoryService::remove>(id); });
   }
   task<Result<void>> retire(ObjectId id, std::uint64_t view) override {
-    return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::retire>(id, view);
+    // One that comes again finds nothing to retire, and whoever asks takes no notice of the answer.
+    return ask_surely([id, view](platform::Duration left) {
+      return within(left).call<&detail::DirectoryService::retire>(id, view);
+    });
   }
   task<Result<std::vector<ObjectRecord>>> list(ObjectId after, std::uint32_t limit) override {
     return ask_surely([after, limit](platform::Duration left) {

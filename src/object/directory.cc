@@ -16,6 +16,11 @@ Result<void> Directory::check(const NewObject& wanted) {
   return check_core(wanted.home_core);
 }
 
+Result<void> Directory::check_epoch(std::uint32_t epoch) {
+  if (epoch < Home::kMaxEpoch) return {};
+  return Error(Errc::resource_exhausted, "an object has moved 16,777,214 times, and stays where it is; create another one");
+}
+
 Result<void> Directory::check_core(CoreIndex home_core) {
   if (to_number(home_core) < kMaxCores) return {};
   return Error(Errc::invalid_argument, "an object's home is one core, of at most " + std::to_string(kMaxCores) + "; no node has a core " +

@@ -43,12 +43,12 @@ class FixedRoute final : public Route {
   Place place_;
 };
 
-/// By the front end's word.
-task<bool> is_member_by_now(NodeId node) {
+/// By the front end's word; as long as it says nothing, it may be one.
+task<bool> may_be_member_by_now(NodeId node) {
   NodeLink* link = node_link();
   if (link == nullptr || node == kNoNode) co_return false;
   const auto fence = co_await link->fence();
-  co_return fence && std::find(fence->others.begin(), fence->others.end(), node) != fence->others.end();
+  co_return !fence || std::find(fence->others.begin(), fence->others.end(), node) != fence->others.end();
 }
 
 class HomeRoute final : public Route {
@@ -66,7 +66,7 @@ class HomeRoute final : public Route {
     if (is_member(home->node)) co_return Place{home->node, home->core, home->epoch};
     if (type_->remade) co_return Error::refusal(Errc::moved, describe(id_) + " has no home at the moment");
     // By an old list it may be a member that this node has yet to hear of.
-    const bool unheard = co_await is_member_by_now(home->node);
+    const bool unheard = co_await may_be_member_by_now(home->node);
     if (unheard) co_return Error::refusal(Errc::moved, describe(id_) + " has its home on a node that is not known here yet");
     const std::string lost_with = home->node == kNoNode ? "an earlier cluster" : "node " + std::to_string(to_number(home->node));
     co_return Error(Errc::node_gone, describe(id_) + " was lost with its home, " + lost_with +

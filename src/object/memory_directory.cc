@@ -72,6 +72,7 @@ class MemoryDirectory final : public Directory {
 
   task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) override {
     if (Result<void> sound = check_core(home_core); !sound) co_return std::move(sound).error();
+    if (Result<void> sound = check_epoch(epoch); !sound) co_return std::move(sound).error();
     const std::lock_guard guard(mutex_);
     const auto found = records_.find(id);
     if (found == records_.end()) co_return missing(id);

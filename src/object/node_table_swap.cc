@@ -37,14 +37,8 @@ task<Result<std::uint32_t>> NodeTable::swap(ObjectId id, const detail::TypeDescr
 void NodeTable::implement(ObjectId id, Entry& entry, detail::Swap swap) {
   Shard& shard = shard_of(id);
   const std::lock_guard guard(shard.mutex);
-  const auto [found, first] = shard.implementations.try_emplace(&entry);
-  Implemented& present = found->second;
+  Implemented& present = shard.implementations[&entry];
   if (swap.number < present.swap.number) return;
-  if (first && swap.implementation->own) {
-    present.cores = ~std::uint64_t{0};
-  } else if (present.swap.implementation != swap.implementation) {
-    present.cores = 0;
-  }
   present.swap = swap;
   entry.swapped.store(true, std::memory_order_release);
 }
@@ -65,15 +59,15 @@ const detail::Implementation* NodeTable::implementation_of(ObjectId id, const En
 void NodeTable::note_implemented(ObjectId id, const Entry& entry, const detail::Implementation* implementation) {
   Shard& shard = shard_of(id);
   const std::lock_guard guard(shard.mutex);
-  Implemented& present = shard.implementations.at(&entry);
-  if (present.swap.implementation == implementation) present.cores |= std::uint64_t{1} << to_number(Core::current().index());
+  shard.implementations.at(&entry).cores[Core::current().index()] = implementation;
 }
 
 bool NodeTable::wants(ObjectId id, const Entry& entry, const detail::Implementation* implementation) {
   Shard& shard = shard_of(id);
   const std::lock_guard guard(shard.mutex);
   const Implemented& present = shard.implementations.at(&entry);
-  const bool is_one = (present.cores >> to_number(Core::current().index()) & 1) != 0;
+  const auto found = present.cores.find(Core::current().index());
+  const bool is_one = found == present.cores.end() ? implementation->own : found->second == implementation;
   return present.swap.implementation == implementation && !is_one;
 }
 
@@ -109,6 +103,8 @@ task<Result<bool>> NodeTable::swap_here(ObjectId id, Entry* entry, const detail:
   // No co_await from here on: between two events nobody is in the old one.
   void* old = platform::translate(id);
   if (old == nullptr || !wants(id, *entry, implementation)) co_return false;
+  // The object's end waits for that of the old one, whose destructor may wait and use the root.
+  const detail::CallUnderWay ending(id);
   if (Result<void> made = succeed(id, *entry, *implementation, old); !made) co_return std::move(made).error();
   entry->type->end_representative(old, entry->root);
   co_return true;

@@ -184,24 +184,35 @@ class SqliteDirectory final : public Directory {
 
   task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) override {
     if (Result<void> sound = check_core(home_core); !sound) co_return std::move(sound).error();
+    if (Result<void> sound = check_epoch(epoch); !sound) co_return std::move(sound).error();
     const std::lock_guard guard(mutex_);
     {
       Use row(re_home_);
-      const int code = row.bind(to_number(home)).bind(to_number(home_core)).bind(id.index()).bind(epoch).step();
-      if (code == SQLITE_ROW) co_return record_of(row);
+      int code = row.bind(to_number(home)).bind(to_number(home_core)).bind(id.index()).bind(epoch).step();
+      if (code == SQLITE_ROW) {
+        ObjectRecord record = record_of(row);
+        // It is not done before that, and may fail yet.
+        code = row.step();
+        if (code == SQLITE_DONE) co_return record;
+      }
       if (code != SQLITE_DONE) co_return failure(code);
     }
-    if (Use(lookup_).bind(id.index()).step() != SQLITE_ROW) co_return missing(id);
+    const int code = Use(lookup_).bind(id.index()).step();
+    if (code == SQLITE_DONE) co_return missing(id);
+    if (code != SQLITE_ROW) co_return failure(code);
     co_return Error(Errc::moved, "object " + std::to_string(id.index()) + " has another home already");
   }
 
   task<Result<std::uint64_t>> implement(ObjectId id, std::uint64_t implementation) override {
     const std::lock_guard guard(mutex_);
     Use row(implement_);
-    const int code = row.bind(std::bit_cast<std::int64_t>(implementation)).bind(id.index()).step();
+    int code = row.bind(std::bit_cast<std::int64_t>(implementation)).bind(id.index()).step();
     if (code == SQLITE_DONE) co_return missing(id);
     if (code != SQLITE_ROW) co_return failure(code);
-    co_return std::bit_cast<std::uint64_t>(row.number(0));
+    const auto number = std::bit_cast<std::uint64_t>(row.number(0));
+    code = row.step();  // it is not done before that
+    if (code != SQLITE_DONE) co_return failure(code);
+    co_return number;
   }
 
   task<Result<IdLease>> lease(NodeId holder, std::uint32_t wanted) override {
@@ -275,7 +286,7 @@ class SqliteDirectory final : public Directory {
  private:
   static ObjectRecord record_from(ObjectId id, NewObject wanted, std::uint64_t created) {
     return {id, wanted.interface_id, std::move(wanted.interface_name), wanted.home, std::move(wanted.policy), wanted.home_core,
-            1,  std::move(wanted.name), 0, created};
+            1,  std::move(wanted.name), 0, 0, created};
   }
 
   Result<std::vector<ObjectRecord>> records_of(Use& row) {

@@ -19,7 +19,8 @@ class SleepAwaiter {
   }
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> awaiting) {
-    timer_ = Core::current().call_at(until_, [awaiting] { awaiting.resume(); });
+    // Behind all timers that are due: after a stop of the machine one may say that this node's word counts no more.
+    timer_ = Core::current().call_at(until_, [awaiting] { Core::current().resume_soon(awaiting); });
   }
   void await_resume() noexcept { timer_ = {}; }
 

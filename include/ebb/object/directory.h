@@ -54,6 +54,8 @@ struct LeasedObject {
 
 /// Where an object's one instance lives. A higher epoch is newer: it advances each time the home is made anew elsewhere.
 struct Home {
+  /// The last: nodes keep an epoch in 24 bits. An object that moves a thousand times a second comes to it in four and a half hours.
+  static constexpr std::uint32_t kMaxEpoch = (std::uint32_t{1} << 24) - 1;
   NodeId node = kNoNode;
   CoreIndex core{};
   std::uint32_t epoch = 0;  ///< 0: not known
@@ -89,7 +91,7 @@ class Directory {
   /// The same of those whose home is `home`.
   virtual task<Result<std::vector<ObjectRecord>>> list_at(NodeId home, ObjectId after, std::uint32_t limit) = 0;
   /// Gives an object another home, if the present one is still that of `epoch`: the new epoch is one more. Errors:
-  /// no_such_object, moved (another epoch by now), invalid_argument (see check_core()).
+  /// no_such_object, moved (another epoch by now), invalid_argument (see check_core()), resource_exhausted (kMaxEpoch).
   virtual task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) = 0;
   /// Which implementation carries out the object's calls on nodes that come to know it from now on: the number of this swap,
   /// ObjectRecord::swaps. no_such_object.
@@ -122,6 +124,8 @@ class Directory {
   static Result<void> check(const NewObject& wanted);
   /// A core that no node has, kAnyCore among them, is no home: invalid_argument.
   static Result<void> check_core(CoreIndex home_core);
+  /// What re_home() of every directory refuses of an object whose home is of the last epoch.
+  static Result<void> check_epoch(std::uint32_t epoch);
 
  protected:
   /// How many ids are leased at a time of those that are left.

@@ -238,7 +238,7 @@ class NodeTable {
   // What an object was swapped to.
   struct Implemented {
     detail::Swap swap;
-    std::uint64_t cores = 0;  // bit n: core n's representative, if it has one, is of that
+    std::map<CoreIndex, const detail::Implementation*> cores;  // what each's representative is of; one that is missing: its own type
   };
   struct Shard {
     std::mutex mutex;

@@ -17,8 +17,8 @@ struct ObjectCounts {
   std::uint64_t found = 0;            ///< of them, those whose representative another event made while they waited
   std::uint64_t asked = 0;            ///< of them, those that asked the directory
   std::uint64_t failed = 0;           ///< of them, those that threw
-  std::uint64_t timed = 0;            ///< of them, those whose time was taken: all that waited for something, of the rest one in 64
-  std::uint64_t waited = 0;           ///< of these, those that had to ask the directory or to see to the node's shared part
+  std::uint64_t timed = 0;            ///< of them, those whose time was taken: all of `waited`, of the rest one in 64
+  std::uint64_t waited = 0;           ///< of these, those of objects that the node did not know, or whose shared part it had yet to make
   std::uint64_t waited_nanos = 0;     ///< that these took, constructors included
   std::uint64_t quick_nanos = 0;      ///< that the other timed ones took, constructors included
   std::uint64_t longest_nanos = 0;    ///< of all that were timed

@@ -33,7 +33,7 @@ bool draw_sample(std::uint32_t per_million) noexcept;
 inline bool sampled_by_chance(ObjectId object) noexcept {
   // Relaxed: a rate that is news a little later does no harm.
   const std::uint32_t rate = sampling_rate->load(std::memory_order_relaxed);
-  return rate != 0 && object > kFirstBulkObject && draw_sample(rate);
+  return rate != 0 && object >= kFirstApplicationObject && draw_sample(rate);
 }
 
 /// A trace that begins here: sampled, and without a span yet. On a core.

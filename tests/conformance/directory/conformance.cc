@@ -174,6 +174,7 @@ TEST_P(DirectoryConformance, GivesAnObjectAnotherHomeOnlyInTheEpochThatTheCaller
   EXPECT_EQ(home_of(now(directory->find("moves")).value()), home_of(moved));
   EXPECT_EQ(now(directory->re_home(first.id, 1, NodeId{4}, CoreIndex{0})).code(), Errc::moved);
   EXPECT_EQ(now(directory->re_home(ObjectId{9999}, 1, NodeId{4}, CoreIndex{0})).code(), Errc::no_such_object);
+  EXPECT_EQ(now(directory->re_home(first.id, Home::kMaxEpoch, NodeId{4}, CoreIndex{0})).code(), Errc::resource_exhausted);
   const auto left = now(directory->list_at(NodeId{1}, ObjectId{}, 10)).value();
   ASSERT_EQ(left.size(), 1u);
   EXPECT_EQ(left[0].id, second.id);

@@ -20,6 +20,9 @@ thread_local bool no_memory = false;  // for the next that asks
   if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
   throw std::bad_alloc();
 }
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  return std::exchange(no_memory, false) ? nullptr : std::malloc(size == 0 ? 1 : size);
+}
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
@@ -185,7 +188,7 @@ TEST(Scope, JoinsWhatItSpawnedAndThrowsTheFirstError) {
   run_cores(1, []() -> task<int> {
     std::vector<int> ended;
     Scope scope;
-    scope.spawn(append(&ended, 2, 2ms));
+    scope.spawn(append(&ended, 2, 20ms));
     scope.spawn(append(&ended, 1, 1ms));
     EXPECT_EQ(scope.running(), 2u);
     co_await scope.join();

@@ -383,8 +383,8 @@ TEST(Context, KeepsEachBlockedEventsExceptionApart) {
 }
 
 TEST(Context, RefusesToBlockOnceAllContextsAreInUse) {
-  static std::size_t blocked, refused;
-  blocked = refused = 0;
+  static std::size_t blocked, refused, went_on;
+  blocked = refused = went_on = 0;
   run_cores(1, []() -> task<int> {
     static bool open;
     open = false;
@@ -393,6 +393,7 @@ TEST(Context, RefusesToBlockOnceAllContextsAreInUse) {
         try {
           ++blocked;
           block_on([]() -> task<> { while (!open) co_await yield(); }());
+          ++went_on;
         } catch (const ErrorException& error) {
           EXPECT_EQ(error.error().code(), Errc::overloaded);
           --blocked;
@@ -402,7 +403,7 @@ TEST(Context, RefusesToBlockOnceAllContextsAreInUse) {
     }
     while (blocked + refused < Context::kMaxContexts + 10) co_await yield();
     open = true;
-    co_await sleep_for(1ms);
+    while (went_on < blocked) co_await yield();
     co_return 0;
   });
   EXPECT_EQ(blocked, Context::kMaxContexts - 1);
@@ -410,8 +411,8 @@ TEST(Context, RefusesToBlockOnceAllContextsAreInUse) {
 }
 
 TEST(Context, IsKeptForScopesThatEndWhenAllAreInUse) {
-  static std::size_t blocked, ended;
-  blocked = ended = 0;
+  static std::size_t blocked, ended, went_on;
+  blocked = ended = went_on = 0;
   EXPECT_EQ(run_cores(1, []() -> task<int> {
     static bool open;
     open = false;
@@ -419,6 +420,7 @@ TEST(Context, IsKeptForScopesThatEndWhenAllAreInUse) {
       spawn([] {
         ++blocked;
         block_on([]() -> task<> { while (!open) co_await yield(); }());
+        ++went_on;
       });
     }
     while (blocked < Context::kMaxContexts - 1) co_await yield();
@@ -434,7 +436,7 @@ TEST(Context, IsKeptForScopesThatEndWhenAllAreInUse) {
     }
     while (ended < 10) co_await yield();
     open = true;
-    co_await sleep_for(1ms);
+    while (went_on < blocked) co_await yield();
     co_return 0;
   }), 0);
   EXPECT_EQ(ended, 10u);

@@ -52,6 +52,12 @@ struct Doubling : Counter {
   void add(std::int64_t n) override { value += 2 * n; }
 };
 
+struct Stubborn : Counter {
+  static constexpr std::string_view implementation = "test.Counter/stubborn";
+  Stubborn() = default;
+  explicit Stubborn(Counter&&) { throw std::runtime_error("not me"); }
+};
+
 ebb::task<int> replace() {
   const auto counter = (co_await ebb::create<Counter>()).value();
   counter->add(1);
@@ -109,6 +115,26 @@ ebb::task<int> replace_and_go_back() {
 }
 
 TEST(Swap, BringsTheFirstImplementationBack) { EXPECT_EQ(run(replace_and_go_back), 0); }
+
+/// A core that could not take a swap is what it was, and stays so when the others come back to that.
+ebb::task<int> go_back_from_half_a_swap() {
+  const auto counter = (co_await ebb::create<Counter>()).value();
+  counter->add(1);
+  EXPECT_TRUE(co_await counter.on(CoreIndex{1}).call<&Counter::add>(1));
+  EXPECT_EQ((co_await ebb::swap<Stubborn>(counter)).code(), Errc::application_error);
+  EXPECT_EQ((co_await ebb::swap<Counter>(counter)).value(), 0u) << "nothing had been replaced";
+  EXPECT_EQ((co_await ebb::swap<Tripling>(counter)).value(), 2u);
+  counter->add(1);
+  EXPECT_EQ((co_await ebb::swap<Stubborn>(counter)).code(), Errc::application_error);
+  EXPECT_EQ((co_await ebb::swap<Tripling>(counter)).value(), 0u);
+  counter->add(1);
+  EXPECT_EQ(counter->get(), 1 + 4 + 5) << "a part was replaced by its like, which does not have its state";
+  EXPECT_TRUE(co_await ebb::destroy(counter));
+  EXPECT_EQ(alive, 0);
+  co_return 0;
+}
+
+TEST(Swap, LeavesACoreAloneThatNeverTookTheLastOne) { EXPECT_EQ(run(go_back_from_half_a_swap), 0); }
 
 /// What another node said of an earlier swap may come after what the next one said.
 ebb::task<int> hear_of_two_in_the_wrong_order() {
@@ -219,12 +245,6 @@ ebb::task<int> end_while_replaced() {
 }
 
 TEST(Swap, IsOverBeforeItsObjectEnds) { EXPECT_EQ(run(end_while_replaced), 0); }
-
-struct Stubborn : Counter {
-  static constexpr std::string_view implementation = "test.Counter/stubborn";
-  Stubborn() = default;
-  explicit Stubborn(Counter&&) { throw std::runtime_error("not me"); }
-};
 
 ebb::task<int> replace_by_one_that_throws() {
   const auto counter = (co_await ebb::create<Counter>()).value();
