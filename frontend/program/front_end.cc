@@ -26,6 +26,7 @@
 #include "frontend/otlp/exporter.h"
 #include "frontend/program/application.h"
 #include "frontend/program/signals.h"
+#include "frontend/service/printable.h"
 #include "frontend/service/runtime_folder.h"
 #include "frontend/service/server.h"
 
@@ -44,7 +45,8 @@ constexpr platform::Duration kCloseLimit = std::chrono::seconds(5);
 constexpr platform::Duration kInterruptedDrain = std::chrono::seconds(3);
 constexpr platform::Duration kDrainGrace = std::chrono::seconds(1);
 
-void say(std::string_view line) { platform::write_log(line); }
+// Errors may have texts of nodes in them, which must not drive the terminal.
+void say(std::string_view line) { platform::write_log(service::printable_line(line)); }
 void say(const Error& error) { say("ebb: " + error.text()); }
 
 Result<fs::path> find_image(const Options& options) {

@@ -185,6 +185,15 @@ TEST(Cluster, StartsNodesAtTheSameTimeAndStopsThemAll) {
   EXPECT_TRUE(world.alerts.empty());
 }
 
+TEST(ConsoleLog, ShowsNothingThatATerminalObeys) {
+  std::string printed;
+  ConsoleLog log([&printed](std::string_view line) { printed = line; });
+  log.add(NodeId{3}, "ebb-panic: a\tb\u009b31m\x9b");
+  EXPECT_EQ(printed, "[node 3] ebb-panic: a\tb?31m?");
+  EXPECT_EQ(log.panic(NodeId{3}), "ebb-panic: a\tb?31m?");
+  EXPECT_EQ(log.tail(NodeId{3}), "; its last lines: ebb-panic: a\tb?31m?");
+}
+
 task<void> add_with_a_silent_one(World* world) {
   const auto ids = co_await world->cluster->add(2);
   EXPECT_EQ(ids.code(), Errc::deadline_exceeded);
