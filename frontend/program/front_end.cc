@@ -185,6 +185,7 @@ task<std::optional<Error>> FrontEnd::serve(int* status) {
   cluster::Control control(backends, *node);
   const std::unique_ptr<OtlpSink> sink = options_.otlp.empty() ? nullptr : std::make_unique<OtlpSink>(options_);
   observe::Collector collector(sink.get(), static_cast<std::uint32_t>(options_.trace_per_million));
+  backends.set_after_join([&collector](NodeId joined) { return collector.welcome(joined); });
   backends.set_before_stop([&collector](NodeId leaving) { return collector.part_from(leaving); });
   auto server = co_await start_server(&control, &collector);
   struct CloseControl {  // before the server ends, which waits for its calls

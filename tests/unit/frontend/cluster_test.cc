@@ -185,6 +185,21 @@ TEST(Cluster, StartsNodesAtTheSameTimeAndStopsThemAll) {
   EXPECT_TRUE(world.alerts.empty());
 }
 
+task<void> welcome_two(World* world) {
+  std::vector<NodeId> welcomed;
+  world->cluster->set_after_join([&welcomed](NodeId id) -> task<void> {
+    co_await sleep_for(milliseconds(10));
+    welcomed.push_back(id);
+  });
+  static_cast<void>((co_await world->cluster->add(2)).value());
+  EXPECT_THAT(welcomed, testing::UnorderedElementsAre(NodeId{1}, NodeId{2}));
+}
+
+TEST(Cluster, HandsANodeOverWhenWhatFollowsItsJoiningIsDone) {
+  World world;
+  run(world, welcome_two);
+}
+
 TEST(ConsoleLog, ShowsNothingThatATerminalObeys) {
   std::string printed;
   ConsoleLog log([&printed](std::string_view line) { printed = line; });
