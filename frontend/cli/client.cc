@@ -4,9 +4,11 @@
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "frontend/cli/connection.h"
 #include "frontend/service/runtime_folder.h"
@@ -96,6 +98,7 @@ Result<void> print_objects(const std::string& address, bool json) {
   const auto stub = connect(address);
   auto all = nlohmann::json::array();
   auto nodes = nlohmann::json::array();
+  std::vector<std::uint32_t> silent;
   proto::ListObjectsRequest request;
   for (bool more = true, first = true; more; first = false) {
     Call call;
@@ -103,6 +106,8 @@ Result<void> print_objects(const std::string& address, bool json) {
     auto called = to_result(stub->ListObjects(&call.context, request, &response), address);
     if (!called) return called;
     for (const auto& node : response.nodes()) nodes.push_back(to_json(node));
+    silent.insert(silent.end(), response.silent_nodes().begin(), response.silent_nodes().end());
+    say_silent(response.silent_nodes());
     if (!json && first) {
       print(response.nodes());
       std::printf("\n%9s  %-12s  %7s  %5s  %-7s  %-32s %s\n", "OBJECT", "KIND", "HOME", "EPOCH", "STATE", "INTERFACE", "NAME");
@@ -119,7 +124,7 @@ Result<void> print_objects(const std::string& address, bool json) {
     }
     more = response.more() && response.objects_size() > 0;
   }
-  if (json) std::puts(nlohmann::json{{"objects", all}, {"nodes", nodes}}.dump().c_str());
+  if (json) std::puts(nlohmann::json{{"objects", all}, {"nodes", nodes}, {"silent_nodes", silent}}.dump().c_str());
   return {};
 }
 

@@ -22,16 +22,23 @@ namespace proto = ::multilibos::v1;
 
 std::unique_ptr<proto::Observe::Stub> connect(const std::string& address) { return proto::Observe::NewStub(channel(address)); }
 
-/// Three digits and a unit that suits them.
+/// Three digits and a unit that suits them; more digits of seconds.
 std::string duration(double nanos) {
-  const std::pair<double, const char*> units[] = {{1e9, "s"}, {1e6, "ms"}, {1e3, "us"}};
+  // A unit is too small for what rounds to 1000 of it.
+  constexpr double kTooMany = 999.5;
   char text[32];
-  for (const auto& [size, unit] : units) {
-    if (nanos < size) continue;
-    std::snprintf(text, sizeof text, "%.3g %s", std::min(nanos / size, 999999.0), unit);
+  if (nanos < kTooMany) {
+    std::snprintf(text, sizeof text, "%.0f ns", nanos);
     return text;
   }
-  std::snprintf(text, sizeof text, "%.0f ns", nanos);
+  const char* unit = "us";
+  double value = nanos / 1e3;
+  for (const char* larger : {"ms", "s"}) {
+    if (value < kTooMany) break;
+    value /= 1e3;
+    unit = larger;
+  }
+  std::snprintf(text, sizeof text, "%.*f %s", value < 9.995 ? 2 : value < 99.95 ? 1 : 0, std::min(value, 999999.0), unit);
   return text;
 }
 
@@ -119,9 +126,13 @@ Result<void> print_traces(const std::string& address, bool json) {
   }
   if (json) {
     std::puts(nlohmann::json{{"traces", all}, {"dropped_spans", response.dropped_spans()}}.dump().c_str());
-  } else if (response.traces_size() == 0) {
-    std::puts("no call has been traced; `ebb trace --sample 1000` traces one of a thousand from now on");
-  } else if (response.dropped_spans() != 0) {
+    return {};
+  }
+  if (response.traces_size() == 0) {
+    std::printf("%s; `ebb trace --sample 1000` traces one of a thousand from now on\n",
+                response.dropped_spans() == 0 ? "no call has been traced" : "no trace is kept");
+  }
+  if (response.dropped_spans() != 0) {
     std::printf("%llu spans were dropped\n", static_cast<unsigned long long>(response.dropped_spans()));
   }
   return {};
@@ -181,9 +192,8 @@ Result<void> print_methods(const std::string& address, bool json) {
   if (json) {
     const std::vector<std::uint32_t> silent(response.silent_nodes().begin(), response.silent_nodes().end());
     std::puts(nlohmann::json{{"methods", all}, {"silent_nodes", silent}}.dump().c_str());
-  } else {
-    for (const std::uint32_t node : response.silent_nodes()) std::printf("node %u did not answer\n", node);
   }
+  say_silent(response.silent_nodes());
   return {};
 }
 

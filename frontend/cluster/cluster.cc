@@ -113,6 +113,7 @@ task<Result<void>> Cluster::start(NodeId id) {
                                                   console_.tail(id)));
   }
   if (run->failure) co_return *run->failure;
+  if (after_join_) co_await after_join_(id);
   co_return Result<void>();
 }
 

@@ -53,6 +53,9 @@ class Cluster final : public cluster_nodes, public MembershipAuthority, private 
   /// Before the first add(): the node of this front end. It outlives stop_all().
   void set_node(Node& node);
 
+  /// What to do with a new member before add() hands it over; bounds itself. Before the first add().
+  void set_after_join(std::function<task<void>(NodeId)> work) { after_join_ = std::move(work); }
+
   /// What to do with a member that has nothing to do any more and is about to stop; bounds itself. Before the first add().
   void set_before_stop(std::function<task<void>(NodeId)> work) { before_stop_ = std::move(work); }
 
@@ -112,6 +115,7 @@ class Cluster final : public cluster_nodes, public MembershipAuthority, private 
   ConsoleLog console_;
   // Core 0 only:
   Node* node_ = nullptr;
+  std::function<task<void>(NodeId)> after_join_;
   std::function<task<void>(NodeId)> before_stop_;
   Membership membership_;
   std::map<NodeId, std::shared_ptr<Run>> runs_;

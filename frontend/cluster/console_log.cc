@@ -1,5 +1,7 @@
 #include "frontend/cluster/console_log.h"
 
+#include "frontend/service/printable.h"
+
 namespace ebb::frontend::cluster {
 namespace {
 
@@ -7,7 +9,8 @@ constexpr std::string_view kPanicPrefix = "ebb-panic: ";
 
 }  // namespace
 
-void ConsoleLog::add(NodeId node, std::string_view line) {
+void ConsoleLog::add(NodeId node, std::string_view told) {
+  const std::string line = service::printable_line(told);
   {
     const std::lock_guard guard(mutex_);
     Lines& lines = lines_[node];
@@ -15,7 +18,7 @@ void ConsoleLog::add(NodeId node, std::string_view line) {
     lines.last.emplace_back(line);
     if (lines.panic.empty() && line.starts_with(kPanicPrefix)) lines.panic = line;
   }
-  if (print_) print_("[node " + std::to_string(to_number(node)) + "] " + std::string(line));
+  if (print_) print_("[node " + std::to_string(to_number(node)) + "] " + line);
 }
 
 std::string ConsoleLog::tail(NodeId node) const {

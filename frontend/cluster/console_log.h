@@ -13,7 +13,7 @@
 
 namespace ebb::frontend::cluster {
 
-/// Any thread. Lines come from node drivers, already free of control characters.
+/// Any thread. A node must not be able to drive the operator's terminal: lines are made printable before anything else.
 class ConsoleLog {
  public:
   /// Lines kept of each node; older ones are dropped.
@@ -22,7 +22,7 @@ class ConsoleLog {
   /// `print` gets "[node 3] ..." for each line; it is called under no lock and may be empty.
   explicit ConsoleLog(std::function<void(std::string_view)> print) : print_(std::move(print)) {}
 
-  void add(NodeId node, std::string_view line);
+  void add(NodeId node, std::string_view told);
 
   /// "; its last lines: ..." for the end of an error, empty if the node printed nothing.
   std::string tail(NodeId node) const;

@@ -103,22 +103,25 @@ task<void> Control::list_objects(Answer<std::vector<service::ObjectInfo>> answer
   answer->set_value(std::move(result));
 }
 
-Result<std::vector<service::NodeObjects>> Control::object_counts() {
-  using Counts = std::vector<service::NodeObjects>;
+Result<service::NodeObjectsList> Control::object_counts() {
+  using Counts = service::NodeObjectsList;
   return asker_.ask<Counts>(kCountLimit, [this](Answer<Counts> answer) { return count_objects(std::move(answer)); });
 }
 
-task<void> Control::count_objects(Answer<std::vector<service::NodeObjects>> answer) {
+task<void> Control::count_objects(Answer<service::NodeObjectsList> answer) {
   const std::vector<Member> members = node_.members();
   std::vector<task<Result<ObjectCounts>>> questions;
   for (const Member& member : members) questions.push_back(node_.object_counts(member.id));
   const std::vector<Result<ObjectCounts>> answers = co_await when_all(std::move(questions));
-  std::vector<service::NodeObjects> result;
+  service::NodeObjectsList result;
   for (std::size_t at = 0; at < members.size(); ++at) {
-    if (!answers[at]) continue;
+    if (!answers[at]) {
+      result.silent.push_back(members[at].id);
+      continue;
+    }
     const ObjectCounts& counts = *answers[at];
-    result.push_back({members[at].id, counts.known, counts.representatives, counts.misses, counts.found, counts.asked, counts.failed,
-                      counts.mean_nanos(), counts.longest_nanos});
+    result.nodes.push_back({members[at].id, counts.known, counts.representatives, counts.misses, counts.found, counts.asked,
+                            counts.failed, counts.mean_nanos(), counts.longest_nanos});
   }
   answer->set_value(std::move(result));
 }

@@ -26,7 +26,7 @@ class Control final : public service::ClusterControl {
   Result<std::vector<service::NodeInfo>> add_nodes(std::uint32_t count) override;
   Result<void> remove_node(NodeId node) override;
   Result<std::vector<service::ObjectInfo>> objects(ObjectId after, std::uint32_t limit) override;
-  Result<std::vector<service::NodeObjects>> object_counts() override;
+  Result<service::NodeObjectsList> object_counts() override;
 
   /// Calls that wait return (unavailable) within a moment, later ones at once. Any thread.
   void close() noexcept { asker_.close(); }
@@ -39,7 +39,7 @@ class Control final : public service::ClusterControl {
   task<void> add(Answer<std::vector<service::NodeInfo>> answer, std::uint32_t count);
   task<void> remove(Answer<void> answer, NodeId id);
   static task<void> list_objects(Answer<std::vector<service::ObjectInfo>> answer, ObjectId after, std::uint32_t limit);
-  task<void> count_objects(Answer<std::vector<service::NodeObjects>> answer);
+  task<void> count_objects(Answer<service::NodeObjectsList> answer);
 
   Cluster& cluster_;
   Node& node_;

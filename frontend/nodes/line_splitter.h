@@ -10,8 +10,8 @@ namespace ebb::frontend::nodes {
 /// Bytes of one line; what a node prints beyond it without a newline is handed on in pieces of this size.
 inline constexpr std::size_t kMaxLineBytes = 4096;
 
-/// Cuts a stream of bytes into lines. Drops carriage returns, and replaces other control characters (tab excepted) by
-/// '?': a node must not be able to drive the operator's terminal. One thread.
+/// Cuts a stream of bytes into lines. Drops carriage returns, and replaces other control characters of ASCII (tab excepted) by
+/// '?'; those of more bytes are left to whoever prints whole lines (cluster::ConsoleLog). One thread.
 class LineSplitter {
  public:
   /// Calls `emit(std::string_view)` for each line that `bytes` completes.

@@ -8,6 +8,7 @@
 #include "ebb/async/sleep.h"
 #include "ebb/async/when_all.h"
 #include "ebb/object/node_link.h"
+#include "ebb/observe/span.h"
 #include "frontend/observe/method_merge.h"
 #include "frontend/observe/read_methods.h"
 #include "frontend/observe/read_spans.h"
@@ -23,6 +24,9 @@ constexpr platform::Duration kLook = std::chrono::seconds(1);
 constexpr platform::Duration kMethodsEvery = std::chrono::seconds(10);
 // Batches that one node is asked for in a row.
 constexpr int kMostBatches = 16;
+// A core takes longer than that for a span, and had no more when the collector began: a count beyond is no count.
+constexpr std::int64_t kLeastNsOfSpan = 10;
+constexpr std::uint64_t kMostSpansAtStart = 1'000'000;
 
 std::int64_t clock_ns() { return std::chrono::nanoseconds(platform::Clock::now().time_since_epoch()).count(); }
 std::int64_t unix_ns() { return std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count(); }
@@ -53,10 +57,20 @@ task<std::vector<Result<std::vector<detail::MethodRecord>>>> methods_of(std::vec
 }  // namespace
 
 Collector::Collector(Sink* sink, std::uint32_t per_million)
-    : sink_(sink), per_million_(per_million), begun_unix_ns_(unix_ns()), methods_due_(platform::Clock::now() + kMethodsEvery),
-      clocks_(clock_of, clock_ns) {}
+    : sink_(sink), per_million_(per_million), begun_ns_(clock_ns()), begun_unix_ns_(unix_ns()),
+      methods_due_(platform::Clock::now() + kMethodsEvery), clocks_(clock_of, clock_ns) {}
 
-void Collector::start() { scope_.spawn(look_again()); }
+void Collector::start() {
+  // At once, so that the application's first calls are sampled too.
+  ebb::observe::sample(per_million_);
+  watch(kFrontEndNode)->rate = per_million_;
+  scope_.spawn(look_again());
+}
+
+task<void> Collector::welcome(NodeId node) {
+  if (closing_.happened() || per_million_ == 0) co_return;
+  co_await set_rate(node);
+}
 
 task<void> Collector::look_again() {
   while (!closing_.happened()) {
@@ -66,6 +80,8 @@ task<void> Collector::look_again() {
       if (watch(node)->rate != per_million_) scope_.spawn(set_rate(node));
     }
     if (sink_ != nullptr || per_million_ != 0) co_await gather();
+    // finish() waits for this, and tells of methods itself.
+    if (closing_.happened()) co_return;
     if (sink_ != nullptr && platform::Clock::now() >= methods_due_) {
       methods_due_ = platform::Clock::now() + kMethodsEvery;
       co_await tell_methods();
@@ -129,12 +145,15 @@ task<void> Collector::gather_from(NodeId node, platform::Instant until) {
   }
 }
 
-/// malformed: a node that counts its cores wrong is believed nothing.
+/// malformed: a node that counts its cores or its spans wrong is believed nothing.
 Result<void> Collector::take(NodeId node, Watched& watched, const detail::SpanBatch& batch) {
   if (batch.first.size() != batch.next.size() || batch.next.size() > kMaxCores) return Error(Errc::malformed, "no batch of spans");
   watched.read.resize(batch.next.size());
+  const std::uint64_t most = kMostSpansAtStart + static_cast<std::uint64_t>((clock_ns() - begun_ns_) / kLeastNsOfSpan);
   std::uint64_t lost = 0;
   for (std::size_t core = 0; core < batch.next.size(); ++core) {
+    const bool ascend = watched.read[core] <= batch.next[core] && batch.first[core] <= batch.next[core] && batch.next[core] <= most;
+    if (!ascend) return Error(Errc::malformed, "spans that cannot be so many");
     if (batch.first[core] > watched.read[core]) lost += batch.first[core] - watched.read[core];
   }
   watched.read = batch.next;

@@ -36,8 +36,10 @@ class Collector final : public service::ObserveControl {
   Result<service::MethodList> methods() override;
   Result<void> sample(std::uint32_t per_million) override;
 
-  /// Begins to look each second, while there is a reason to: an exporter, or a rate of sampling.
+  /// Has this node sample from now on, and begins to look each second, while there is a reason to: an exporter, or a rate of sampling.
   void start();
+  /// Tells a node that has just joined how much to sample; what it does before that is not sampled. Within kNodeLimit.
+  task<void> welcome(NodeId node);
   /// Takes what a node still has, which is about to stop.
   task<void> part_from(NodeId node);
   /// Gathers once more what there is, if somebody is to get it; nothing is gathered after it but what gRPC asks for. Within kNodeLimit.
@@ -71,6 +73,7 @@ class Collector final : public service::ObserveControl {
 
   Sink* const sink_;
   std::uint32_t per_million_;
+  const std::int64_t begun_ns_;
   const std::int64_t begun_unix_ns_;
   platform::Instant methods_due_;  // look_again tells of methods then
   TraceStore store_;

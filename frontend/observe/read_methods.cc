@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "frontend/observe/method_merge.h"
 #include "frontend/service/printable.h"
 #include "src/observe/histogram.h"
 
@@ -10,6 +11,7 @@ namespace ebb::frontend::observe {
 std::vector<service::MethodHistogram> read_methods(NodeId node, const std::vector<detail::MethodRecord>& records) {
   std::vector<service::MethodHistogram> methods;
   for (const detail::MethodRecord& record : records) {
+    if (methods.size() == MethodMerge::kMost) break;
     service::MethodHistogram method{node, service::printable(record.interface_name), service::printable(record.method),
                                     record.total_ns, record.maximum_ns, {}};
     for (const auto& [bucket, calls] : record.buckets) {

@@ -8,7 +8,8 @@
 
 namespace ebb::frontend::observe {
 
-/// A node tells whatever it likes: buckets that do not exist are left out, and so are methods without calls. Any thread.
+/// A node tells whatever it likes: buckets that do not exist are left out, and so are methods without calls, and those
+/// beyond MethodMerge::kMost. Any thread.
 std::vector<service::MethodHistogram> read_methods(NodeId node, const std::vector<detail::MethodRecord>& records);
 
 }  // namespace ebb::frontend::observe

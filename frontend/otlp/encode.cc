@@ -57,19 +57,21 @@ void set(proto::KeyValue& attribute, const char* key, const std::string& value) 
   attribute.mutable_value()->set_string_value(value);
 }
 
-void set_resource(proto::Resource& resource, const std::string& service_name, NodeId node) {
-  set(*resource.add_attributes(), "service.name", service_name);
+void set_resource(proto::Resource& resource, const Source& source, NodeId node) {
+  set(*resource.add_attributes(), "service.name", source.service);
+  // Without it a collector takes the cumulative histograms of two nodes, or of two runs, for one series.
+  set(*resource.add_attributes(), "service.instance.id", source.run + "/" + std::to_string(to_number(node)));
   set(*resource.add_attributes(), "ebb.node", to_number(node));
 }
 
-proto::ExportTraceRequest encode(const std::vector<service::SpanInfo>& spans, const std::string& service_name) {
+proto::ExportTraceRequest encode(const std::vector<service::SpanInfo>& spans, const Source& source) {
   proto::ExportTraceRequest request;
   std::map<NodeId, proto::ScopeSpans*> nodes;
   for (const service::SpanInfo& span : spans) {
     proto::ScopeSpans*& scope = nodes[span.node];
     if (scope == nullptr) {
       proto::ResourceSpans& resource = *request.add_resource_spans();
-      set_resource(*resource.mutable_resource(), service_name, span.node);
+      set_resource(*resource.mutable_resource(), source, span.node);
       scope = resource.add_scope_spans();
       scope->mutable_scope()->set_name(kScope);
     }

@@ -40,14 +40,14 @@ void encode(const service::MethodHistogram& method, const service::MethodSnapsho
 
 }  // namespace
 
-proto::ExportMetricsRequest encode(const service::MethodSnapshot& snapshot, const std::string& service_name) {
+proto::ExportMetricsRequest encode(const service::MethodSnapshot& snapshot, const Source& source) {
   proto::ExportMetricsRequest request;
   std::map<NodeId, proto::Histogram*> nodes;
   for (const service::MethodHistogram& method : snapshot.methods) {
     proto::Histogram*& histogram = nodes[method.node];
     if (histogram == nullptr) {
       proto::ResourceMetrics& resource = *request.add_resource_metrics();
-      set_resource(*resource.mutable_resource(), service_name, method.node);
+      set_resource(*resource.mutable_resource(), source, method.node);
       proto::ScopeMetrics& scope = *resource.add_scope_metrics();
       scope.mutable_scope()->set_name(kScope);
       proto::Metric& metric = *scope.add_metrics();

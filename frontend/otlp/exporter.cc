@@ -5,16 +5,20 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 #include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
 
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
 #include <mutex>
+#include <random>
 #include <thread>
 #include <utility>
 
 #include "frontend/otlp/encode.h"
+#include "frontend/otlp/retry.h"
+#include "frontend/service/printable.h"
 
 namespace ebb::frontend::otlp {
 namespace {
@@ -25,29 +29,23 @@ constexpr const char* kTraceMethod = "/opentelemetry.proto.collector.trace.v1.Tr
 constexpr const char* kMetricsMethod = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 // Spans, or histograms.
 constexpr std::size_t kMostOfRequest = 2'000;
-// Of what a collector says.
-constexpr std::size_t kMostOfMessage = 200;
 
-/// Those after which the specification has the client try again.
-bool may_help_later(grpc::StatusCode code) {
-  switch (code) {
-    case grpc::StatusCode::CANCELLED:
-    case grpc::StatusCode::DEADLINE_EXCEEDED:
-    case grpc::StatusCode::ABORTED:
-    case grpc::StatusCode::OUT_OF_RANGE:
-    case grpc::StatusCode::UNAVAILABLE:
-    case grpc::StatusCode::DATA_LOSS: return true;
-    default: return false;
-  }
+std::string random_run() {
+  std::random_device random;
+  char text[17];
+  std::snprintf(text, sizeof text, "%08x%08x", random(), random());
+  return text;
 }
 
-/// In one line, and without what a terminal obeys.
-std::string one_line(std::string message) {
-  if (message.size() > kMostOfMessage) message.resize(kMostOfMessage);
-  for (char& character : message) {
-    if (static_cast<unsigned char>(character) < ' ' || character == '\x7f') character = ' ';
-  }
-  return message;
+grpc::ChannelArguments channel_arguments(const Exporter::Limits& limits) {
+  grpc::ChannelArguments arguments;
+  // Unencrypted spans go to the collector and to nobody on the way.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  // By itself a channel waits up to two minutes between its own attempts to connect, during which ours fail.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, static_cast<int>(limits.first_pause.count()));
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, static_cast<int>(limits.request.count()));  // what connecting may take
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, static_cast<int>(limits.longest_pause.count()));
+  return arguments;
 }
 
 }  // namespace
@@ -55,8 +53,9 @@ std::string one_line(std::string message) {
 class Exporter::Impl {
  public:
   Impl(std::string endpoint, std::string service_name, const Limits& limits)
-      : endpoint_(std::move(endpoint)), service_name_(std::move(service_name)), limits_(limits),
-        channel_(grpc::CreateChannel(endpoint_, grpc::InsecureChannelCredentials())), thread_([this] { run(); }) {}
+      : endpoint_(std::move(endpoint)), source_{std::move(service_name), random_run()}, limits_(limits),
+        channel_(grpc::CreateCustomChannel(endpoint_, grpc::InsecureChannelCredentials(), channel_arguments(limits))),
+        thread_([this] { run(); }) {}
 
   ~Impl() {
     {
@@ -72,6 +71,7 @@ class Exporter::Impl {
     const std::size_t missing = dropped_ + queue_.size();
     if (missing != 0) std::fprintf(stderr, "ebb: %zu spans did not reach the collector %s\n", missing, endpoint_.c_str());
     if (rejected_ != 0) std::fprintf(stderr, "ebb: the collector %s rejected %zu spans\n", endpoint_.c_str(), rejected_);
+    if (!snapshot_.methods.empty()) std::fprintf(stderr, "ebb: the last histograms did not reach the collector %s\n", endpoint_.c_str());
   }
 
   void push(std::vector<service::SpanInfo> spans) noexcept {
@@ -95,27 +95,50 @@ class Exporter::Impl {
   }
 
  private:
-  /// What goes into one request; nothing at the end.
-  struct Batch {
-    std::vector<service::SpanInfo> spans;
-    service::MethodSnapshot methods;  // where there are no spans
-    bool empty() const noexcept { return spans.empty() && methods.methods.empty(); }
-  };
-
   void run() {
-    for (Batch batch = next(); !batch.empty(); batch = next()) {
-      if (batch.spans.empty()) {
-        send_once(batch.methods);
-        continue;
-      }
-      const bool taken = send_until_taken(batch.spans);
-      const std::lock_guard guard(mutex_);
-      being_sent_ = 0;
-      if (!taken) dropped_ += batch.spans.size();
+    while (wait_for_work()) {
+      // One request of each in turn: neither holds up the other for long.
+      send_methods();
+      send_spans();
     }
     const std::lock_guard guard(mutex_);
     ended_ = true;
     changed_.notify_all();
+  }
+
+  /// False: nothing is left to do, or no time for it.
+  bool wait_for_work() {
+    std::unique_lock guard(mutex_);
+    changed_.wait(guard, [this] { return closing_ || !queue_.empty() || !snapshot_.methods.empty(); });
+    return !out_of_time() && (!queue_.empty() || !snapshot_.methods.empty());
+  }
+
+  /// With mutex_.
+  bool out_of_time() const { return closing_ && Clock::now() >= end_by_; }
+
+  void send_methods() {
+    service::MethodSnapshot part;
+    {
+      const std::lock_guard guard(mutex_);
+      if (out_of_time()) return;
+      part = {snapshot_.start_unix_ns, snapshot_.unix_ns, first_of(snapshot_.methods)};
+    }
+    if (!part.methods.empty()) send_once(part);
+  }
+
+  void send_spans() {
+    std::vector<service::SpanInfo> batch;
+    {
+      const std::lock_guard guard(mutex_);
+      if (out_of_time()) return;
+      batch = first_of(queue_);
+      being_sent_ = batch.size();
+    }
+    if (batch.empty()) return;
+    const bool taken = send_until_taken(batch);
+    const std::lock_guard guard(mutex_);
+    being_sent_ = 0;
+    if (!taken) dropped_ += batch.size();
   }
 
   /// False: another attempt would not help, or there is no time for it.
@@ -123,28 +146,30 @@ class Exporter::Impl {
     std::chrono::milliseconds pause = limits_.first_pause;
     for (;;) {
       multilibos::otlp::ExportTraceResponse response;
-      const grpc::Status status = send(kTraceMethod, encode(batch, service_name_), &response);
+      const grpc::Status status = send(kTraceMethod, encode(batch, source_), &response);
       if (status.ok()) {
         if (std::exchange(away_, false)) std::fprintf(stderr, "ebb: the collector %s takes spans again\n", endpoint_.c_str());
         note_rejected(response, batch.size());
         return true;
       }
       if (!std::exchange(away_, true)) {
-        std::fprintf(stderr, "ebb: the collector %s takes no spans: %s\n", endpoint_.c_str(), one_line(status.error_message()).c_str());
+        std::fprintf(stderr, "ebb: the collector %s takes no spans: %s\n", endpoint_.c_str(),
+                     service::printable(status.error_message()).c_str());
       }
-      if (!may_help_later(status.error_code()) || !wait(pause)) return false;
+      const std::chrono::milliseconds asked = asked_pause(status).value_or(pause);
+      if (!may_help_later(status) || !wait(std::min(std::max(pause, asked), limits_.longest_pause))) return false;
       pause = std::min(2 * pause, limits_.longest_pause);
     }
   }
 
   void send_once(const service::MethodSnapshot& methods) {
     multilibos::otlp::ExportMetricsResponse response;
-    const grpc::Status status = send(kMetricsMethod, encode(methods, service_name_), &response);
+    const grpc::Status status = send(kMetricsMethod, encode(methods, source_), &response);
     const bool whole = status.ok() && response.partial_success().rejected_data_points() <= 0;
     if (whole == !std::exchange(metrics_missing_, !whole)) return;
     const std::string reason = status.ok() ? response.partial_success().error_message() : status.error_message();
     std::fprintf(stderr, "ebb: the collector %s takes %s\n", endpoint_.c_str(),
-                 whole ? "metrics again" : ("no metrics, or not all: " + one_line(reason)).c_str());
+                 whole ? "metrics again" : ("no metrics, or not all: " + service::printable(reason)).c_str());
   }
 
   /// A success in part: the specification has the client not send what was rejected again.
@@ -154,20 +179,9 @@ class Exporter::Impl {
     const std::size_t rejected = std::min(sent, static_cast<std::size_t>(partial.rejected_spans()));
     if (rejected_ == 0) {
       std::fprintf(stderr, "ebb: the collector %s rejects %zu of %zu spans: %s\n", endpoint_.c_str(), rejected, sent,
-                   one_line(partial.error_message()).c_str());
+                   service::printable(partial.error_message()).c_str());
     }
     rejected_ += rejected;
-  }
-
-  /// Waits for what is to be sent.
-  Batch next() {
-    std::unique_lock guard(mutex_);
-    changed_.wait(guard, [this] { return closing_ || !queue_.empty() || !snapshot_.methods.empty(); });
-    if (closing_ && Clock::now() >= end_by_) return {};
-    Batch batch{first_of(queue_), {snapshot_.start_unix_ns, snapshot_.unix_ns, {}}};
-    being_sent_ = batch.spans.size();
-    if (batch.spans.empty()) batch.methods.methods = first_of(snapshot_.methods);
-    return batch;
   }
 
   template <class T>
@@ -178,13 +192,19 @@ class Exporter::Impl {
     return first;
   }
 
-  /// False: there is no time for another attempt.
+  /// Sends the histograms that come meanwhile. The end cuts it short once. False: there is no time for another attempt.
   bool wait(std::chrono::milliseconds pause) {
+    const Clock::time_point until = Clock::now() + pause;
     std::unique_lock guard(mutex_);
-    const bool was_closing = closing_;
-    const auto until = was_closing ? std::min(Clock::now() + pause, end_by_) : Clock::now() + pause;
-    changed_.wait_until(guard, until, [this, was_closing] { return closing_ != was_closing; });
-    return !closing_ || Clock::now() < end_by_;
+    for (const bool was_closing = closing_;;) {
+      const auto changed = [this, was_closing] { return closing_ != was_closing || !snapshot_.methods.empty(); };
+      changed_.wait_until(guard, was_closing ? std::min(until, end_by_) : until, changed);
+      if (out_of_time()) return false;
+      if (snapshot_.methods.empty()) return true;
+      guard.unlock();
+      send_methods();
+      guard.lock();
+    }
   }
 
   template <class Request, class Response>
@@ -213,7 +233,7 @@ class Exporter::Impl {
   }
 
   const std::string endpoint_;
-  const std::string service_name_;
+  const Source source_;
   const Limits limits_;
   std::mutex mutex_;  // guards what follows up to away_
   std::condition_variable changed_;

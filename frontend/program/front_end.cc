@@ -26,6 +26,7 @@
 #include "frontend/otlp/exporter.h"
 #include "frontend/program/application.h"
 #include "frontend/program/signals.h"
+#include "frontend/service/printable.h"
 #include "frontend/service/runtime_folder.h"
 #include "frontend/service/server.h"
 
@@ -44,7 +45,8 @@ constexpr platform::Duration kCloseLimit = std::chrono::seconds(5);
 constexpr platform::Duration kInterruptedDrain = std::chrono::seconds(3);
 constexpr platform::Duration kDrainGrace = std::chrono::seconds(1);
 
-void say(std::string_view line) { platform::write_log(line); }
+// Errors may have texts of nodes in them, which must not drive the terminal.
+void say(std::string_view line) { platform::write_log(service::printable_line(line)); }
 void say(const Error& error) { say("ebb: " + error.text()); }
 
 Result<fs::path> find_image(const Options& options) {
@@ -183,6 +185,7 @@ task<std::optional<Error>> FrontEnd::serve(int* status) {
   cluster::Control control(backends, *node);
   const std::unique_ptr<OtlpSink> sink = options_.otlp.empty() ? nullptr : std::make_unique<OtlpSink>(options_);
   observe::Collector collector(sink.get(), static_cast<std::uint32_t>(options_.trace_per_million));
+  backends.set_after_join([&collector](NodeId joined) { return collector.welcome(joined); });
   backends.set_before_stop([&collector](NodeId leaving) { return collector.part_from(leaving); });
   auto server = co_await start_server(&control, &collector);
   struct CloseControl {  // before the server ends, which waits for its calls

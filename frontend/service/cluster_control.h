@@ -44,6 +44,11 @@ struct NodeObjects {
   std::uint64_t longest_nanos = 0;
 };
 
+struct NodeObjectsList {
+  std::vector<NodeObjects> nodes;  ///< that answered, in the order of the members
+  std::vector<NodeId> silent;      ///< that did not
+};
+
 /// The cluster as the service sees it. Every call comes on a thread of gRPC's and may block it; an implementation sends
 /// the work to its core (Core::post) and waits, with a bound.
 class ClusterControl {
@@ -54,8 +59,7 @@ class ClusterControl {
   virtual Result<void> remove_node(NodeId node) = 0;
   /// At most `limit` objects with ids above `after`, in the order of ids.
   virtual Result<std::vector<ObjectInfo>> objects(ObjectId after, std::uint32_t limit) = 0;
-  /// Of every node that answers, ordered by node.
-  virtual Result<std::vector<NodeObjects>> object_counts() = 0;
+  virtual Result<NodeObjectsList> object_counts() = 0;
 };
 
 }  // namespace ebb::frontend::service

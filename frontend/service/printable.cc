@@ -28,16 +28,14 @@ bool is_control(std::string_view character) {
   return first < 0x20 || first == 0x7f || (first == 0xc2 && static_cast<std::uint8_t>(character[1]) < 0xa0);
 }
 
-}  // namespace
-
-std::string printable(std::string_view text) {
+std::string printable(std::string_view text, std::size_t most, bool tabs) {
   std::string result;
   while (!text.empty()) {
     const std::size_t length = character(text);
     const std::string_view next = text.substr(0, length == 0 ? 1 : length);
     text.remove_prefix(next.size());
-    const bool shown = length != 0 && !is_control(next);
-    if (result.size() + (shown ? length : 1) > kMostOfText) break;
+    const bool shown = length != 0 && (!is_control(next) || (tabs && next == "\t"));
+    if (result.size() + (shown ? length : 1) > most) break;
     if (shown) {
       result += next;
     } else {
@@ -46,5 +44,11 @@ std::string printable(std::string_view text) {
   }
   return result;
 }
+
+}  // namespace
+
+std::string printable(std::string_view text) { return printable(text, kMostOfText, false); }
+
+std::string printable_line(std::string_view line) { return printable(line, kMostOfLine, true); }
 
 }  // namespace ebb::frontend::service

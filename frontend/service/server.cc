@@ -98,7 +98,7 @@ class ClusterService final : public proto::Cluster::Service {
     if (request->after_id() != 0) return grpc::Status::OK;
     auto counts = control_.object_counts();
     if (!counts) return to_status(counts.error());
-    for (const NodeObjects& node : *counts) {
+    for (const NodeObjects& node : counts->nodes) {
       auto& added = *response->add_nodes();
       added.set_node(to_number(node.node));
       added.set_known(node.known);
@@ -110,6 +110,7 @@ class ClusterService final : public proto::Cluster::Service {
       added.set_mean_nanos(node.mean_nanos);
       added.set_longest_nanos(node.longest_nanos);
     }
+    for (const NodeId node : counts->silent) response->add_silent_nodes(to_number(node));
     return grpc::Status::OK;
   }
 

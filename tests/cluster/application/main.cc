@@ -126,7 +126,7 @@ ebb::task<int> ebb_main(ebb::application& app) {
   } else if (command == "arguments") {
     for (const std::string& argument : arguments.subspan(1)) print(argument);
   } else if (command == "throw") {
-    throw std::runtime_error("thrown on purpose");
+    throw std::runtime_error("thrown on purpose\x1b[2J\u009b");
   } else {
     co_return 64;
   }

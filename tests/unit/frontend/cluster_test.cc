@@ -185,6 +185,30 @@ TEST(Cluster, StartsNodesAtTheSameTimeAndStopsThemAll) {
   EXPECT_TRUE(world.alerts.empty());
 }
 
+task<void> welcome_two(World* world) {
+  std::vector<NodeId> welcomed;
+  world->cluster->set_after_join([&welcomed](NodeId id) -> task<void> {
+    co_await sleep_for(milliseconds(10));
+    welcomed.push_back(id);
+  });
+  static_cast<void>((co_await world->cluster->add(2)).value());
+  EXPECT_THAT(welcomed, testing::UnorderedElementsAre(NodeId{1}, NodeId{2}));
+}
+
+TEST(Cluster, HandsANodeOverWhenWhatFollowsItsJoiningIsDone) {
+  World world;
+  run(world, welcome_two);
+}
+
+TEST(ConsoleLog, ShowsNothingThatATerminalObeys) {
+  std::string printed;
+  ConsoleLog log([&printed](std::string_view line) { printed = line; });
+  log.add(NodeId{3}, "ebb-panic: a\tb\u009b31m\x9b");
+  EXPECT_EQ(printed, "[node 3] ebb-panic: a\tb?31m?");
+  EXPECT_EQ(log.panic(NodeId{3}), "ebb-panic: a\tb?31m?");
+  EXPECT_EQ(log.tail(NodeId{3}), "; its last lines: ebb-panic: a\tb?31m?");
+}
+
 task<void> add_with_a_silent_one(World* world) {
   const auto ids = co_await world->cluster->add(2);
   EXPECT_EQ(ids.code(), Errc::deadline_exceeded);

@@ -9,6 +9,7 @@
 #include "ebb/async.h"
 #include "ebb/async/runtime.h"
 #include "ebb/object.h"
+#include "ebb/observe.h"
 #include "src/observe/span_ring.h"
 #include "tests/unit/observe/fake_link.h"
 
@@ -28,6 +29,8 @@ struct FakeNode {
   platform::Duration takes{};    // each answer
   int lost = 0;                  // so many answers with spans do not arrive
   bool endless = false;          // it always has more
+  std::uint64_t claims = 0;      // so many spans more than it ever had
+  std::vector<std::uint32_t> rates;  // of sampling, that it was told
 
   void record(std::uint64_t trace) {
     detail::EndedSpan span;
@@ -46,8 +49,8 @@ struct FakeNode {
       record.span = span.span;
       batch.spans.push_back(record);
     }
-    batch.first = {ring.first()};
-    batch.next = {ring.first() + batch.spans.size()};
+    batch.first = {ring.first() + claims};
+    batch.next = {ring.first() + claims + batch.spans.size()};
     batch.more = endless;
     return batch;
   }
@@ -72,7 +75,10 @@ struct FakeNodes final : FakeLink {
     if (call.method == ObserverService::interface::method_id<&ObserverService::clock>()) {
       co_return wire::encode(ObserverService().clock());
     }
-    if (call.method == ObserverService::interface::method_id<&ObserverService::sample>()) co_return Bytes();
+    if (call.method == ObserverService::interface::method_id<&ObserverService::sample>()) {
+      node.rates.push_back(std::get<0>(wire::decode<std::tuple<std::uint32_t>>(arguments).value()));
+      co_return Bytes();
+    }
     if (call.method == ObserverService::interface::method_id<&ObserverService::methods>()) co_return wire::encode(node.methods);
     const auto asked = wire::decode<std::tuple<std::uint32_t, std::vector<std::uint64_t>>>(arguments);
     const detail::SpanBatch batch = node.batch(std::get<1>(asked.value()));
@@ -180,6 +186,46 @@ TEST(Collector, CountsWhatItDidNotGet) {
     EXPECT_EQ((co_await traces_of(&collector)).dropped_spans, 3u) << "a span without ids";
     EXPECT_EQ((co_await traces_of(&collector)).traces.size(), 6u);
     co_await collector.join();
+  });
+}
+
+TEST(Collector, BelievesNoCountThatCannotBe) {
+  run([](FakeNodes* nodes) -> task<void> {
+    Collector collector(nullptr, 0);
+    FakeNode& node = nodes->nodes[kQuick];
+    node.claims = std::uint64_t{1} << 60;
+    node.record(1);
+    EXPECT_EQ((co_await traces_of(&collector)).dropped_spans, 0u);
+    node.claims = 1'000;
+    EXPECT_EQ((co_await traces_of(&collector)).dropped_spans, 1'000u);
+    node.claims = 0;
+    node.record(2);
+    EXPECT_EQ((co_await traces_of(&collector)).traces.size(), 1u) << "its count went back";
+    co_await collector.join();
+  });
+}
+
+TEST(Collector, HasItsOwnNodeSampleFromTheStart) {
+  run([](FakeNodes*) -> task<void> {
+    Collector collector(nullptr, 5'000);
+    collector.start();
+    EXPECT_EQ(detail::sampling_rate->load(), 5'000u) << "before the application's first call";
+    ebb::observe::sample(0);
+    co_await collector.finish();
+    co_await collector.join();
+  });
+}
+
+TEST(Collector, TellsANewNodeHowMuchToSample) {
+  run([](FakeNodes* nodes) -> task<void> {
+    Collector collector(nullptr, 5'000);
+    co_await collector.welcome(kQuick);
+    EXPECT_EQ(nodes->nodes[kQuick].rates, std::vector<std::uint32_t>{5'000});
+    nodes->nodes[kSlow].takes = 1h;
+    co_await collector.welcome(kSlow);
+    Collector without(nullptr, 0);
+    co_await without.welcome(kQuick);
+    EXPECT_EQ(nodes->nodes[kQuick].rates.size(), 1u) << "none is what it begins with";
   });
 }
 

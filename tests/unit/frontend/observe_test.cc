@@ -5,6 +5,7 @@
 
 #include "frontend/observe/method_merge.h"
 #include "frontend/observe/node_clocks.h"
+#include "frontend/observe/read_methods.h"
 #include "frontend/observe/read_spans.h"
 #include "frontend/observe/trace_store.h"
 #include "src/observe/method_table.h"
@@ -112,6 +113,11 @@ TEST(ReadSpans, LeavesOutWhatCannotBe) {
   batch.spans[7].trace_high = 0;
   batch.spans[7].trace_low = 1;
   EXPECT_EQ(read_spans(NodeId{3}, batch, 0).size(), 2u);
+}
+
+TEST(ReadMethods, TakesNoMoreOfANodeThanMayBeMerged) {
+  const std::vector<detail::MethodRecord> records(MethodMerge::kMost + 3, {"test.A/1", "m", 1, 0, 1, 1, {{0, 1}}});
+  EXPECT_EQ(read_methods(NodeId{3}, records).size(), MethodMerge::kMost);
 }
 
 TEST(MethodMerge, AddsUpNodesAndReadsQuantilesOffTheirHistograms) {

@@ -5,17 +5,24 @@
 #include <gtest/gtest.h>
 
 #include <condition_variable>
+#include <cstdlib>
+#include <limits>
 #include <map>
 #include <mutex>
+#include <optional>
 
 #include "frontend/otlp/encode.h"
 #include "frontend/otlp/exporter.h"
+#include "frontend/otlp/retry.h"
+#include "multilibos/otlp/retry.pb.h"
 
 namespace ebb::frontend::otlp {
 namespace {
 
 using namespace std::chrono_literals;
 namespace proto = multilibos::otlp;
+
+const Source kSource{"demo", "00c0ffee00c0ffee"};
 
 service::SpanInfo example() {
   service::SpanInfo span;
@@ -42,12 +49,24 @@ service::MethodSnapshot snapshot_of(std::size_t methods) {
   return snapshot;
 }
 
+template <class Holder>
+std::map<std::string, std::string> attributes(const Holder& holder) {
+  std::map<std::string, std::string> found;
+  for (const auto& each : holder.attributes()) {
+    const proto::AnyValue& value = each.value();
+    found[each.key()] = value.has_int_value() ? std::to_string(value.int_value()) : value.string_value();
+  }
+  return found;
+}
+
 struct Behaviour {
-  int refusals = 0;      ///< the first calls are answered with UNAVAILABLE; until accept()
+  int refusals = 0;      ///< the first calls with spans are answered with `refusal`; until accept()
   bool hangs = false;    ///< no call is answered
   std::int64_t rejects = 0;
   std::string message = {};
   bool no_metrics = false;  ///< that method is unknown
+  grpc::StatusCode refusal = grpc::StatusCode::UNAVAILABLE;
+  std::string details = {};  ///< of a refusal
 };
 
 /// Collects what comes for any method.
@@ -82,6 +101,11 @@ class Collector final : public grpc::CallbackGenericService {
     const std::lock_guard guard(mutex_);
     return method_;
   }
+  /// "service.instance.id" of each request with spans.
+  std::vector<std::string> instances() {
+    const std::lock_guard guard(mutex_);
+    return instances_;
+  }
   int attempts() {
     const std::lock_guard guard(mutex_);
     return attempts_;
@@ -96,7 +120,7 @@ class Collector final : public grpc::CallbackGenericService {
       const bool taken = ok && collector_.take(request_);
       const Behaviour& behaviour = collector_.behaviour_;
       if (ok && behaviour.hangs) return;
-      if (!taken) return Finish({grpc::StatusCode::UNAVAILABLE, "not yet"});
+      if (!taken) return Finish({behaviour.refusal, "not yet", behaviour.details});
       proto::ExportTraceResponse response;
       if (behaviour.rejects != 0) response.mutable_partial_success()->set_rejected_spans(behaviour.rejects);
       if (!behaviour.message.empty()) response.mutable_partial_success()->set_error_message(behaviour.message);
@@ -147,7 +171,10 @@ class Collector final : public grpc::CallbackGenericService {
     ++attempts_;
     changed_.notify_all();
     if (!parsed.ok() || (!accepts_ && attempts_ <= behaviour_.refusals)) return false;
-    for (const auto& resource : request.resource_spans()) spans_ += resource.scope_spans(0).spans_size();
+    for (const auto& resource : request.resource_spans()) {
+      instances_.push_back(attributes(resource.resource())["service.instance.id"]);
+      spans_ += resource.scope_spans(0).spans_size();
+    }
     return true;
   }
 
@@ -160,6 +187,7 @@ class Collector final : public grpc::CallbackGenericService {
   int points_ = 0;
   int port_ = 0;
   std::string method_;
+  std::vector<std::string> instances_;
   std::unique_ptr<grpc::Server> server_;
 };
 
@@ -170,16 +198,6 @@ std::size_t lines_with(const std::string& said, const std::string& part) {
   return count;
 }
 
-template <class Holder>
-std::map<std::string, std::string> attributes(const Holder& holder) {
-  std::map<std::string, std::string> found;
-  for (const auto& each : holder.attributes()) {
-    const proto::AnyValue& value = each.value();
-    found[each.key()] = value.has_int_value() ? std::to_string(value.int_value()) : value.string_value();
-  }
-  return found;
-}
-
 TEST(OtlpEncoding, WritesIdsBigEndianAndOneResourceANode) {
   service::SpanInfo other = example();
   other.node = NodeId{4};
@@ -187,12 +205,12 @@ TEST(OtlpEncoding, WritesIdsBigEndianAndOneResourceANode) {
   other.status = Errc::ok;
   other.object = ObjectId();
   other.peer = kNoNode;
-  const auto request = encode({example(), other, example()}, "demo");
+  const auto request = encode({example(), other, example()}, kSource);
   ASSERT_EQ(request.resource_spans_size(), 2);
   const auto& resource = request.resource_spans(0);
-  EXPECT_EQ(resource.resource().attributes(0).key(), "service.name");
-  EXPECT_EQ(resource.resource().attributes(0).value().string_value(), "demo");
-  EXPECT_EQ(resource.resource().attributes(1).value().int_value(), 3);
+  EXPECT_EQ(attributes(resource.resource()), (std::map<std::string, std::string>{{"service.name", "demo"},
+                                                                                 {"service.instance.id", "00c0ffee00c0ffee/3"},
+                                                                                 {"ebb.node", "3"}}));
   ASSERT_EQ(resource.scope_spans(0).spans_size(), 2);
   const proto::Span& span = resource.scope_spans(0).spans(0);
   EXPECT_EQ(span.trace_id(), std::string("\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10", 16));
@@ -221,7 +239,7 @@ TEST(OtlpEncoding, UsesTheFieldNumbersOfTheSpecification) {
   span.start_unix_ns = 4;
   span.duration_ns = 1;
   proto::Span only;
-  const auto request = encode({span}, "s");
+  const auto request = encode({span}, kSource);
   only = request.resource_spans(0).scope_spans(0).spans(0);
   only.clear_attributes();
   const std::string expected = std::string("\x0a\x10\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02", 18) + std::string("\x12\x08\0\0\0\0\0\0\0\x03", 10) +
@@ -236,10 +254,13 @@ TEST(OtlpEncoding, WritesAHistogramAMethodAndOneResourceANode) {
   service::MethodSnapshot snapshot = snapshot_of(2);
   snapshot.methods[1].node = NodeId{4};
   snapshot.methods[1].interface.clear();
-  const proto::ExportMetricsRequest request = encode(snapshot, "demo");
+  const proto::ExportMetricsRequest request = encode(snapshot, kSource);
   ASSERT_EQ(request.resource_metrics_size(), 2);
   const auto& resource = request.resource_metrics(0);
-  EXPECT_EQ(attributes(resource.resource()), (std::map<std::string, std::string>{{"service.name", "demo"}, {"ebb.node", "3"}}));
+  EXPECT_EQ(attributes(resource.resource()), (std::map<std::string, std::string>{{"service.name", "demo"},
+                                                                                 {"service.instance.id", "00c0ffee00c0ffee/3"},
+                                                                                 {"ebb.node", "3"}}));
+  EXPECT_EQ(attributes(request.resource_metrics(1).resource())["service.instance.id"], "00c0ffee00c0ffee/4");
   const proto::Metric& metric = resource.scope_metrics(0).metrics(0);
   EXPECT_EQ(metric.name(), "rpc.server.call.duration");
   EXPECT_EQ(metric.unit(), "s");
@@ -262,7 +283,7 @@ TEST(OtlpEncoding, WritesAHistogramAMethodAndOneResourceANode) {
 
 // As above, of metrics/v1/metrics.proto: with one bucket and no attributes, field by field.
 TEST(OtlpEncoding, UsesTheFieldNumbersOfTheSpecificationForHistogramsToo) {
-  const auto request = encode(snapshot_of(1), "s");
+  const auto request = encode(snapshot_of(1), kSource);
   proto::Metric metric = request.resource_metrics(0).scope_metrics(0).metrics(0);
   proto::HistogramDataPoint point = metric.histogram().data_points(0);
   point.clear_attributes();
@@ -331,6 +352,132 @@ TEST(OtlpExporter, TriesAgainWhereTheSpecificationSaysSo) {
   EXPECT_NE(said.find("takes spans again"), std::string::npos) << said;
 }
 
+/// google.rpc.Status with RetryInfo.
+std::string details_of(std::int64_t seconds, std::int32_t nanos) {
+  proto::RetryInfo info;
+  info.mutable_retry_delay()->set_seconds(seconds);
+  info.mutable_retry_delay()->set_nanos(nanos);
+  proto::StatusDetails details;
+  details.add_details()->set_type_url("type.googleapis.com/google.rpc.DebugInfo");
+  auto& detail = *details.add_details();
+  detail.set_type_url("type.googleapis.com/google.rpc.RetryInfo");
+  detail.set_value(info.SerializeAsString());
+  return details.SerializeAsString();
+}
+
+TEST(OtlpRetry, ReadsWhatACollectorAsksFor) {
+  const auto asked = [](const std::string& details) { return asked_pause({grpc::StatusCode::RESOURCE_EXHAUSTED, "full", details}); };
+  EXPECT_EQ(asked(details_of(2, 500'000'000)), 2'500ms);
+  EXPECT_EQ(asked(details_of(0, 1)), 1ms) << "no sooner than asked";
+  EXPECT_EQ(asked(details_of(-5, -5)), 0ms);
+  EXPECT_EQ(asked(details_of(std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int32_t>::max())), 1h);
+  EXPECT_EQ(asked({}), std::nullopt);
+  EXPECT_EQ(asked("\xff\xff google.rpc.RetryInfo"), std::nullopt);
+}
+
+// The numbers are those of google/rpc/status.proto, error_details.proto and google/protobuf/any.proto, duration.proto.
+TEST(OtlpRetry, UsesTheFieldNumbersOfTheSpecification) {
+  const std::string name = "type.googleapis.com/google.rpc.RetryInfo";
+  const std::string any = std::string("\x0a\x28") + name + std::string("\x12\x06\x0a\x04\x08\x01\x10\x02", 8);
+  EXPECT_EQ(asked_pause({grpc::StatusCode::UNAVAILABLE, "", "\x1a" + std::string(1, static_cast<char>(any.size())) + any}), 1'001ms);
+}
+
+TEST(OtlpExporter, TriesAgainWhenAFullCollectorSaysWhen) {
+  Collector collector({.refusals = 1, .refusal = grpc::StatusCode::RESOURCE_EXHAUSTED, .details = details_of(0, 300'000'000)});
+  testing::internal::CaptureStderr();
+  const auto begin = std::chrono::steady_clock::now();
+  {
+    Exporter exporter(collector.address(), "demo", {.first_pause = 10ms});
+    exporter.push({example()});
+    EXPECT_TRUE(collector.wait_for_spans(1));
+  }
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, 300ms);
+  EXPECT_EQ(collector.attempts(), 2);
+  EXPECT_EQ(lines_with(testing::internal::GetCapturedStderr(), "did not reach"), 0u);
+}
+
+TEST(OtlpExporter, BoundsWhatAFullCollectorAsksFor) {
+  Collector collector({.refusals = 1, .refusal = grpc::StatusCode::RESOURCE_EXHAUSTED, .details = details_of(3'600, 0)});
+  testing::internal::CaptureStderr();
+  {
+    Exporter exporter(collector.address(), "demo", {.first_pause = 10ms, .longest_pause = 20ms});
+    exporter.push({example()});
+    EXPECT_TRUE(collector.wait_for_spans(1));
+  }
+  static_cast<void>(testing::internal::GetCapturedStderr());
+}
+
+TEST(OtlpExporter, GivesUpAFullCollectorThatDoesNotSayWhen) {
+  Collector collector({.refusals = 1, .refusal = grpc::StatusCode::RESOURCE_EXHAUSTED});
+  testing::internal::CaptureStderr();
+  {
+    Exporter exporter(collector.address(), "demo", {.first_pause = 10ms});
+    exporter.push({example()});
+    EXPECT_TRUE(collector.wait_for_attempts(1));
+  }
+  EXPECT_EQ(collector.attempts(), 1);
+  EXPECT_EQ(lines_with(testing::internal::GetCapturedStderr(), "ebb: 1 spans did not reach the collector"), 1u);
+}
+
+TEST(OtlpExporter, SendsHistogramsToACollectorThatTakesNoSpans) {
+  Collector collector({.refusals = 1'000'000});
+  testing::internal::CaptureStderr();
+  {
+    Exporter exporter(collector.address(), "demo", {.first_pause = 1h, .longest_pause = 1h, .flush = 100ms});
+    exporter.push(std::vector<service::SpanInfo>(5'000, example()));
+    EXPECT_TRUE(collector.wait_for_attempts(1));
+    for (int points = 1; points <= 3; ++points) {
+      exporter.push(snapshot_of(1));
+      EXPECT_TRUE(collector.wait_for_points(points)) << "in the pause between two attempts";
+    }
+  }
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(lines_with(said, "ebb: 5000 spans did not reach the collector"), 1u) << said;
+  EXPECT_EQ(lines_with(said, "histograms"), 0u) << said;
+}
+
+TEST(OtlpExporter, SaysThatTheLastHistogramsWereNotSent) {
+  Collector collector({.hangs = true});
+  testing::internal::CaptureStderr();
+  {
+    Exporter exporter(collector.address(), "demo", {.request = 1h, .flush = 50ms});
+    exporter.push({example()});
+    EXPECT_TRUE(collector.wait_for_attempts(1));
+    exporter.push(snapshot_of(1));
+  }
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(lines_with(said, "ebb: the last histograms did not reach the collector"), 1u) << said;
+}
+
+TEST(OtlpExporter, NamesEachRunAndNodeApart) {
+  Collector collector({});
+  for (int run = 1; run <= 2; ++run) {
+    Exporter exporter(collector.address(), "demo");
+    exporter.push({example()});
+    EXPECT_TRUE(collector.wait_for_spans(run));
+  }
+  const std::vector<std::string> instances = collector.instances();
+  ASSERT_EQ(instances.size(), 2u);
+  for (const std::string& instance : instances) {
+    EXPECT_EQ(instance.find_first_not_of("0123456789abcdef"), 16u) << instance;
+    EXPECT_EQ(instance.substr(16), "/3");
+  }
+  EXPECT_NE(instances[0], instances[1]);
+}
+
+TEST(OtlpExporter, GoesThroughNoProxy) {
+  Collector collector({});
+  ::setenv("http_proxy", "http://127.0.0.1:1", 1);
+  testing::internal::CaptureStderr();
+  {
+    Exporter exporter(collector.address(), "demo");
+    exporter.push({example()});
+    EXPECT_TRUE(collector.wait_for_spans(1));
+  }
+  ::unsetenv("http_proxy");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
 TEST(OtlpExporter, TriesAgainWhatIsNotAnsweredInTimeAndKeepsWhatThereIsRoomFor) {
   Collector collector({.hangs = true});
   testing::internal::CaptureStderr();
@@ -375,7 +522,7 @@ TEST(OtlpExporter, EndsInTimeWhateverRequestIsUnderWay) {
 }
 
 TEST(OtlpExporter, DoesNotSendAgainWhatTheCollectorRejects) {
-  Collector collector({.rejects = 2, .message = "too old\nby a day\x1b[2J"});
+  Collector collector({.rejects = 2, .message = "too old\nby a day\x1b[2J\u009b\u0085" "31m"});
   testing::internal::CaptureStderr();
   {
     Exporter exporter(collector.address(), "demo");
@@ -386,7 +533,7 @@ TEST(OtlpExporter, DoesNotSendAgainWhatTheCollectorRejects) {
   }
   EXPECT_EQ(collector.attempts(), 2);
   const std::string said = testing::internal::GetCapturedStderr();
-  EXPECT_EQ(lines_with(said, "rejects 2 of 3 spans: too old by a day [2J\n"), 1u) << said;
+  EXPECT_EQ(lines_with(said, "rejects 2 of 3 spans: too old?by a day?[2J??31m\n"), 1u) << said;
   EXPECT_EQ(lines_with(said, "rejected 3 spans\n"), 1u) << "of one span it cannot reject two: " << said;
   EXPECT_EQ(lines_with(said, "\n"), 2u) << said;
 }

@@ -28,6 +28,12 @@ TEST(Printable, ReplacesWhatIsNoUtf8ByteByByte) {
   EXPECT_EQ(printable("\xf4\x90\x80\x80\xf5\x80\x80\x80"), "????????") << "beyond the last character";
 }
 
+TEST(Printable, LeavesALineItsTabsAndCutsItLater) {
+  EXPECT_EQ(printable_line("a\tb\x1b[2J\n\u009b31m\x9b"), "a\tb?[2J??31m?");
+  EXPECT_EQ(printable_line(std::string(10'000, 'a')), std::string(kMostOfLine, 'a'));
+  EXPECT_EQ(printable_line(std::string(kMostOfLine - 1, 'a') + "\u00fc"), std::string(kMostOfLine - 1, 'a'));
+}
+
 TEST(Printable, CutsLongTextsBetweenCharacters) {
   EXPECT_EQ(printable(std::string(10'000, 'a')), std::string(kMostOfText, 'a'));
   EXPECT_EQ(printable(std::string(kMostOfText - 1, 'a') + "\u00fc"), std::string(kMostOfText - 1, 'a'));

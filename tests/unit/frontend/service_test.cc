@@ -40,19 +40,25 @@ class FakeCluster final : public ClusterControl {
     }
     return found;
   }
-  Result<std::vector<NodeObjects>> object_counts() override { return std::vector<NodeObjects>{{NodeId{2}, 1, 2, 3, 4, 5, 6, 7.5, 8}}; }
+  Result<NodeObjectsList> object_counts() override {
+    return NodeObjectsList{{{NodeId{2}, 1, 2, 3, 4, 5, 6, 7.5, 8}}, {NodeId{7}, NodeId{9}}};
+  }
 };
 
 class FakeObservation final : public ObserveControl {
  public:
+  bool keeps_traces = true;
+  std::vector<MethodInfo> told{{"demo.Counter/1", "add", 1, 2, 3, 4, 5, 6, 7, 8}};
+
   Result<TraceList> traces(std::uint32_t limit) override {
+    if (!keeps_traces) return TraceList{{}, 3};
     return TraceList{{{{1, 2}, "demo.Counter/1.add", 5, 7, limit, 1}}, 3};
   }
   Result<std::vector<SpanInfo>> trace(const std::string& id) override {
     if (id == "c1") return circle();
     return Error(Errc::not_found, "no trace " + id);
   }
-  Result<MethodList> methods() override { return MethodList{{{"demo.Counter/1", "add", 1, 2, 3, 4, 5, 6, 7, 8}}, {NodeId{9}}}; }
+  Result<MethodList> methods() override { return MethodList{told, {NodeId{9}}}; }
   Result<void> sample(std::uint32_t) override { return {}; }
 
  private:
@@ -144,11 +150,13 @@ TEST_F(ServiceTest, SaysWhenThereAreMoreObjects) {
   EXPECT_EQ(response.objects_size(), 3);
   EXPECT_TRUE(response.more());
   EXPECT_EQ(response.nodes_size(), 1);
+  EXPECT_EQ(std::vector<std::uint32_t>(response.silent_nodes().begin(), response.silent_nodes().end()), (std::vector<std::uint32_t>{7, 9}));
   request.set_after_id(response.objects(2).id());
   ASSERT_TRUE(stub_->ListObjects(std::make_unique<grpc::ClientContext>().get(), request, &response).ok());
   EXPECT_EQ(response.objects_size(), 2);
   EXPECT_FALSE(response.more());
   EXPECT_EQ(response.nodes_size(), 0) << "counted again";
+  EXPECT_EQ(response.silent_nodes_size(), 0);
 }
 
 TEST_F(ServiceTest, StreamsMembersAndThenChangesUntilTheFrontEndEnds) {
@@ -187,6 +195,34 @@ TEST_F(ServiceTest, IsWhatTheCommandAsks) {
                          R"("name":"total","state":"lost"})"), std::string::npos) << objects;
   EXPECT_NE(output_of(EBB_COMMAND " objects --frontend " + address_).find("single_home       2.3      4  lost     demo.Counter/1"),
             std::string::npos);
+}
+
+TEST_F(ServiceTest, HasTheCommandNameNodesThatDidNotAnswer) {
+  for (const std::string format : {"", "--json"}) {
+    EXPECT_EQ(output_of(EBB_COMMAND " objects " + format + " --frontend " + address_ + " 2>&1 >/dev/null"),
+              "ebb: node 7 did not answer\nebb: node 9 did not answer\n");
+    EXPECT_EQ(output_of(EBB_COMMAND " methods " + format + " --frontend " + address_ + " 2>&1 >/dev/null"),
+              "ebb: node 9 did not answer\n");
+  }
+  EXPECT_NE(output_of(EBB_COMMAND " objects --json --frontend " + address_ + " 2>&1").find(R"("silent_nodes":[7,9])"), std::string::npos);
+  EXPECT_EQ(output_of(EBB_COMMAND " objects --frontend " + address_ + " >/dev/null 2>&1; echo $?"), "0\n");
+}
+
+TEST_F(ServiceTest, HasTheCommandShowDurationsWithThreeDigits) {
+  observation_.told = {{"t", "short", 1, 0, 0, 999, 1'000, 9'994, 9'996, 99'960},
+                       {"t", "long", 1, 0, 999'400, 999'600, 1'000'000, 12'345'678, 999'600'000, 1'230'400'000'000}};
+  const std::string table = output_of(EBB_COMMAND " methods --frontend " + address_ + " 2>/dev/null");
+  EXPECT_NE(table.find("      0 ns    999 ns   1.00 us   9.99 us   10.0 us    100 us\n"), std::string::npos) << table;
+  EXPECT_NE(table.find("    999 us   1.00 ms   1.00 ms   12.3 ms    1.00 s    1230 s\n"), std::string::npos) << table;
+}
+
+TEST_F(ServiceTest, HasTheCommandSayThatSpansWereDroppedThoughNoTraceIsKept) {
+  const std::string command = EBB_COMMAND " trace --frontend " + address_;
+  EXPECT_NE(output_of(command).find("\n3 spans were dropped\n"), std::string::npos);
+  observation_.keeps_traces = false;
+  const std::string said = output_of(command);
+  EXPECT_NE(said.find("no trace is kept"), std::string::npos) << said;
+  EXPECT_NE(said.find("\n3 spans were dropped\n"), std::string::npos) << said;
 }
 
 TEST_F(ServiceTest, HasTheCommandShowEachSpanOnce) {
