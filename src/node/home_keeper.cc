@@ -144,8 +144,14 @@ task<bool> HomeKeeper::move(ObjectRecord record, Semaphore* window, platform::In
   const bool travels = type != nullptr && type->exclusive && type->state.save != nullptr && (type->caches || type->serve == nullptr);
   if (!travels) co_return false;
   const Semaphore::Permit permit = co_await window->acquire();
+  // It may have waited long for its turn: until it was destroyed, or moved by others, or until it is too late.
+  const auto present = co_await NodeTable::instance().directory().lookup(record.id);
+  if (!present || present->home != record.home) co_return false;
+  record.epoch = present->epoch;
   Result<void> moved;
-  for (int attempt = 0; !closed_; ++attempt) {
+  const bool late = platform::Clock::now() >= give_up;
+  if (late) moved = Error(Errc::deadline_exceeded, "its turn did not come in time");
+  for (int attempt = 0; !late && !closed_; ++attempt) {
     // Somewhere else each time: a member that has no room, or is lost, is not the only one.
     const Member target = choose_home(record.id, record.epoch + 1 + static_cast<std::uint32_t>(attempt), Node::current()->members());
     const CoreIndex core{static_cast<std::uint16_t>(record.id.index() % target.cores)};

@@ -15,6 +15,7 @@ namespace {
 
 // The pause after an attempt that has left something to do, and after one that has not unless the membership changes.
 constexpr platform::Duration kAgain = std::chrono::milliseconds(10);
+constexpr platform::Duration kLongestAgain = std::chrono::seconds(1);
 constexpr platform::Duration kQuiet = std::chrono::seconds(10);
 // How long one core may take to adopt what it is given, and a node to say what it has.
 constexpr platform::Duration kAdoptTimeout = std::chrono::seconds(40);
@@ -81,7 +82,7 @@ void Coordinator::Pause::end() {
 
 task<void> Coordinator::wait_for_hand_overs() {
   Pause pause;
-  pause.timer = Core::current().call_after(kAgain, [&pause] { pause.end(); });
+  pause.timer = Core::current().call_after(std::min(kAgain * (1 << std::min(failures_, 10)), kLongestAgain), [&pause] { pause.end(); });
   pause_ = &pause;
   co_await pause.done;
   pause_ = nullptr;
@@ -94,11 +95,15 @@ Detached Coordinator::follow(std::shared_ptr<Coordinator> self) {
       // Also when all went well: what was tried more than once for it may still be on its way.
       if (!self->decided_.empty()) ++self->round_;
       self->decided_.clear();
-      if (!self->collected_) self->collected_ = co_await self->collect(&view);
+      if (!self->collected_) {
+        self->collected_ = co_await self->collect(&view);
+        if (!self->collected_) ++self->failures_;
+      }
     }
     // What is in doubt has been decided about in this round, so it is left alone until the next.
     const bool may_decide = !self->ended_ && (self->collected_ || self->under_way_ != 0);
     if (may_decide && self->arrange(view)) {
+      self->failures_ = 0;
       co_await wait_for_view_change(view.version, kQuiet);
     } else {
       co_await self->wait_for_hand_overs();
@@ -211,7 +216,9 @@ Detached Coordinator::hand_over(std::shared_ptr<Coordinator> self, PartitionOwne
   self->conclude(target, adoptions, codes);
   const bool others_wait = self->under_way_ >= kMaxHandOvers;
   --self->under_way_;
-  if (self->pause_ != nullptr && (others_wait || self->under_way_ == 0)) self->pause_->end();
+  // After one that failed the pause is a whole one: the next may fail alike, such as of an object that is being destroyed.
+  const bool all_done = self->under_way_ == 0 && (self->collected_ || self->ended_);
+  if (self->pause_ != nullptr && (others_wait || all_done)) self->pause_->end();
 }
 
 void Coordinator::conclude(PartitionOwner target, const std::vector<Adoption>& adoptions,
@@ -220,8 +227,7 @@ void Coordinator::conclude(PartitionOwner target, const std::vector<Adoption>& a
   if (!codes || codes->size() != adoptions.size()) {
     // It may have been carried out, or be carried out later.
     for (const Adoption& adoption : adoptions) fresh_[adoption.partition] = false;
-    collected_ = false;
-    return;
+    return doubt();
   }
   std::vector<std::uint32_t> adopted;
   for (std::size_t at = 0; at < adoptions.size(); ++at) {
@@ -233,10 +239,14 @@ void Coordinator::conclude(PartitionOwner target, const std::vector<Adoption>& a
       case Errc::application_error:
       case Errc::malformed: leave_where_it_is(adoptions[at], code); break;
       // How far it went is not known, nor whether what it has asked of the old owner is still on its way.
-      default: collected_ = false; break;
+      default: doubt(); break;
     }
   }
   set_owner(adopted, target);
+}
+
+void Coordinator::doubt() {
+  if (std::exchange(collected_, false)) ++failures_;
 }
 
 void Coordinator::leave_where_it_is(const Adoption& adoption, Errc why) {

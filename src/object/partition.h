@@ -78,6 +78,8 @@ class Coordinator : public std::enable_shared_from_this<Coordinator> {
   static Detached hand_over(std::shared_ptr<Coordinator> self, PartitionOwner target, std::vector<Adoption> adoptions);
   void conclude(PartitionOwner target, const std::vector<Adoption>& adoptions, const Result<std::vector<Errc>>& codes);
   void leave_where_it_is(const Adoption& adoption, Errc why);
+  /// What members have is to be asked again, later each time that it comes to this in a row.
+  void doubt();
   task<void> wait_for_hand_overs();
   void set_owner(const std::vector<std::uint32_t>& partitions, PartitionOwner owner);
   /// Whether a partition without a living owner may be made anew.
@@ -88,6 +90,7 @@ class Coordinator : public std::enable_shared_from_this<Coordinator> {
   std::uint64_t round_;                              // the epoch and, in the lower half, how many rounds it has seen
   bool ended_ = false;
   bool collected_;                                   // what members have is known, in this round
+  int failures_ = 0;                                 // rounds in a row that did not come to an end
   bool known_;                                       // and has been, in some round
   std::uint64_t chosen_view_ = 0;
   std::vector<PartitionOwner> chosen_;               // whom each partition is to have, in that view

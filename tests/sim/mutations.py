@@ -151,9 +151,9 @@ MUTATIONS = [
             ("if (const auto found = parts_.find(key); found != parts_.end()) {",
              "if (const auto found = parts_.end(); found != parts_.end()) {"),
             ("  const auto found = parts_.find(key);\n"
-             "  found->second->bytes",
+             "  if (!ran)",
              "  const auto found = parts_.try_emplace(key, std::make_shared<Own>()).first;\n"
-             "  found->second->bytes"),
+             "  if (!ran)"),
         ],
         "ran twice on node", scenario="collectives", nodes=14),
     Mutation(
@@ -307,10 +307,11 @@ MUTATIONS = [
         "src/object/coordinator.cc",
         [
             ("    for (const Adoption& adoption : adoptions) fresh_[adoption.partition] = false;\n"
-             "    collected_ = false;\n",
-             "    for (const Adoption& adoption : adoptions) unsettled_.insert(adoption.partition);\n"),
-            ("default: collected_ = false; break;",
-             "case Errc::not_found: collected_ = false; break;\n"
+             "    return doubt();\n",
+             "    for (const Adoption& adoption : adoptions) unsettled_.insert(adoption.partition);\n"
+             "    return;\n"),
+            ("default: doubt(); break;",
+             "case Errc::not_found: doubt(); break;\n"
              "      default: unsettled_.insert(adoptions[at].partition); break;"),
         ],
         "a partition was lost", scenario="moves", nodes=3),
@@ -371,9 +372,9 @@ MUTATIONS = [
         "although it may have run",
         "src/object/encoded_call.cc",
         [
-            ("      if (!was_turned_away(answer) || (answer.code() == Errc::moved && place->version == 0)) co_return answer;\n",
+            ("      if (!left && (!was_turned_away(answer) ||",
              "      const bool again = was_turned_away(answer) || answer.code() == Errc::node_gone;\n"
-             "      if (!again || (answer.code() == Errc::moved && place->version == 0)) co_return answer;\n"),
+             "      if (!left && (!again ||"),
         ],
         "step ran twice", scenario="streams"),
     Mutation(
