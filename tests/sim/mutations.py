@@ -302,20 +302,6 @@ MUTATIONS = [
         ],
         "ran twice"),
     Mutation(
-        "decisions_that_failed_are_made_again",
-        "an order to take a partition that got no answer is given again, to whomever",
-        "src/object/coordinator.cc",
-        [
-            ("    for (const Adoption& adoption : adoptions) fresh_[adoption.partition] = false;\n"
-             "    return doubt();\n",
-             "    for (const Adoption& adoption : adoptions) unsettled_.insert(adoption.partition);\n"
-             "    return;\n"),
-            ("default: doubt(); break;",
-             "case Errc::not_found: doubt(); break;\n"
-             "      default: unsettled_.insert(adoptions[at].partition); break;"),
-        ],
-        "a partition was lost", scenario="moves", nodes=3),
-    Mutation(
         "homes_answer_after_their_lease",
         "a call that began within the lease is answered after it",
         "src/object/node_link.cc",
