@@ -290,30 +290,4 @@ TEST(Stream, SendsALargeItemWithoutTheSmallOnesBeforeIt) {
   });
 }
 
-/// Whoever asks for items that another one takes is refused, and ends nothing.
-TEST(Stream, IsNotEndedByASecondTaker) {
-  run([]() -> task<int> {
-    test::FakeLink link;
-    const auto source = (co_await create<Source>()).value();
-    auto numbers = (co_await source.on(test::kOther, CoreIndex{1}).call<&Source::numbers>(1'000)).value();
-    const Bytes place = wire::encode(numbers);
-    {
-      auto first = wire::decode<stream<std::int64_t>>(place).value();
-      auto second = wire::decode<stream<std::int64_t>>(place).value();
-      EXPECT_EQ((co_await first.next()).value().value(), 1);
-      const auto refused = co_await second.next();
-      EXPECT_EQ(refused.code(), Errc::invalid_argument);
-      std::int64_t taken = 1;
-      for (;;) {
-        const auto next = co_await first.next();
-        EXPECT_TRUE(next) << next.error().text();
-        if (!next || !*next) break;
-        ++taken;
-      }
-      EXPECT_EQ(taken, 1'000);
-    }
-    co_return 0;
-  });
-}
-
 }  // namespace
