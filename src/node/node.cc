@@ -6,6 +6,7 @@
 
 #include "ebb/async/on_core.h"
 #include "ebb/base/node_local.h"
+#include "ebb/messenger/messenger.h"
 #include "ebb/object/node_table.h"
 #include "ebb/platform/platform.h"
 #include "src/object/collective_service.h"
@@ -16,6 +17,9 @@
 #include "src/observe/observer_service.h"
 
 namespace ebb {
+
+static_assert(detail::kMaxCallBytes == Messenger::kMaxPayloadBytes, "the object model promises what a frame carries");
+
 namespace {
 
 constinit detail::NodeLocal<std::atomic<detail::ClusterNode*>> current_node;

@@ -44,7 +44,15 @@ generator<std::int64_t> wait_for_release() {
   co_yield 1;
 }
 
+/// Its second item is asked for, and waits.
+generator<std::int64_t> one_before_release() {
+  co_yield 1;
+  while (!released) co_await sleep_for(1ms);
+  for (std::int64_t i = 2; i <= 10; ++i) co_yield i;
+}
+
 struct Source {
+  stream<std::int64_t> paused() { return one_before_release(); }
   stream<std::int64_t> numbers(std::int64_t last) { return count_to(last); }
   stream<std::string> broken(std::int32_t items) { return fail_after(items); }
   task<std::int64_t> sum(stream<std::int64_t> values) {
@@ -58,7 +66,7 @@ struct Source {
   }
   void ignore(stream<std::int64_t>) {}
   using interface = ebb::interface<"test.Source/1", method<"numbers", &Source::numbers>, method<"broken", &Source::broken>,
-                                   method<"sum", &Source::sum>, method<"ignore", &Source::ignore>>;
+                                   method<"sum", &Source::sum>, method<"ignore", &Source::ignore>, method<"paused", &Source::paused>>;
 };
 
 void run(task<int> (*test)()) {
@@ -286,6 +294,23 @@ TEST(Stream, SendsALargeItemWithoutTheSmallOnesBeforeIt) {
     }
     const auto end = co_await items.next();
     EXPECT_TRUE(end && !*end);
+    co_return 0;
+  });
+}
+
+/// Who asks for items while another one's pull is under way is refused, and ends nothing.
+TEST(Stream, IsNotEndedByASecondTaker) {
+  released = false;
+  run([]() -> task<int> {
+    const auto source = (co_await create<Source>()).value();
+    auto paused = (co_await source.on(CoreIndex{1}).call<&Source::paused>()).value();
+    const Bytes place = wire::encode(paused);
+    auto first = wire::decode<stream<std::int64_t>>(place).value();
+    auto second = wire::decode<stream<std::int64_t>>(place).value();
+    EXPECT_EQ((co_await first.next()).value().value(), 1);
+    EXPECT_EQ((co_await second.next()).code(), Errc::invalid_argument);
+    released = true;
+    EXPECT_EQ(co_await sum_of(first), 54);
     co_return 0;
   });
 }
