@@ -45,6 +45,8 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
  public:
   static constexpr std::size_t kMaxPendingCalls = 16'384;
   static constexpr std::size_t kMaxIncomingCalls = 4096;
+  /// Of each of these, what only calls to objects of the runtime may take: those of applications never take the last places.
+  static constexpr std::size_t kControlCalls = 256;
   static constexpr std::size_t kMaxAnswerBytes = std::size_t{16} << 20;
   static constexpr std::size_t kMaxOutputBytes = std::size_t{8} << 20;
   /// Of calls to objects of the runtime and their answers, which wait for no other output.
@@ -162,7 +164,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   void give_up(std::uint32_t call_id);
   void take_answer(std::uint32_t call_id, Result<Bytes> answer);
   void free_slot(std::uint32_t slot);
-  std::optional<std::uint32_t> new_pending(Completion<Result<Bytes>>& waiter, platform::Instant deadline);
+  std::optional<std::uint32_t> new_pending(Completion<Result<Bytes>>& waiter, platform::Instant deadline, bool control);
   void fail(const Error& reason);
   void finish(const Error& reason);
 

@@ -22,9 +22,10 @@ std::size_t call_bytes(const CallTarget& target, const Bytes& arguments) noexcep
 
 }  // namespace
 
-std::optional<std::uint32_t> Connection::new_pending(Completion<Result<Bytes>>& waiter, platform::Instant deadline) {
+std::optional<std::uint32_t> Connection::new_pending(Completion<Result<Bytes>>& waiter, platform::Instant deadline,
+                                                     bool control) {
+  if (pending_.size() - free_slots_.size() >= (control ? kMaxPendingCalls : kMaxPendingCalls - kControlCalls)) return std::nullopt;
   if (free_slots_.empty()) {
-    if (pending_.size() == kMaxPendingCalls) return std::nullopt;
     // With room for its return: free_slot() must not fail.
     if (free_slots_.capacity() <= pending_.size()) free_slots_.reserve(std::max<std::size_t>(16, 2 * pending_.size()));
     pending_.emplace_back();
@@ -129,14 +130,15 @@ bool Connection::try_enqueue_call(const CallTarget& target, platform::Instant de
 task<Result<Bytes>> Connection::call(CallTarget target, platform::Instant deadline, Bytes arguments) {
   const auto self = shared_from_this();
   Completion<Result<Bytes>> answered;
-  const auto id = new_pending(answered, deadline);
+  const bool control = is_control(target.object);
+  const auto id = new_pending(answered, deadline, control);
   if (!id) {
-    co_return Error::refusal(Errc::overloaded, std::to_string(kMaxPendingCalls) + " calls to " + named(peer_) +
+    co_return Error::refusal(Errc::overloaded, std::to_string(pending_.size() - free_slots_.size()) + " calls to " + named(peer_) +
                                                    " wait for their answers; try again when some have come");
   }
   const std::uint32_t slot = *id % kMaxPendingCalls;
   const std::size_t frame_bytes = call_bytes(target, arguments);
-  Room& room = is_control(target.object) ? control_room_ : room_;
+  Room& room = control ? control_room_ : room_;
   std::optional<cancel_callback> cancelled;
   if (target.cancellation.can_be_cancelled()) {
     cancelled.emplace(target.cancellation, [this, call_id = *id] { give_up(call_id); });

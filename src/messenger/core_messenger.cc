@@ -74,7 +74,7 @@ void CoreMessenger::give_way() {
 }
 
 task<Result<CoreMessenger::Shared>> CoreMessenger::connection_to(NodeId node, platform::Instant deadline,
-                                                                 cancel_token cancellation) {
+                                                                 cancel_token cancellation, bool control) {
   Peer& peer = peers_[node];  // stays where it is; an entry is never erased
   if (peer.connection && peer.going_on != 0) {
     ++peer.going_on;
@@ -85,8 +85,8 @@ task<Result<CoreMessenger::Shared>> CoreMessenger::connection_to(NodeId node, pl
   if (peer.forgotten) co_return Error(Errc::node_gone, peer.why);
   if (closing_) co_return Error(Errc::cancelled, "this node is closing");
   if (!peer.known) co_return Error(Errc::node_gone, named(node) + " is not a member of this cluster");
-  if (peer.waiters.size() >= Connection::kMaxPendingCalls) {
-    co_return Error::refusal(Errc::overloaded, std::to_string(Connection::kMaxPendingCalls) +
+  if (peer.waiters.size() >= Connection::kMaxPendingCalls - (control ? 0 : Connection::kControlCalls)) {
+    co_return Error::refusal(Errc::overloaded, std::to_string(peer.waiters.size()) +
                                                    " calls wait for a connection to " + named(node) +
                                                    "; try again when some have ended");
   }

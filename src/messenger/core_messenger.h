@@ -73,11 +73,11 @@ class CoreMessenger final : public ConnectionOwner {
 
   Hello hello_to(NodeId wanted) const;
   void accept(std::unique_ptr<platform::Stream> stream);
-  task<Result<Shared>> connection_to(NodeId node, platform::Instant deadline, cancel_token cancellation);
+  task<Result<Shared>> connection_to(NodeId node, platform::Instant deadline, cancel_token cancellation, bool control);
   static void give_up(Peer& peer, Waiter& waiter, const Error& why);
   void settle_waiters(Peer& peer, const Result<Shared>& outcome);
   /// An established connection, made if there is none.
-  task<Result<Shared>> reach(NodeId node, platform::Instant deadline, cancel_token cancellation);
+  task<Result<Shared>> reach(const CallTarget& target, platform::Instant deadline);
   bool has_room_for(const Connection& connection, const IncomingCall& call) const noexcept;
   detail::Detached carry_out(Shared connection, std::uint32_t call_id, IncomingCall call);
   void cut_off(Connection& connection);

@@ -58,8 +58,9 @@ Error to_caller(bool ran) noexcept {
 
 }  // namespace
 
-task<Result<CoreMessenger::Shared>> CoreMessenger::reach(NodeId node, platform::Instant deadline, cancel_token cancellation) {
-  auto connected = co_await connection_to(node, deadline, std::move(cancellation));
+task<Result<CoreMessenger::Shared>> CoreMessenger::reach(const CallTarget& target, platform::Instant deadline) {
+  const NodeId node = target.node;
+  auto connected = co_await connection_to(node, deadline, target.cancellation, is_control(target.object));
   // It may have ended between its establishment and this turn.
   if (connected && !(*connected)->established()) co_return Error(Errc::node_gone, named(node) + " closed its connection");
   co_return connected;
@@ -76,7 +77,7 @@ task<Result<Bytes>> CoreMessenger::call(CallTarget target, Bytes arguments) {
   const auto found = peers_.find(target.node);
   Shared connection = found != peers_.end() ? found->second.connection : nullptr;
   if (!connection) {
-    auto reached = co_await reach(target.node, deadline, target.cancellation);
+    auto reached = co_await reach(target, deadline);
     if (!reached) co_return std::move(reached).error();
     connection = *std::move(reached);
   }
@@ -97,7 +98,7 @@ task<Result<void>> CoreMessenger::send(CallTarget target, Bytes arguments) {
     scope_.spawn(run_one_way(std::move(own)));
     co_return Result<void>();
   }
-  auto reached = co_await reach(target.node, deadline, target.cancellation);
+  auto reached = co_await reach(target, deadline);
   if (!reached) co_return std::move(reached).error();
   const Shared connection = *std::move(reached);
   co_return co_await connection->send(std::move(target), deadline, std::move(arguments));
@@ -117,9 +118,13 @@ task<void> CoreMessenger::run_one_way(IncomingCall call) {
 }
 
 bool CoreMessenger::has_room_for(const Connection& connection, const IncomingCall& call) const noexcept {
-  return connection.incoming_calls < kMaxIncomingCalls &&
-         connection.incoming_bytes + call.arguments.size() <= kMaxIncomingBytes &&
-         (is_control(call.object) || held_bytes_ + call.arguments.size() <= kMaxHeldBytes);
+  const std::size_t bytes = call.arguments.size();
+  if (is_control(call.object)) {
+    return connection.incoming_calls < kMaxIncomingCalls &&
+           connection.incoming_bytes + bytes <= kMaxIncomingBytes + Connection::kMaxControlBytes;
+  }
+  return connection.incoming_calls < kMaxIncomingCalls - Connection::kControlCalls &&
+         connection.incoming_bytes + bytes <= kMaxIncomingBytes && held_bytes_ + bytes <= kMaxHeldBytes;
 }
 
 void CoreMessenger::on_call(Connection& connection, std::uint32_t call_id, IncomingCall call) {

@@ -203,6 +203,34 @@ TEST(Messenger, BoundsPendingCalls) {
   });
 }
 
+task<void> call_until(Messenger* messenger, cancel_token enough, int* overloaded) {
+  CallTarget target = to(2, until_cancelled);
+  target.cancellation = std::move(enough);
+  const auto answer = co_await messenger->call(std::move(target), Bytes());
+  if (answer.code() == Errc::overloaded) ++*overloaded;
+}
+
+TEST(Messenger, KeepsRoomForCallsOfTheRuntime) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    cancel_source enough;
+    Scope scope;
+    int overloaded = 0;
+    for (std::size_t i = 0; i <= messenger::Connection::kMaxIncomingCalls; ++i) {
+      scope.spawn(call_until(pair.a.get(), enough.token(), &overloaded));
+    }
+    while (overloaded == 0) co_await sleep_for(1ms);
+    // Others find no place any more.
+    EXPECT_EQ((co_await pair.a->call(to(2, echo), Bytes())).code(), Errc::overloaded);
+    EXPECT_EQ((co_await pair.a->call(control_to(2, echo), bytes("here"))).value(), bytes("here"));
+    enough.cancel();
+    co_await scope.join();
+    co_await pair.close();
+    co_return 0;
+  });
+}
+
 task<void> call_with_much(Messenger* messenger, int* overloaded) {
   const auto answer = co_await messenger->call(to(1, until_cancelled), Bytes(Messenger::kMaxPayloadBytes));
   if (answer.code() == Errc::overloaded) ++*overloaded;
