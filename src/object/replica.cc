@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -158,14 +159,24 @@ task<Home> find_replica(ObjectId id, std::uint32_t epoch) {
   for (const NodeId node : nodes) works.push_back(seal_on(id, epoch, node, fence.version));
   const std::vector<ReplicaState> states = co_await when_all(std::move(works));
   Home farthest;
-  std::pair<std::uint32_t, std::uint64_t> most;
+  std::tuple<std::uint32_t, std::uint64_t, bool> most;
   for (std::size_t at = 0; at < nodes.size(); ++at) {
-    const std::pair far(states[at].epoch, states[at].writes);
-    if (states[at].epoch == 0 || is_leaving(nodes[at]) || (farthest.node != kNoNode && far <= most)) continue;
+    const std::tuple far(states[at].epoch, states[at].writes, !is_leaving(nodes[at]));  // of two as good one that stays
+    if (states[at].epoch == 0 || (farthest.node != kNoNode && far <= most)) continue;
     most = far;
     farthest = {nodes[at], states[at].core, epoch};
   }
   co_return farthest;
+}
+
+/// `value` gets what the replica at `from` has, whose node leaves and takes no homes; how many writes that has seen.
+task<Result<std::uint64_t>> take_over(ObjectId id, const TypeDescriptor* type, void* value, Home from) {
+  auto snapshot = co_await kReplicaService.on(from.node, from.core).call<&ReplicaService::state>(id, from.epoch);
+  if (!snapshot) co_return std::move(snapshot).error();
+  auto state = co_await fetch_parcel(std::move(snapshot->state));
+  if (!state) co_return std::move(state).error();
+  if (Result<void> restored = restore_state(*type, value, *state); !restored) throw ErrorException(std::move(restored).error());
+  co_return snapshot->writes;
 }
 
 task<void> leave_all_behind(ObjectId id, Home home) {
@@ -226,6 +237,13 @@ void Replication::leave(void* root) {
   forget(replica);
 }
 
+/// Whether a replica that was answered so may get its state in another round.
+static bool may_be_otherwise(Errc code) noexcept {
+  return code == Errc::moved || code == Errc::node_gone || code == Errc::overloaded ||
+         // A node that leaves has ended its part, or closes. Whether the object lives, the directory says, which is asked next.
+         code == Errc::no_such_object || code == Errc::unavailable;
+}
+
 void Replication::join(ObjectId id, void* shared, void* value, const TypeDescriptor& type) {
   ReplicaRoot& root = *static_cast<ReplicaRoot*>(shared);
   Replica& mine = replica_here(root);
@@ -237,13 +255,19 @@ void Replication::join(ObjectId id, void* shared, void* value, const TypeDescrip
     if (is_here(home)) {
       // No replica is here. It may have been dropped since this core was chosen for it; then another that has one is the home.
       const Home other = home.epoch > 1 ? block_on(find_replica(id, home.epoch)) : Home();
-      if (other.node == kNoNode) {
-        if (home.epoch > 1) block_on(leave_all_behind(id, home));
-        require_lease();
-        return be_original(id, root, type, value, home.epoch, 0);
+      if (other.node == kNoNode || is_leaving(other.node)) {
+        Result<std::uint64_t> writes = std::uint64_t{0};
+        if (other.node != kNoNode) writes = block_on(take_over(id, &type, value, other));
+        if (!writes && !may_be_otherwise(writes.code())) throw ErrorException(std::move(writes).error());
+        if (writes) {
+          if (home.epoch > 1) block_on(leave_all_behind(id, home));
+          require_lease();
+          return be_original(id, root, type, value, home.epoch, *writes);
+        }
+      } else {
+        // If another was quicker, or this is not heard, the directory tells in the next round.
+        static_cast<void>(block_on(NodeTable::instance().directory().re_home(id, home.epoch, other.node, other.core)));
       }
-      // If another was quicker, or this is not heard, the directory tells in the next round.
-      static_cast<void>(block_on(NodeTable::instance().directory().re_home(id, home.epoch, other.node, other.core)));
     }
     stale = home.epoch;
     if (!is_here(home) && is_member(home.node)) {
@@ -256,11 +280,7 @@ void Replication::join(ObjectId id, void* shared, void* value, const TypeDescrip
       // The lease may have ended meanwhile, and caches been dropped: this one would have been among them. Nothing waits from here.
       require_lease();
       if (state && begin_from(id, mine, type, *snapshot, *state)) return joining.succeeded();
-      const bool again =
-          snapshot || snapshot.code() == Errc::moved || snapshot.code() == Errc::node_gone || snapshot.code() == Errc::overloaded ||
-          // A node that leaves has ended its part, or closes. Whether the object lives, the directory says, which is asked next.
-          snapshot.code() == Errc::no_such_object || snapshot.code() == Errc::unavailable;
-      if (!again) throw ErrorException(snapshot.error());
+      if (!snapshot && !may_be_otherwise(snapshot.code())) throw ErrorException(snapshot.error());
     }
     if (!block_on(pause_before_retry(attempt, deadline))) {
       throw ErrorException(Error(Errc::deadline_exceeded, "the home of " + describe(id) + " could not be reached for 30 s"));
@@ -351,6 +371,23 @@ task<Result<ReplicaState>> ReplicaService::seal(ObjectId id, std::uint32_t epoch
     if (state.epoch > best.epoch || (state.epoch == best.epoch && state.writes > best.writes)) best = state;
   }
   co_return best;
+}
+
+Result<Snapshot> ReplicaService::state(ObjectId id, std::uint32_t epoch) {
+  const TypeDescriptor* type = NodeTable::instance().type_of(id);
+  ReplicaRoot* root = root_of(id);
+  if (type == nullptr || type->serve != &replicated::serve || root == nullptr || to_number(this_core()) >= root->replicas.size()) {
+    return Error(Errc::moved, describe(id) + " has no replica here");
+  }
+  const Replica& mine = replica_here(*root);
+  if (mine.stage != Replica::Stage::live || mine.epoch >= epoch || mine.sealed < epoch) {
+    return Error(Errc::moved, describe(id) + " has no replica here that waits for another home");
+  }
+  auto saved = save_state(*type, mine.value);
+  if (!saved) return std::move(saved).error();
+  auto state = send_parcel(*std::move(saved));
+  if (!state) return std::move(state).error();
+  return Snapshot{mine.epoch, mine.writes, *std::move(state)};
 }
 
 task<Result<void>> ReplicaService::drop(ObjectId id, Home home) {

@@ -45,11 +45,15 @@ struct ReplicaService {
   Result<bool> apply(ObjectId id, std::uint32_t epoch, std::uint64_t first, std::vector<Write> writes);
   /// The replica of this node that is farthest. From now on none of them follows a home of an epoch before `epoch`.
   task<Result<ReplicaState>> seal(ObjectId id, std::uint32_t epoch);
+  /// On the core of a replica that seal() found: what it has, for a home that takes it over. moved: it follows a home of `epoch` or
+  /// a later one, or there is none any more.
+  Result<Snapshot> state(ObjectId id, std::uint32_t epoch);
   /// Drops the replicas of this node that follow a home of an epoch before that of `home`, which is the new one.
   task<Result<void>> drop(ObjectId id, Home home);
   using interface =
       ebb::interface<"ebb.Replica/1", method<"subscribe", &ReplicaService::subscribe>, method<"apply", &ReplicaService::apply>,
-                     method<"seal", &ReplicaService::seal>, method<"drop", &ReplicaService::drop>>;
+                     method<"seal", &ReplicaService::seal>, method<"state", &ReplicaService::state>,
+                     method<"drop", &ReplicaService::drop>>;
 };
 inline constexpr auto kReplicaService = ref<ReplicaService>::unchecked(ObjectId(4));
 

@@ -96,7 +96,8 @@ class replicated_target : public adjustable_target<replicated_target<T>> {
 /// reader that goes from one core to another may so see time run backwards for that moment. A read on the home (`on_home()`)
 /// does not.
 ///
-/// Writes are plain functions and must do the same on every replica: no clock, no random numbers, no other objects. A new
+/// Writes are plain functions and must do the same on every replica: no clock, no random numbers, no other objects. Reads do not
+/// wait either (block_on): meanwhile the replica might end, as with the lease or when a write it has missed comes. A new
 /// replica gets the state by save() and restore(), which the type must have (saves_state). When the home's node is gone, the
 /// replica that has seen the most writes becomes the home: no answered write is lost as long as one replica lives. A node that
 /// loses touch with the front end drops its replicas when its lease ends (the home keeps its own, out of sight until the lease

@@ -11,11 +11,11 @@
 
 namespace ebb::testing {
 
-/// In place while it lives. The node is the front end; calls to others find nobody.
+/// In place while it lives. Calls to other nodes than `self` find nobody.
 class LoneLink final : public detail::NodeLink {
  public:
-  explicit LoneLink(std::uint16_t cores) {
-    view_ = {1, {{kFrontEndNode, cores, false}}};
+  explicit LoneLink(std::uint16_t cores, NodeId self = kFrontEndNode) : self_(self) {
+    view_ = {1, {{self, cores, false}}};
     detail::set_node_link(this);
   }
   ~LoneLink() { detail::set_node_link(nullptr); }
@@ -29,9 +29,14 @@ class LoneLink final : public detail::NodeLink {
     }
     detail::notify_view_changed();
   }
+  /// As if the node, which is not the front end, were about to leave.
+  void leave() {
+    const std::lock_guard guard(mutex_);
+    view_.nodes.front().leaving = true;
+  }
   std::atomic<bool> lease{true};
 
-  NodeId self() const noexcept override { return kFrontEndNode; }
+  NodeId self() const noexcept override { return self_; }
   std::uint64_t view_version() const noexcept override {
     const std::lock_guard guard(mutex_);
     return view_.version;
@@ -41,7 +46,7 @@ class LoneLink final : public detail::NodeLink {
     return view_;
   }
   std::vector<NodeId> others() const override { return {}; }
-  bool is_member(NodeId node) const override { return node == kFrontEndNode; }
+  bool is_member(NodeId node) const override { return node == self_; }
   bool has_lease() const noexcept override { return lease; }
   task<Result<Bytes>> call(detail::RemoteCall, Bytes) override { co_return nobody(); }
   task<Result<void>> send(detail::RemoteCall, Bytes) override { co_return nobody(); }
@@ -51,6 +56,7 @@ class LoneLink final : public detail::NodeLink {
 
  private:
   static Error nobody() { return Error(Errc::node_gone, "there is no other node"); }
+  const NodeId self_;
   mutable std::mutex mutex_;
   detail::ClusterView view_;
 };

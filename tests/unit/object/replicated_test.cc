@@ -158,6 +158,33 @@ ebb::task<int> lose_the_lease() {
 
 TEST(Replicated, ShowsNothingThatCameWhenTheLeaseHadEnded) { EXPECT_EQ(run(lose_the_lease), 0); }
 
+/// The home moves to core 2, which has no replica, after that of core 0 has gone; only core 1 has one.
+ebb::task<int> lose_the_home(bool leaves) {
+  constexpr ebb::NodeId kSelf{3};
+  ebb::testing::LoneLink link(kCores, kSelf);
+  const auto log = (co_await ebb::create_at<Log>(kSelf, CoreIndex{0})).value();
+  for (std::int64_t line = 1; line <= 2; ++line) EXPECT_EQ((co_await log.call<&Log::append>(line)).value(), line);
+  EXPECT_EQ((co_await read_on(log, CoreIndex{1})).size(), 2u);
+  ebb::NodeTable& table = ebb::NodeTable::instance();
+  const std::uint32_t epoch = table.home_of(log.id()).epoch;
+  const auto record = (co_await table.directory().re_home(log.id(), epoch, kSelf, CoreIndex{2})).value();
+  table.learn_home(log.id(), ebb::home_of(record));
+  table.drop_here(log.id());
+  if (leaves) link.leave();
+  EXPECT_EQ((co_await log.call<&Log::append>(3)).value(), 3) << "what was answered is gone";
+  const std::vector<std::int64_t> all{1, 2, 3};
+  for (std::uint16_t core = 0; core < kCores; ++core) EXPECT_EQ(co_await read_on(log, CoreIndex{core}), all) << core;
+  // One that stays is the home from now on; one that leaves hands over what it has.
+  EXPECT_EQ(table.home_of(log.id()).core, leaves ? CoreIndex{2} : CoreIndex{1});
+  EXPECT_TRUE(co_await ebb::destroy(log));
+  co_return 0;
+}
+
+TEST(Replicated, BeginsWithTheReplicaThatIsLeft) {
+  EXPECT_EQ(run([] { return lose_the_home(false); }), 0);
+  EXPECT_EQ(run([] { return lose_the_home(true); }), 0);
+}
+
 ebb::task<int> write_too_much() {
   const auto sheet = (co_await ebb::create<Sheet>()).value();
   const std::string large(ebb::detail::Original::kMaxWriteBytes, 'x');
