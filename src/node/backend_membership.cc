@@ -22,13 +22,20 @@ std::string named(NodeId node) { return "node " + std::to_string(to_number(node)
 }  // namespace
 
 task<Result<void>> ClusterNode::join(platform::Endpoint front_end) {
+  // Asked once more, when it was taken in and has been declared gone: that is no passing trouble.
+  if (outcome_ && !*outcome_) co_return Error(Errc::permission_denied, outcome_->error().text());
   co_await messenger_->set_peer(kFrontEndNode, front_end);
   Result<void> joined = co_await kCluster.on(kFrontEndNode).call<&ClusterService::join>(own());
   if (!joined) co_return joined;
   joined_ = true;
-  co_await watch_.start();
-  beat_after(platform::Duration::zero());
+  begin_beats();
   co_return joined;
+}
+
+/// With the first list that has this node: others know it then, and may have it answer, while the front end still tells the last
+/// of them, who may be away.
+void ClusterNode::begin_beats() {
+  if (!std::exchange(beating_, true)) beat_after(platform::Duration::zero());
 }
 
 void ClusterNode::beat_after(platform::Duration delay) {
@@ -89,6 +96,7 @@ task<Result<void>> ClusterNode::set_members(MemberList list) {
     // Where the front end is, this node was told at its start.
     if (member.id != kFrontEndNode) co_await messenger_->set_peer(member.id, member.endpoint);
   }
+  bool is_listed = false;
   {
     const std::lock_guard guard(mutex_);
     version_ = list.version;
@@ -97,10 +105,12 @@ task<Result<void>> ClusterNode::set_members(MemberList list) {
     // This node itself is as it knows itself, but that it is to leave it learns here.
     const auto listed = members_.find(options_.self);
     Member own = before.at(options_.self);
-    own.leaving = listed != members_.end() && listed->second.leaving;
+    is_listed = listed != members_.end();
+    own.leaving = is_listed && listed->second.leaving;
     members_.insert_or_assign(options_.self, own);
   }
   notify_view_changed();
+  if (is_listed) begin_beats();
   for (const auto& [id, member] : before) {
     const bool stays = id == options_.self || id == kFrontEndNode ||
                        std::any_of(list.members.begin(), list.members.end(), [id = id](const Member& m) { return m.id == id; });

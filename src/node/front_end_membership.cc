@@ -79,7 +79,8 @@ task<Result<void>> ClusterNode::take_in(Member candidate) {
     ++version_;
   }
   notify_view_changed();
-  // The candidate first: that it can be called is part of being a member.
+  // The candidate first: that it can be called is part of being a member. Its heartbeats begin with the list.
+  last_heard_[candidate.id] = platform::Clock::now();
   if (Result<void> reached = co_await announce_surely(candidate.id); !reached) {
     const std::string reason = named(candidate.id) + " asked to join but cannot be reached: " + reached.error().text();
     co_await lose(candidate.id, Error(Errc::node_gone, reason));
@@ -90,8 +91,6 @@ task<Result<void>> ClusterNode::take_in(Member candidate) {
     const std::lock_guard guard(mutex_);
     if (!members_.contains(candidate.id)) co_return Error(Errc::node_gone, named(candidate.id) + " was lost while it joined");
   }
-  // Its heartbeats begin with this answer: it has not been silent while others, of whom one may be away, were told of it.
-  last_heard_[candidate.id] = platform::Clock::now();
   options_.authority->on_joined(candidate);
   co_return Result<void>();
 }

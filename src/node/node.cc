@@ -75,8 +75,8 @@ task<Result<void>> ClusterNode::open() {
   // Release: whoever finds the node, or the link, finds it opened.
   current_node->store(this, std::memory_order_release);
   set_node_link(this);
+  co_await watch_.start();
   if (options_.authority != nullptr) {
-    co_await watch_.start();
     next_look_ = platform::Clock::now();
     look_for_silence();
     homes_.begin_cluster();

@@ -120,6 +120,7 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   /// Backend: one heartbeat, if no core is stuck; the next one soon.
   task<void> beat();
   void beat_after(platform::Duration delay);
+  void begin_beats();
   void extend_lease(platform::Instant heartbeat_sent);
   void end_with(Result<void> outcome);
 
@@ -137,6 +138,7 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   platform::Instant next_look_;                      // for silence
   TimerId pulse_;                                    // the next heartbeat, or the next look for silence
   bool joined_ = false;                              // a backend that the front end has taken in
+  bool beating_ = false;                             // a backend that sends heartbeats
   platform::Duration unanswered_{};                  // a backend's heartbeats, for so long in a row
   Semaphore lists_{1};                               // taken in one after the other; waiters bounded by the front end's attempts
   News news_{[this](NodeId member) { return send_list(member); }};

@@ -27,6 +27,13 @@ struct Plate {
   using interface = ebb::interface<"sim.Plate/1", method<"set", &Plate::set>, method<"get", &Plate::get>>;
 };
 
+/// Only a node that has its lease lets somebody through.
+struct Door {
+  using policy = single_home;
+  void pass() {}
+  using interface = ebb::interface<"sim.Door/1", method<"pass", &Door::pass>>;
+};
+
 struct Stall {
   std::uint32_t node;
   CoreIndex core;
@@ -40,6 +47,7 @@ struct Run {
   ref<Plate> sign;
   bool made = false;
   std::size_t looked = 0;
+  bool passed = false;
 
   void expect(bool kept, const std::string& what) {
     if (!kept) violations.push_back("at " + std::to_string(World::instance().now().count() / 1'000'000) + " ms: " + what);
@@ -58,11 +66,22 @@ task<void> compute(Run* run) {
   }
 }
 
+/// A member that stands still holds up no other that joins.
+task<void> pass_a_newcomer(Run* run, std::size_t members) {
+  while (Node::current()->members().size() <= members) co_await sleep_for(1ms);
+  const auto door = (co_await create_at<Door>(Node::current()->members().back().id)).value();
+  const auto passed = co_await door.on_home().within(500ms).call<&Door::pass>();
+  run->expect(passed.code() == Errc::ok, "a node that has just joined does not answer while another stands still");
+  run->passed = true;
+}
+
 task<void> front_end(Cluster* cluster, Run* run) {
-  while (Node::current()->members().size() < cluster->backends.size() + 1) co_await sleep_for(50ms);
+  const std::size_t members = cluster->backends.size() + 1;
+  while (Node::current()->members().size() < members) co_await sleep_for(50ms);
   run->sign = (co_await create_at<Plate>(NodeId{1})).value();
   run->made = true;
-  co_await compute(run);
+  auto both = when_all(compute(run), pass_a_newcomer(run, members));
+  co_await std::move(both);
 }
 
 /// On node 2, whose core 0 computes: what core 1 shows when the lease has ended.
@@ -115,7 +134,11 @@ Outcome run_members(const Settings& settings) {
 
   world.run_until(Time(4s));
   for (const std::uint32_t each : cluster.backends) world.reset_connections(kFront, each);
+  world.run_until(Time(29s));
+  world.pause(6, 4s);
+  cluster.add_backend();
   world.run_until(Time(41s));
+  run.expect(run.passed, "a node that joins is no member 12 s later");
   run.expect(cluster.lost.empty(), "a node was lost that only had its connections reset, or computed for a while, or was not answered by "
                                    "a front end that did");
   for (const std::uint32_t each : cluster.backends) run.expect(world.alive(each), "a node has ended that was to live");
