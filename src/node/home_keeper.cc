@@ -89,32 +89,34 @@ task<void> HomeKeeper::make_anew(NodeId member) {
   if (const auto ended = co_await NodeTable::instance().directory().end_leases(member); !ended) {
     platform::write_log("ebb: ids that " + who + " held do not come back yet: " + ended.error().text());
   }
+  Semaphore window(kBatch);
+  Scope works;
   ObjectId last;
   std::uint32_t lost = 0;
-  for (;;) {
+  while (!closed_) {
     const auto records = co_await NodeTable::instance().directory().list_at(member, last, kBatch);
     if (!records) {
       platform::write_log("ebb: the homes of " + who + " cannot be made anew: " + records.error().text());
-      co_return;
+      break;
     }
     if (records->empty()) break;
     last = records->back().id;
-    std::vector<task<bool>> works;
     for (const ObjectRecord& record : *records) {
       const TypeDescriptor* type = TypeRegistration::find(record.interface_id);
       // Kinds without a home only remember who created them.
       if (type == nullptr || !type->exclusive) continue;
       if (type->remade) {
-        works.push_back(make_anew(record));
+        // One whose on_lost() takes long keeps its place in the window, and no other from its own.
+        Semaphore::Permit place = co_await window.acquire();
+        works.spawn(make_anew(record, std::move(place)));
       } else if (++lost <= kMaxReports) {
         platform::write_log("ebb: object " + std::to_string(record.id.index()) + ", a " + record.interface_name +
                             ", was lost with " + who);
       }
     }
-    const auto made = co_await when_all(std::move(works));
-    static_cast<void>(made);
-    if (closed_) co_return;
   }
+  co_await works.join();
+  if (closed_) co_return;
   if (lost > kMaxReports) {
     platform::write_log("ebb: " + std::to_string(lost - kMaxReports) + " more objects were lost with " + who);
   }
@@ -213,12 +215,12 @@ task<void> HomeKeeper::move_if_leaving(ObjectRecord record) {
   }
 }
 
-task<bool> HomeKeeper::make_anew(ObjectRecord record) {
+task<void> HomeKeeper::make_anew(ObjectRecord record, Semaphore::Permit) {
   for (;;) {
     const Node* node = Node::current();
-    if (node == nullptr || closed_) co_return false;
+    if (node == nullptr || closed_) co_return;
     const Home home = co_await next_home(record);
-    if (closed_) co_return false;  // then it is not known who has replicas
+    if (closed_) co_return;  // then it is not known who has replicas
     const auto moved = co_await NodeTable::instance().directory().re_home(record.id, record.epoch, home.node, home.core);
     if (moved.code() == Errc::unavailable && !is_member(home.node)) continue;  // lost since it was chosen
     if (!moved) {
@@ -226,7 +228,7 @@ task<bool> HomeKeeper::make_anew(ObjectRecord record) {
       if (moved.code() != Errc::no_such_object && moved.code() != Errc::moved) {
         platform::write_log("ebb: object " + std::to_string(record.id.index()) + " got no new home: " + moved.error().text());
       }
-      co_return false;
+      co_return;
     }
     record = *moved;
     // Lost in the meantime, and its homes perhaps looked at before this one was there: on to another.
@@ -234,7 +236,7 @@ task<bool> HomeKeeper::make_anew(ObjectRecord record) {
     // At once rather than at the next call; if this fails, that call makes it, or the loss of this home is the next to come.
     static_cast<void>(co_await kNodeService.on(home.node).call<&NodeService::make_home>(record.id, home.core));
     if (!closed_) co_await move_if_leaving(record);
-    co_return true;
+    co_return;
   }
 }
 

@@ -40,7 +40,7 @@ class HomeKeeper {
   void close();
 
  private:
-  // Objects that are looked at together, and reports of one member's lost objects before the rest is only counted.
+  // Objects that are looked at, or made anew, together, and reports of one member's lost objects before the rest is only counted.
   static constexpr std::uint32_t kBatch = 256;
   static constexpr std::uint32_t kMaxReports = 10;
 
@@ -55,8 +55,7 @@ class HomeKeeper {
   void begin(NodeId member, bool again);
   task<void> make_anew(NodeId member);
   task<Home> next_home(ObjectRecord record);
-  /// True if it got another home.
-  task<bool> make_anew(ObjectRecord record);
+  task<void> make_anew(ObjectRecord record, Semaphore::Permit place);
 
   Scope& scope_;
   bool closed_ = false;
