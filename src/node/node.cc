@@ -9,6 +9,7 @@
 #include "ebb/messenger/messenger.h"
 #include "ebb/object/node_table.h"
 #include "ebb/platform/platform.h"
+#include "src/object/closing.h"
 #include "src/object/collective_service.h"
 #include "src/object/home_service.h"
 #include "src/object/parcel.h"
@@ -86,6 +87,7 @@ task<Result<void>> ClusterNode::open() {
 
 task<void> ClusterNode::close() {
   closing_ = true;
+  note_closing();
   co_await NodeTable::instance().directory().close();
   Core::current().cancel(pulse_);
   co_await watch_.stop();

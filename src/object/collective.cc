@@ -210,6 +210,7 @@ task<Result<CollectiveAnswer>> run_collective(Result<Collective> collective, Met
   const JoinedToken joined(options);
   OpenSpan span = begin_span(collective->object, options);
   const auto request = std::make_shared<const CollectiveRequest>(begin(*std::move(collective), false));
+  const CollectiveService::Wanted wanted(request->number);
   Answer answer = co_await until(ask_everybody(request, options), options.not_after, joined.token());
   span.end(SpanKind::client, label, request->collective.object, kNoNode, answer.code());
   if (!answer) co_return with_method(std::move(answer).error(), label).as_answer();

@@ -5,8 +5,11 @@
 #include <string>
 
 #include "ebb/async/core.h"
+#include "ebb/async/sleep.h"
 #include "ebb/object/node_link.h"
 #include "ebb/object/node_table.h"
+#include "ebb/platform/translation_table.h"
+#include "src/object/closing.h"
 #include "src/object/collective_part.h"
 
 namespace ebb::detail {
@@ -24,8 +27,10 @@ std::size_t size_of(const CollectiveAnswer& answer) {
   return bytes;
 }
 
-/// How long a part goes on that nobody waits for any more. Who asked may be lost, and then another node asks in its place.
-constexpr platform::Duration kAbandonedAfter = std::chrono::seconds(1);
+/// Before the origin of a part that nobody here waits for is asked whether it does, and between such questions: as long as it
+/// waits, who asked may have been lost, and another node asks in its place when that has been declared gone.
+constexpr platform::Duration kAskFirst = std::chrono::milliseconds(5);
+constexpr platform::Duration kAskAgain = std::chrono::milliseconds(250);
 
 }  // namespace
 
@@ -42,10 +47,9 @@ class CollectiveService::Asker {
     return own;
   }
   static void leave(const OwnPart& own) {
-    if (--own->askers != 0) return;
-    Core::current().call_after(kAbandonedAfter, [own] {
-      if (own->askers == 0) own->cancellation.cancel();
-    });
+    if (--own->askers == 0 && !std::exchange(own->in_doubt, true)) {
+      Core::current().call_after(kAskFirst, [own] { end_unless_wanted(own); });
+    }
   }
 
   OwnPart own_;
@@ -55,6 +59,12 @@ class CollectiveService::Asker {
 CollectiveService& collective_service_here() {
   NodeTable::instance().enter(kCollectiveService.id(), kTypeDescriptor<CollectiveService>);
   return *kCollectiveService.operator->();
+}
+
+CollectiveService::Wanted::Wanted(std::uint64_t number) : number_(number) { kCollectiveService->wanted_.insert(number); }
+CollectiveService::Wanted::~Wanted() {
+  // It may have ended with the node before a call of this core.
+  if (void* service = platform::translate(kCollectiveService.id())) static_cast<CollectiveService*>(service)->wanted_.erase(number_);
 }
 
 std::uint64_t CollectiveService::next_number() {
@@ -79,7 +89,7 @@ task<Result<CollectiveAnswer>> CollectiveService::own_part(std::shared_ptr<const
                                                      std::to_string(kMaxCollectives) +
                                                      " calls of every representative; try again later");
     }
-    own = std::make_shared<Own>();
+    own = std::make_shared<Own>(key, request->view);
     parts_[key] = own;
     note_depths();
     carry_out(own, request, context->deadline, context->trace);
@@ -100,6 +110,29 @@ Detached CollectiveService::carry_out(OwnPart own, std::shared_ptr<const Collect
   for (Completion<>* each : std::exchange(own->waiting, {})) each->complete();
   const bool ran = request->collective.work != CollectiveWork::barrier || own->answer.code() != Errc::cancelled;
   kCollectiveService->ended({request->origin, request->number}, *own, ran);
+}
+
+task<bool> CollectiveService::may_be_wanted(OwnPart own) {
+  const auto [origin, number] = own->key;
+  const auto there = kCollectiveService.on(origin, CoreIndex{static_cast<std::uint16_t>(number >> 48)});
+  const auto wanted = co_await there.within(kAskAgain).call<&CollectiveService::is_wanted>(number);
+  if (wanted) co_return *wanted;
+  // One that closes has given up all its calls.
+  if (wanted.code() == Errc::unavailable || wanted.code() == Errc::cancelled) co_return false;
+  co_return is_member(origin) || cluster_view_version() < own->view;
+}
+
+Detached CollectiveService::end_unless_wanted(OwnPart own) {
+  while (own->askers == 0 && !own->ended) {
+    const bool wanted = co_await may_be_wanted(own);
+    if (own->askers != 0) break;
+    if (!wanted || is_closing()) {
+      own->cancellation.cancel();
+      break;
+    }
+    co_await sleep_for(kAskAgain);
+  }
+  own->in_doubt = false;
 }
 
 void CollectiveService::ended(Key key, const Own& own, bool ran) {

@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -44,16 +45,35 @@ class CollectiveService {
   /// A Result<CollectiveAnswer>, encoded: what the representatives have to say, errors too. An error in its place is the
   /// service's own: overloaded (kMaxCollectives), malformed.
   task<Result<Parcel>> run(const call_context& context, CollectiveRequest request);
-  using interface = ebb::interface<"ebb.Collective/1", method<"run", &CollectiveService::run>>;
+  /// On the core of the origin that counted `number`: whether somebody still waits for that call.
+  bool is_wanted(std::uint64_t number) const noexcept { return wanted_.contains(number); }
+  using interface = ebb::interface<"ebb.Collective/1", method<"run", &CollectiveService::run>,
+                                   method<"is_wanted", &CollectiveService::is_wanted>>;
 
   std::uint64_t next_number();
+
+  /// A call of this core that somebody waits for, as long as this lives.
+  class Wanted {
+   public:
+    explicit Wanted(std::uint64_t number);
+    ~Wanted();
+    Wanted(const Wanted&) = delete;
+    Wanted& operator=(const Wanted&) = delete;
+
+   private:
+    const std::uint64_t number_;
+  };
 
  private:
   using Key = std::pair<NodeId, std::uint64_t>;
   struct Own {
+    Own(Key of, std::uint64_t version) noexcept : key(of), view(version) {}
+    const Key key;
+    const std::uint64_t view;    // by an older list this node may not know the origin yet
     bool ended = false;
     std::size_t askers = 0;      // who wait for it, and have not given up
-    cancel_source cancellation;  // for when there are none for a while
+    bool in_doubt = false;       // there were none, and its origin is being asked
+    cancel_source cancellation;  // for when it wants it no more
     Result<CollectiveAnswer> answer = CollectiveAnswer();
     std::size_t bytes = 0;
     std::vector<Completion<>*> waiting;
@@ -65,6 +85,8 @@ class CollectiveService {
   task<Result<CollectiveAnswer>> own_part(std::shared_ptr<const CollectiveRequest> request, const call_context* context);
   static Detached carry_out(OwnPart own, std::shared_ptr<const CollectiveRequest> request, platform::Instant deadline,
                             TraceContext trace);
+  static Detached end_unless_wanted(OwnPart own);
+  static task<bool> may_be_wanted(OwnPart own);
   void ended(Key key, const Own& own, bool ran);
   void forget_oldest();
 
@@ -73,6 +95,7 @@ class CollectiveService {
   std::size_t remembered_bytes_ = 0;
   std::map<Key, std::uint64_t> forgotten_;  // the highest number no longer remembered, by node and core of the origin
   std::uint64_t last_number_ = 0;
+  std::unordered_set<std::uint64_t> wanted_;  // of the calls of this core; as many as wait for one
   void note_depths() noexcept {
     under_way_depth_.set(parts_.size() - remembered_.size());
     remembered_depth_.set(remembered_.size());

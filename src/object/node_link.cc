@@ -14,6 +14,7 @@
 #include "ebb/async/sleep.h"
 #include "ebb/async/on_core.h"
 #include "ebb/base/node_local.h"
+#include "src/object/closing.h"
 
 namespace ebb {
 namespace {
@@ -35,6 +36,7 @@ struct ViewWaiter {
 struct Links {
   // Release when set, before any core calls; acquire where read, because other cores follow it.
   std::atomic<detail::NodeLink*> current{nullptr};
+  std::atomic<bool> closing{false};  // relaxed: seen a little later is as good
   std::mutex mutex;                                   // guards the list
   std::vector<std::shared_ptr<ViewWaiter>> waiters;   // bounded by the objects that follow the membership
 };
@@ -117,7 +119,12 @@ void require_lease_still() {
                                                   " lost touch with the front end while the call ran"));
 }
 
-void set_node_link(NodeLink* link) noexcept { links->current.store(link, std::memory_order_release); }
+void set_node_link(NodeLink* link) noexcept {
+  if (link != nullptr) links->closing.store(false, std::memory_order_relaxed);
+  links->current.store(link, std::memory_order_release);
+}
+void note_closing() noexcept { links->closing.store(true, std::memory_order_relaxed); }
+bool is_closing() noexcept { return links->closing.load(std::memory_order_relaxed); }
 NodeLink* node_link() noexcept { return links->current.load(std::memory_order_acquire); }
 
 namespace {

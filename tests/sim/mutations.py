@@ -152,7 +152,7 @@ MUTATIONS = [
              "if (const auto found = parts_.end(); found != parts_.end()) {"),
             ("  const auto found = parts_.find(key);\n"
              "  if (!ran)",
-             "  const auto found = parts_.try_emplace(key, std::make_shared<Own>()).first;\n"
+             "  const auto found = parts_.try_emplace(key, std::make_shared<Own>(key, 0)).first;\n"
              "  if (!ran)"),
         ],
         "ran twice on node", scenario="collectives", nodes=14),
@@ -296,7 +296,7 @@ MUTATIONS = [
              "  const Bytes copy = arguments;\n"
              "  Result<Bytes> answer = co_await connection->call(std::move(target), deadline, std::move(arguments));\n"
              "  if (answer || answer.code() != Errc::node_gone) co_return answer;\n"
-             "  auto reached = co_await reach(again.node, deadline, again.cancellation);\n"
+             "  auto reached = co_await reach(again, deadline);\n"
              "  if (!reached) co_return std::move(reached).error();\n"
              "  co_return co_await (*reached)->call(again, deadline, copy);"),
         ],

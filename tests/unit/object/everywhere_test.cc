@@ -7,12 +7,15 @@
 #include <functional>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <span>
 
 #include "ebb/async.h"
 #include "ebb/object.h"
+#include "src/object/closing.h"
 #include "src/object/collective_service.h"
 #include "src/object/fan_out.h"
+#include "tests/unit/object/lone_link.h"
 
 namespace {
 
@@ -247,6 +250,50 @@ ebb::task<int> listen() {
 
 TEST(Everywhere, TellsWhoCallsAndWhenTheyGiveUp) { EXPECT_EQ(run(listen), 0); }
 
+ebb::task<void> ask_and_note(ebb::call_context context, ebb::detail::CollectiveRequest request, bool* ended) {
+  EXPECT_TRUE(co_await ebb::detail::kCollectiveService->run(context, std::move(request)));
+  *ended = true;
+}
+
+/// A part whose asker was lost goes on as long as its origin, here the node itself, waits for the call, or until the node `closes`.
+ebb::task<int> lose_the_asker(bool closes) {
+  using namespace ebb::detail;
+  const auto object = (co_await ebb::create<Listener>()).value();
+  EXPECT_TRUE(co_await object.everywhere().every_core().call<&Listener::caller>());
+  const std::uint64_t number = collective_service_here().next_number();
+  std::optional<CollectiveService::Wanted> wanted(std::in_place, number);
+  ebb::cancel_source lost;
+  lost.cancel();
+  ebb::call_context context;
+  context.cancellation = lost.token();
+  const Collective wait{object.id(), Listener::interface::id, Listener::interface::method_id<&Listener::listen>(), 0,
+                        CollectiveWork::call, false, {}};
+  CollectiveRequest request{ebb::kFrontEndNode, number, false, 1, {}, wait};
+  heard = 0;
+  bool ended = false;
+  ebb::Scope scope;
+  scope.spawn(ask_and_note(context, std::move(request), &ended));
+  co_await ebb::sleep_for(1500ms);
+  EXPECT_EQ(heard, 0) << "a method hears that its caller gave up, who did not";
+  EXPECT_FALSE(ended);
+  if (closes) {
+    note_closing();
+  } else {
+    wanted.reset();
+  }
+  co_await expect_heard(kCores);
+  co_await scope.join();
+  EXPECT_TRUE(ended);
+  EXPECT_TRUE(co_await ebb::destroy(object));
+  const ebb::testing::LoneLink again(kCores);  // it closes no more
+  co_return 0;
+}
+
+TEST(Everywhere, GoesOnWhileItsOriginWaits) {
+  EXPECT_EQ(run([] { return lose_the_asker(false); }), 0);
+  EXPECT_EQ(run([] { return lose_the_asker(true); }), 0);
+}
+
 /// Fails where it is applied.
 struct refused_sum {
   static constexpr std::string_view name = "test.refused_sum";
@@ -285,8 +332,10 @@ TEST(FanOut, CutsIntoRunsOfNearlyOneLength) {
 /// One instance that all cores share, with a call of one of them under way.
 struct Hall {
   using policy = ebb::per_node;
+  std::atomic<bool> entered{false};
   std::atomic<bool> left{false};
   ebb::task<void> visit() {
+    entered = true;
     co_await ebb::sleep_for(30ms);
     left = true;
   }
@@ -302,7 +351,7 @@ ebb::task<int> wait_for_calls_of_all_cores() {
     EXPECT_TRUE(co_await object.on(CoreIndex{3}).call<&Hall::visit>());
   };
   scope.spawn(visiting(hall));
-  co_await ebb::sleep_for(5ms);
+  while (!hall->entered) co_await ebb::sleep_for(1ms);
   const auto idle = co_await hall.everywhere().barrier();
   EXPECT_TRUE(hall->empty()) << "a call of another core was not waited for";
   EXPECT_EQ(idle.value().representatives, 1u);
