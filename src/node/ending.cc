@@ -2,14 +2,19 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
+#include <queue>
+#include <span>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "ebb/async/core.h"
 #include "ebb/async/on_core.h"
 #include "ebb/async/when_all.h"
 #include "ebb/object/node_table.h"
+#include "ebb/object/type.h"
 #include "src/node/ask_surely.h"
 #include "src/node/system_objects.h"
 
@@ -26,6 +31,7 @@ using Ids = std::vector<ObjectId>;
 struct Held {
   std::uint64_t created = 0;
   ObjectId id;
+  std::uint64_t interface_id = 0;
   std::string interface_name;
   std::vector<NodeId> nodes;
 };
@@ -56,7 +62,80 @@ task<Ids> held_on(NodeId node, platform::Instant give_up) {
   }
 }
 
-/// All that the nodes hold and the directory knows, newest first.
+/// Whether what `type` depends on, and what that depends on, leads to `wanted`.
+bool leads_to(std::uint64_t type, std::uint64_t wanted) {
+  std::vector<std::uint64_t> left{type};
+  std::unordered_set<std::uint64_t> met;
+  while (!left.empty()) {
+    const TypeDescriptor* each = TypeRegistration::find(left.back());
+    left.pop_back();
+    if (each == nullptr) continue;
+    for (const std::uint64_t other : each->depends_on) {
+      if (other == wanted) return true;
+      if (met.insert(other).second) left.push_back(other);
+    }
+  }
+  return false;
+}
+
+/// Of objects the newest first, but none before those that depend on it (depends_on.h) and are among them.
+class InOrder {
+ public:
+  explicit InOrder(std::vector<Held> newest_first) : held_(std::move(newest_first)) {
+    for (const Held& each : held_) {
+      for (const std::uint64_t other : needs(each)) ++waits_for_[other];
+    }
+    for (std::size_t at = 0; at < held_.size(); ++at) admit(at);
+  }
+
+  std::vector<Held> take() && {
+    std::vector<Held> result;
+    while (!ready_.empty()) {
+      const std::size_t at = ready_.top();
+      ready_.pop();
+      for (const std::uint64_t other : needs(held_[at])) {
+        if (--waits_for_[other] != 0) continue;
+        for (const std::size_t freed : std::exchange(waiting_[other], {})) ready_.push(freed);
+      }
+      result.push_back(std::move(held_[at]));
+    }
+    return result;
+  }
+
+ private:
+  /// What an object's type depends on, without what depends on it in turn: so there is always one that can end.
+  const std::vector<std::uint64_t>& needs(const Held& object) {
+    const auto [place, is_new] = needs_.try_emplace(object.interface_id);
+    const TypeDescriptor* type = is_new ? TypeRegistration::find(object.interface_id) : nullptr;
+    if (type == nullptr) return place->second;
+    for (const std::uint64_t other : type->depends_on) {
+      if (!leads_to(other, type->interface_id)) {
+        place->second.push_back(other);
+      } else if (other != type->interface_id) {
+        platform::write_log("ebb: objects of " + object.interface_name + " and of what it depends on depend on each other, in a circle; "
+                            "these end by age alone");
+      }
+    }
+    return place->second;
+  }
+  void admit(std::size_t at) {
+    const std::uint64_t own = held_[at].interface_id;
+    const auto found = waits_for_.find(own);
+    if (found == waits_for_.end() || found->second == 0) {
+      ready_.push(at);
+    } else {
+      waiting_[own].push_back(at);
+    }
+  }
+
+  std::vector<Held> held_;
+  std::unordered_map<std::uint64_t, std::vector<std::uint64_t>> needs_;    // by type, types
+  std::unordered_map<std::uint64_t, std::size_t> waits_for_;               // by type, objects that have to end before its own
+  std::unordered_map<std::uint64_t, std::vector<std::size_t>> waiting_;    // by type, its objects
+  std::priority_queue<std::size_t, std::vector<std::size_t>, std::greater<>> ready_;  // the newest on top
+};
+
+/// All that the nodes hold and the directory knows, in the order in which it ends.
 task<std::vector<Held>> find_held(std::vector<NodeId> nodes, platform::Instant give_up) {
   std::vector<task<Ids>> questions;
   for (const NodeId node : nodes) questions.push_back(held_on(node, give_up));
@@ -75,11 +154,11 @@ task<std::vector<Held>> find_held(std::vector<NodeId> nodes, platform::Instant g
     for (ObjectRecord& record : *records) {
       const auto held = holders.find(record.id);
       if (held == holders.end()) continue;
-      found.push_back({record.created, record.id, std::move(record.interface_name), std::move(held->second)});
+      found.push_back({record.created, record.id, record.interface_id, std::move(record.interface_name), std::move(held->second)});
     }
   }
   std::sort(found.begin(), found.end(), [](const Held& one, const Held& other) { return one.created > other.created; });
-  co_return found;
+  co_return InOrder(std::move(found)).take();
 }
 
 Step next_step(const std::vector<Held>& held, std::size_t from) {

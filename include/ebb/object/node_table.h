@@ -150,7 +150,7 @@ class NodeTable {
 
   /// Has `implementation` carry out the calls of this node's cores from now on: on each core the representative is
   /// replaced at a moment at which no counted call is under way in it, unless it is of that implementation already. How many were
-  /// replaced. Where two swaps meet the one that began later stays. Errors: no_such_object;
+  /// replaced. Where two swaps meet the one with the higher number stays. Errors: no_such_object;
   /// overloaded when a core has not come to such a moment for kSwapLimit (it keeps its old one), and what making one throws.
   task<Result<std::uint32_t>> swap(ObjectId id, const detail::TypeDescriptor* type, detail::Swap swap);
 

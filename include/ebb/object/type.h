@@ -14,6 +14,7 @@
 #include "ebb/base/bytes.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
+#include "ebb/object/depends_on.h"
 #include "ebb/object/interface.h"
 #include "ebb/object/policy.h"
 #include "ebb/object/remote_method.h"
@@ -68,6 +69,7 @@ struct TypeDescriptor {
   /// Nobody can tell whether its parts were ended: neither the type nor its root has a destructor that does anything.
   bool ends_unseen = false;
   bool shared = false;  ///< its representatives are all the node's shared part
+  std::span<const std::uint64_t> depends_on{};  ///< the interfaces of objects that end later than those of this type
 
   const RemoteMethod* find(std::uint64_t method) const noexcept {
     for (const RemoteMethod& each : methods) {
@@ -79,6 +81,9 @@ struct TypeDescriptor {
 
 template <class T>
 inline constexpr auto kRemoteMethods = T::interface::template remote_methods<T>();
+
+template <class T>
+inline constexpr auto kDependsOn = T::depends_on::interfaces();
 
 template <class T>
 constexpr StateCodec state_codec() noexcept {
@@ -112,6 +117,7 @@ constexpr TypeDescriptor describe() noexcept {
                             nullptr, nullptr, nullptr, nullptr, kRemoteMethods<T>, state_codec<T>(), nullptr, nullptr, ends_unseen<T>()};
   if constexpr (requires { &Policy::serve; }) descriptor.serve = &Policy::serve;
   if constexpr (requires { Policy::kShared; }) descriptor.shared = Policy::kShared;
+  if constexpr (requires { typename T::depends_on; }) descriptor.depends_on = kDependsOn<T>;
   if constexpr (requires { &Policy::become_home; }) descriptor.become_home = &Policy::become_home;
   if constexpr (Policy::template kHasRoot<T>) {
     descriptor.make_root = [](ObjectId id) -> void* { return Policy::template make_root<T>(id); };

@@ -1,5 +1,5 @@
-// What is left when ebb_main() has returned ends in the reverse order of its creation, on whatever nodes it is: each object's end
-// is noted at the oldest one, which so ends last and compares. With at least two backends.
+// What is left when ebb_main() has returned ends in the reverse order of its creation, on whatever nodes it is, but for what it
+// depends on: each object's end is noted at the oldest one, which so ends last and compares. With at least two backends.
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -65,6 +65,41 @@ struct Shared : Noted {
                                    method<"is_lingering", &Shared::is_lingering>>;
 };
 
+/// Made before the store that it writes to, until its very end.
+struct Store : Noted {
+  using policy = single_home;
+  using interface = ebb::interface<"test.Store/1", method<"tell", &Store::tell>>;
+};
+struct Cache : Noted {
+  using policy = single_home;
+  using depends_on = ebb::depends_on<Store>;
+  using interface = ebb::interface<"test.Cache/1", method<"tell", &Cache::tell>>;
+};
+
+/// Two that depend on each other, and one of them on a third: that one waits, and they do not.
+struct Tail : Noted {
+  using policy = single_home;
+  using interface = ebb::interface<"test.Tail/1", method<"tell", &Tail::tell>>;
+};
+struct Right;
+struct Left : Noted {
+  using policy = single_home;
+  using depends_on = ebb::depends_on<Right, Tail>;
+  using interface = ebb::interface<"test.Left/1", method<"tell", &Left::tell>>;
+};
+struct Right : Noted {
+  using policy = single_home;
+  using depends_on = ebb::depends_on<Left>;
+  using interface = ebb::interface<"test.Right/1", method<"tell", &Right::tell>>;
+};
+
+template <class T>
+task<void> make(NodeId node, ref<Recorder> recorder, std::string name) {
+  const Result<ref<T>> object = co_await create_at<T>(node, CoreIndex{0});
+  const Result<void> told = co_await object.value().template call<&T::tell>(recorder.id(), name);
+  told.value();
+}
+
 }  // namespace
 
 ebb::task<int> ebb_main(ebb::application& app) {
@@ -80,6 +115,13 @@ ebb::task<int> ebb_main(ebb::application& app) {
     (co_await object.call<&Homed::tell>(recorder.id(), name)).value();
     expected.insert(expected.begin(), name);
   }
+  co_await make<Cache>(nodes[0], recorder, "cache");
+  co_await make<Store>(nodes[1], recorder, "store");
+  expected.insert(expected.begin(), {"cache", "store"});
+  co_await make<Left>(nodes[1], recorder, "left");
+  co_await make<Right>(nodes[0], recorder, "right");
+  co_await make<Tail>(nodes[1], recorder, "tail");
+  expected.insert(expected.begin(), {"right", "left", "tail"});
   const auto shared = (co_await create<Shared>()).value();
   for (const NodeId node : {nodes[0], kFrontEndNode, nodes[1]}) {
     (co_await shared.on(node).call<&Shared::tell>(recorder.id(), "shared")).value();
