@@ -97,6 +97,8 @@ class Tree {
   std::int64_t start_ = 0;
 };
 
+std::vector<std::uint32_t> numbers(const google::protobuf::RepeatedField<std::uint32_t>& nodes) { return {nodes.begin(), nodes.end()}; }
+
 nlohmann::json to_json(const proto::Span& span) {
   nlohmann::json json{{"id", span.id()}, {"parent", span.parent()}, {"name", span.name()}, {"kind", kind_name(span.kind())},
                       {"node", span.node()}, {"core", span.core()}, {"object", span.object()},
@@ -125,9 +127,11 @@ Result<void> print_traces(const std::string& address, bool json) {
     }
   }
   if (json) {
-    std::puts(nlohmann::json{{"traces", all}, {"dropped_spans", response.dropped_spans()}}.dump().c_str());
-    return {};
+    std::puts(nlohmann::json{{"traces", all}, {"dropped_spans", response.dropped_spans()},
+                             {"silent_nodes", numbers(response.silent_nodes())}}.dump().c_str());
   }
+  say_silent(response.silent_nodes());
+  if (json) return {};
   if (response.traces_size() == 0) {
     std::printf("%s; `ebb trace --sample 1000` traces one of a thousand from now on\n",
                 response.dropped_spans() == 0 ? "no call has been traced" : "no trace is kept");
@@ -148,11 +152,12 @@ Result<void> print_trace(const std::string& address, const std::string& id, bool
   if (json) {
     auto spans = nlohmann::json::array();
     for (const auto& span : response.spans()) spans.push_back(to_json(span));
-    std::puts(nlohmann::json{{"spans", spans}}.dump().c_str());
-    return {};
+    std::puts(nlohmann::json{{"spans", spans}, {"silent_nodes", numbers(response.silent_nodes())}}.dump().c_str());
+  } else {
+    std::printf("%-60s %-12s %12s %10s  %s\n", "CALL", "NODE.CORE", "START", "DURATION", "STATUS");
+    Tree(response).print();
   }
-  std::printf("%-60s %-12s %12s %10s  %s\n", "CALL", "NODE.CORE", "START", "DURATION", "STATUS");
-  Tree(response).print();
+  say_silent(response.silent_nodes());
   return {};
 }
 
@@ -190,8 +195,7 @@ Result<void> print_methods(const std::string& address, bool json) {
     std::puts("");
   }
   if (json) {
-    const std::vector<std::uint32_t> silent(response.silent_nodes().begin(), response.silent_nodes().end());
-    std::puts(nlohmann::json{{"methods", all}, {"silent_nodes", silent}}.dump().c_str());
+    std::puts(nlohmann::json{{"methods", all}, {"silent_nodes", numbers(response.silent_nodes())}}.dump().c_str());
   }
   say_silent(response.silent_nodes());
   return {};

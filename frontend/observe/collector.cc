@@ -79,7 +79,7 @@ task<void> Collector::look_again() {
     for (const NodeId node : nodes) {
       if (watch(node)->rate != per_million_) scope_.spawn(set_rate(node));
     }
-    if (sink_ != nullptr || per_million_ != 0) co_await gather();
+    if (sink_ != nullptr || per_million_ != 0) static_cast<void>(co_await gather());
     // finish() waits for this, and tells of methods itself.
     if (closing_.happened()) co_return;
     if (sink_ != nullptr && platform::Clock::now() >= methods_due_) {
@@ -108,20 +108,25 @@ void Collector::forget_all_but(const std::vector<NodeId>& nodes) {
   clocks_.keep(kept);
 }
 
-task<void> Collector::gather() {
+task<std::vector<NodeId>> Collector::gather() {
   const std::vector<NodeId> nodes = members();
   forget_all_but(nodes);
   note_time_of_day();
   const platform::Instant until = platform::Clock::now() + kNodeLimit;
-  std::vector<task<void>> works;
+  std::vector<task<bool>> works;
   for (const NodeId node : nodes) works.push_back(gather_from(node, until));
-  co_await when_all(std::move(works));
+  const std::vector<bool> told = co_await when_all(std::move(works));
+  std::vector<NodeId> silent;
+  for (std::size_t at = 0; at < nodes.size(); ++at) {
+    if (!told[at]) silent.push_back(nodes[at]);
+  }
+  co_return silent;
 }
 
 task<void> Collector::part_from(NodeId node) {
   if (closing_.happened()) co_return;
   note_time_of_day();
-  co_await gather_from(node, platform::Clock::now() + kNodeLimit);
+  static_cast<void>(co_await gather_from(node, platform::Clock::now() + kNodeLimit));
 }
 
 void Collector::note_time_of_day() {
@@ -132,17 +137,19 @@ void Collector::note_time_of_day() {
   }
 }
 
-task<void> Collector::gather_from(NodeId node, platform::Instant until) {
+task<bool> Collector::gather_from(NodeId node, platform::Instant until) {
   const std::shared_ptr<Watched> watched = watch(node);
   // Whoever reads now began earlier, and so ends before `until`.
   const Semaphore::Permit permit = co_await watched->reading.acquire();
   const bool clock_known = co_await clocks_.look(node, until);
-  if (!clock_known) co_return;
+  if (!clock_known) co_return false;
   const auto observer = kObserver.on(node).under(ending(until));
   for (int batches = 0; batches < kMostBatches; ++batches) {
     const auto batch = co_await observer.call<&ObserverService::spans>(ObserverService::kSpanBatch, watched->read);
-    if (!batch || !take(node, *watched, *batch) || !batch->more) co_return;
+    if (!batch || !take(node, *watched, *batch)) co_return false;
+    if (!batch->more) co_return true;
   }
+  co_return false;
 }
 
 /// malformed: a node that counts its cores or its spans wrong is believed nothing.
@@ -176,11 +183,13 @@ task<void> Collector::tell_methods() {
   sink_->take(std::move(snapshot));
 }
 
+task<void> Collector::gather_last() { static_cast<void>(co_await gather()); }
+
 task<void> Collector::finish() {
   closing_.happen();
   std::vector<task<void>> works;
   if (sink_ != nullptr) {
-    works.push_back(gather());
+    works.push_back(gather_last());
     works.push_back(tell_methods());
   }
   co_await when_all(std::move(works));
@@ -196,18 +205,34 @@ Result<service::TraceList> Collector::traces(std::uint32_t limit) {
 }
 
 task<void> Collector::answer_traces(cluster::Answer<service::TraceList> answer, std::uint32_t limit) {
-  co_await gather();
-  answer->set_value(store_.list(limit));
+  std::vector<NodeId> silent = co_await gather();
+  service::TraceList list = store_.list(limit);
+  list.silent = std::move(silent);
+  answer->set_value(std::move(list));
 }
 
-Result<std::vector<service::SpanInfo>> Collector::trace(const std::string& id) {
-  return asker_.ask<std::vector<service::SpanInfo>>(
-      kAnswerLimit, [this, id](cluster::Answer<std::vector<service::SpanInfo>> answer) { return answer_trace(std::move(answer), id); });
+namespace {
+/// Who may have had it.
+std::string without(const std::vector<NodeId>& silent) {
+  std::string text;
+  for (const NodeId node : silent) text += (text.empty() ? "; did not answer: node " : ", node ") + std::to_string(to_number(node));
+  return text;
+}
+}  // namespace
+
+Result<service::Trace> Collector::trace(const std::string& id) {
+  return asker_.ask<service::Trace>(
+      kAnswerLimit, [this, id](cluster::Answer<service::Trace> answer) { return answer_trace(std::move(answer), id); });
 }
 
-task<void> Collector::answer_trace(cluster::Answer<std::vector<service::SpanInfo>> answer, std::string id) {
-  co_await gather();
-  answer->set_value(store_.find(id));
+task<void> Collector::answer_trace(cluster::Answer<service::Trace> answer, std::string id) {
+  std::vector<NodeId> silent = co_await gather();
+  Result<std::vector<service::SpanInfo>> spans = store_.find(id);
+  if (spans) {
+    answer->set_value(service::Trace{*std::move(spans), std::move(silent)});
+  } else {
+    answer->set_value(Error(spans.code(), spans.error().text() + without(silent)));
+  }
 }
 
 Result<service::MethodList> Collector::methods() {

@@ -32,7 +32,7 @@ class Collector final : public service::ObserveControl {
   Collector(Sink* sink, std::uint32_t per_million);
 
   Result<service::TraceList> traces(std::uint32_t limit) override;
-  Result<std::vector<service::SpanInfo>> trace(const std::string& id) override;
+  Result<service::Trace> trace(const std::string& id) override;
   Result<service::MethodList> methods() override;
   Result<void> sample(std::uint32_t per_million) override;
 
@@ -58,8 +58,11 @@ class Collector final : public service::ObserveControl {
     std::uint32_t rate = 0;             // of sampling, that it has been given
   };
 
-  task<void> gather();
-  task<void> gather_from(NodeId node, platform::Instant until);
+  /// The nodes that did not tell all they have in time.
+  task<std::vector<NodeId>> gather();
+  task<void> gather_last();
+  /// Whether it told all.
+  task<bool> gather_from(NodeId node, platform::Instant until);
   std::shared_ptr<Watched> watch(NodeId node);
   void forget_all_but(const std::vector<NodeId>& nodes);
   void note_time_of_day();
@@ -67,7 +70,7 @@ class Collector final : public service::ObserveControl {
   Result<void> take(NodeId node, Watched& watched, const detail::SpanBatch& batch);
   task<void> set_rate(NodeId node);
   task<void> answer_traces(cluster::Answer<service::TraceList> answer, std::uint32_t limit);
-  task<void> answer_trace(cluster::Answer<std::vector<service::SpanInfo>> answer, std::string id);
+  task<void> answer_trace(cluster::Answer<service::Trace> answer, std::string id);
   task<void> answer_methods(cluster::Answer<service::MethodList> answer);
   task<void> answer_sample(cluster::Answer<void> answer, std::uint32_t per_million);
 

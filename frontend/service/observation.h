@@ -46,6 +46,12 @@ struct TraceSummary {
 struct TraceList {
   std::vector<TraceSummary> traces;  ///< the newest first
   std::uint64_t dropped_spans = 0;
+  std::vector<NodeId> silent;  ///< nodes that did not say now what they have recorded
+};
+
+struct Trace {
+  std::vector<SpanInfo> spans;
+  std::vector<NodeId> silent;  ///< nodes that did not say now what they have recorded
 };
 
 struct MethodInfo {
@@ -90,7 +96,7 @@ class ObserveControl {
   virtual Result<TraceList> traces(std::uint32_t limit) = 0;
   /// `id`: hexadecimal digits that only one trace begins with. Errors: not_found: none does; invalid_argument:
   /// several do, or these are no such digits.
-  virtual Result<std::vector<SpanInfo>> trace(const std::string& id) = 0;
+  virtual Result<Trace> trace(const std::string& id) = 0;
   virtual Result<MethodList> methods() = 0;
   virtual Result<void> sample(std::uint32_t per_million) = 0;
 };

@@ -46,14 +46,15 @@ grpc::Status ObserveService::ListTraces(grpc::ServerContext*, const proto::ListT
     added.set_errors(trace.errors);
   }
   response->set_dropped_spans(list->dropped_spans);
+  for (const NodeId node : list->silent) response->add_silent_nodes(to_number(node));
   return grpc::Status::OK;
 }
 
 grpc::Status ObserveService::GetTrace(grpc::ServerContext*, const proto::GetTraceRequest* request,
                                       proto::GetTraceResponse* response) {
-  auto spans = control_.trace(request->id());
-  if (!spans) return to_status(spans.error());
-  for (const SpanInfo& span : *spans) {
+  auto trace = control_.trace(request->id());
+  if (!trace) return to_status(trace.error());
+  for (const SpanInfo& span : trace->spans) {
     auto& added = *response->add_spans();
     added.set_id(hexadecimal(span.span));
     if (span.parent != 0) added.set_parent(hexadecimal(span.parent));
@@ -67,6 +68,7 @@ grpc::Status ObserveService::GetTrace(grpc::ServerContext*, const proto::GetTrac
     added.set_duration_nanos(span.duration_ns);
     added.set_status(std::string(name(span.status)));
   }
+  for (const NodeId node : trace->silent) response->add_silent_nodes(to_number(node));
   return grpc::Status::OK;
 }
 

@@ -137,7 +137,10 @@ TEST(Collector, IsHeldUpByASlowNodeNoLongerThanItsLimit) {
     collector.start();
     std::vector<task<service::TraceList>> asked;
     for (int i = 0; i < 2; ++i) asked.push_back(traces_of(&collector));
-    for (const service::TraceList& list : co_await when_all(std::move(asked))) EXPECT_EQ(list.traces.size(), 1u);
+    for (const service::TraceList& list : co_await when_all(std::move(asked))) {
+      EXPECT_EQ(list.traces.size(), 1u);
+      EXPECT_EQ(list.silent, std::vector{kSlow});
+    }
     EXPECT_LT(platform::Clock::now() - begun, Collector::kNodeLimit + 1s);
     nodes->nodes[kQuick].record(2);
     const platform::Instant ending = platform::Clock::now();

@@ -51,11 +51,11 @@ class FakeObservation final : public ObserveControl {
   std::vector<MethodInfo> told{{"demo.Counter/1", "add", 1, 2, 3, 4, 5, 6, 7, 8}};
 
   Result<TraceList> traces(std::uint32_t limit) override {
-    if (!keeps_traces) return TraceList{{}, 3};
-    return TraceList{{{{1, 2}, "demo.Counter/1.add", 5, 7, limit, 1}}, 3};
+    if (!keeps_traces) return TraceList{{}, 3, {}};
+    return TraceList{{{{1, 2}, "demo.Counter/1.add", 5, 7, limit, 1}}, 3, {NodeId{8}}};
   }
-  Result<std::vector<SpanInfo>> trace(const std::string& id) override {
-    if (id == "c1") return circle();
+  Result<Trace> trace(const std::string& id) override {
+    if (id == "c1") return Trace{circle(), {NodeId{7}}};
     return Error(Errc::not_found, "no trace " + id);
   }
   Result<MethodList> methods() override { return MethodList{told, {NodeId{9}}}; }
@@ -103,6 +103,8 @@ TEST_F(ServiceTest, TellsOfTracesAndMethods) {
   EXPECT_EQ(traces.traces(0).id(), "00000000000000010000000000000002");
   EXPECT_EQ(traces.traces(0).spans(), 1000u) << "no limit asks for as many as the server allows";
   EXPECT_EQ(traces.dropped_spans(), 3u);
+  ASSERT_EQ(traces.silent_nodes_size(), 1);
+  EXPECT_EQ(traces.silent_nodes(0), 8u);
   grpc::ClientContext second, third, fourth;
   proto::GetTraceResponse trace;
   EXPECT_EQ(observe->GetTrace(&second, {}, &trace).error_code(), grpc::StatusCode::NOT_FOUND);
@@ -203,6 +205,10 @@ TEST_F(ServiceTest, HasTheCommandNameNodesThatDidNotAnswer) {
               "ebb: node 7 did not answer\nebb: node 9 did not answer\n");
     EXPECT_EQ(output_of(EBB_COMMAND " methods " + format + " --frontend " + address_ + " 2>&1 >/dev/null"),
               "ebb: node 9 did not answer\n");
+    EXPECT_EQ(output_of(EBB_COMMAND " trace " + format + " --frontend " + address_ + " 2>&1 >/dev/null"),
+              "ebb: node 8 did not answer\n");
+    EXPECT_EQ(output_of(EBB_COMMAND " trace c1 " + format + " --frontend " + address_ + " 2>&1 >/dev/null"),
+              "ebb: node 7 did not answer\n");
   }
   EXPECT_NE(output_of(EBB_COMMAND " objects --json --frontend " + address_ + " 2>&1").find(R"("silent_nodes":[7,9])"), std::string::npos);
   EXPECT_EQ(output_of(EBB_COMMAND " objects --frontend " + address_ + " >/dev/null 2>&1; echo $?"), "0\n");
