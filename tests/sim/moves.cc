@@ -29,6 +29,8 @@ constexpr Time kTroubleEnds = 150s;
 constexpr Time kHealed = 180s;
 constexpr Time kClientsEnd = 190s;
 constexpr std::uint64_t kKeys = 6;
+// With more of them there is as much more trouble.
+constexpr std::uint64_t kUsualBackends = 5;
 // The partition of this one is more than what goes along with the answer that it may be fetched (src/object/parcel.h).
 constexpr std::uint64_t kHeavyKey = 0;
 constexpr std::size_t kWeight = (std::size_t{1} << 20) + 100'000;
@@ -164,7 +166,7 @@ task<void> client(Cluster* cluster, Run* run) {
   World& world = cluster->world();
   while (!cluster->ending && world.now() < kClientsEnd) {
     if (this_node() == kFrontEndNode && world.now() >= kHealed && !std::exchange(run->asked_all, true)) co_await ask_all(run);
-    co_await sleep_for(std::chrono::microseconds(world.pick(1'000, 900'000)));
+    co_await sleep_for(cluster->among_all(std::chrono::microseconds(world.pick(1'000, 900'000))));
     if (!run->made || cluster->ending) continue;
     const bool idle = world.now() % kPeriod > kBusy;
     const std::size_t which = world.pick(idle ? kIdle + 1 : 0, kTills - 1);
@@ -269,7 +271,8 @@ Outcome run_moves(const Settings& settings) {
   Trial trial(
       settings, [&run](Cluster* self) { return begin(self, &run); }, [&run](Cluster* self) { return client(self, &run); });
   World& world = trial.world;
-  for (Time when = kBegin; when < kTroubleEnds; when += std::chrono::milliseconds(world.pick(100, 3'000))) {
+  const std::uint64_t often = std::max<std::uint64_t>(kUsualBackends, settings.nodes);
+  for (Time when = kBegin; when < kTroubleEnds; when += std::chrono::microseconds(world.pick(100, 3'000) * 1'000 * kUsualBackends / often)) {
     const bool resets = world.pick(0, 3) == 0;
     world.at(when, [&trial, resets] { resets ? reset_somewhere(trial.cluster) : cut_somewhere(trial.cluster); });
   }
