@@ -5,9 +5,10 @@
 #pragma GCC diagnostic ignored "-Wfree-nonheap-object"
 
 #include <algorithm>
-#include <map>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "ebb/object/node_link.h"
 #include "ebb/object/node_table.h"
@@ -88,35 +89,50 @@ task<Result<void>> ClusterNode::set_members(MemberList list) {
   if (options_.authority != nullptr) co_return Result<void>();  // the front end itself needs none
   const Semaphore::Permit turn = co_await lists_.acquire();
   if (list.version <= view_version() - 1) co_return Result<void>();  // it was overtaken
-  const std::map<NodeId, Member> before = members_;                  // written on this core only
-  // Whom others may learn of can be called.
-  for (const Member& member : list.members) {
-    const auto known = before.find(member.id);
-    if (member.id == options_.self || (known != before.end() && known->second == member)) continue;
-    // Where the front end is, this node was told at its start.
+  const Changes changes = changes_to(std::move(list.members));  // of what is written on this core only
+  // Whom others may learn of can be called. Where the front end is, this node was told at its start.
+  for (const Member& member : changes.come) {
     if (member.id != kFrontEndNode) co_await messenger_->set_peer(member.id, member.endpoint);
   }
-  bool is_listed = false;
   {
     const std::lock_guard guard(mutex_);
     version_ = list.version;
-    members_.clear();
-    for (const Member& member : list.members) members_.insert_or_assign(member.id, member);
+    for (const NodeId id : changes.gone) members_.erase(id);
+    for (const Member& member : changes.come) members_.put(member);
     // This node itself is as it knows itself, but that it is to leave it learns here.
-    const auto listed = members_.find(options_.self);
-    Member own = before.at(options_.self);
-    is_listed = listed != members_.end();
-    own.leaving = is_listed && listed->second.leaving;
-    members_.insert_or_assign(options_.self, own);
+    members_.find(options_.self)->leaving = changes.own_leaves;
   }
   notify_view_changed();
-  if (is_listed) begin_beats();
-  for (const auto& [id, member] : before) {
-    const bool stays = id == options_.self || id == kFrontEndNode ||
-                       std::any_of(list.members.begin(), list.members.end(), [id = id](const Member& m) { return m.id == id; });
-    if (!stays) co_await messenger_->forget_peer(id, named(id) + " has left the cluster");
+  if (changes.own_is_listed) begin_beats();
+  for (const NodeId id : changes.gone) {
+    if (id != kFrontEndNode) co_await messenger_->forget_peer(id, named(id) + " has left the cluster");
   }
   co_return Result<void>();
+}
+
+ClusterNode::Changes ClusterNode::changes_to(std::vector<Member> listed) const {
+  const auto before = [](const Member& a, const Member& b) { return a.id < b.id; };
+  if (!std::is_sorted(listed.begin(), listed.end(), before)) std::stable_sort(listed.begin(), listed.end(), before);
+  Changes changes;
+  auto known = members_.begin();
+  // A cluster has many members, of which few change: both are gone through once, side by side.
+  const auto leave_out_up_to = [&](std::optional<NodeId> end) {
+    for (; known != members_.end() && (!end || known->id < *end); ++known) {
+      if (known->id != options_.self) changes.gone.push_back(known->id);
+    }
+  };
+  for (const Member& member : listed) {
+    leave_out_up_to(member.id);
+    if (member.id == options_.self) {
+      changes.own_is_listed = true;
+      changes.own_leaves = member.leaving;
+    } else if (known == members_.end() || *known != member) {
+      changes.come.push_back(member);
+    }
+    if (known != members_.end() && known->id == member.id) ++known;
+  }
+  leave_out_up_to(std::nullopt);
+  return changes;
 }
 
 void ClusterNode::end_with(Result<void> outcome) {

@@ -24,11 +24,8 @@ std::string named(NodeId node) { return "node " + std::to_string(to_number(node)
 }  // namespace
 
 MemberList ClusterNode::list() const {
-  MemberList result;
   const std::lock_guard guard(mutex_);
-  result.version = version_;
-  for (const auto& [id, member] : members_) result.members.push_back(member);
-  return result;
+  return {version_, members_.all()};
 }
 
 task<Result<std::uint64_t>> ClusterNode::send_list(NodeId member) {
@@ -68,14 +65,18 @@ task<Result<void>> ClusterNode::take_in(Member candidate) {
   if (candidate.id == kNoNode || candidate.id == kFrontEndNode || candidate.cores == 0 || candidate.cores > kMaxCores) {
     co_return Error(Errc::invalid_argument, "a node asks to join with an impossible id or number of cores");
   }
-  if (const auto known = members_.find(candidate.id); known != members_.end() && known->second == candidate) {
+  if (const Member* known = members_.find(candidate.id); known != nullptr && *known == candidate) {
     co_return co_await take_in_again(candidate.id);
+  }
+  // Lists that are longer would be refused by all.
+  if (members_.size() >= kMaxNodes && !members_.contains(candidate.id)) {
+    co_return Error(Errc::resource_exhausted, "the cluster has " + std::to_string(kMaxNodes) + " nodes and takes no more in");
   }
   if (Result<void> admitted = options_.authority->admit(candidate); !admitted) co_return admitted;
   co_await messenger_->set_peer(candidate.id, candidate.endpoint);
   {
     const std::lock_guard guard(mutex_);
-    members_[candidate.id] = candidate;
+    members_.put(candidate);
     ++version_;
   }
   notify_view_changed();
@@ -112,7 +113,7 @@ task<void> ClusterNode::remove_member(NodeId member, std::string reason) {
 task<bool> ClusterNode::forget(NodeId member, std::string reason) {
   {
     const std::lock_guard guard(mutex_);
-    if (member == options_.self || members_.erase(member) == 0) co_return false;
+    if (member == options_.self || !members_.erase(member)) co_return false;
     ++version_;
   }
   notify_view_changed();
@@ -164,7 +165,7 @@ Result<void> ClusterNode::hear(NodeId member, std::uint64_t version) {
 Fence ClusterNode::fence_now() const {
   const std::lock_guard guard(mutex_);
   Fence fence{version_ + 1, {}, homes_.leases_end()};  // as view_version() counts
-  for (const auto& [id, member] : members_) fence.others.push_back(id);
+  for (const Member& member : members_) fence.others.push_back(member.id);
   return fence;
 }
 
@@ -193,9 +194,9 @@ task<Result<void>> ClusterNode::drained_surely(NodeId member) {
 task<void> ClusterNode::drain(NodeId member) {
   {
     const std::lock_guard guard(mutex_);
-    const auto found = members_.find(member);
-    if (found == members_.end()) co_return;
-    found->second.leaving = true;
+    Member* found = members_.find(member);
+    if (found == nullptr) co_return;
+    found->leaving = true;
     ++version_;
   }
   notify_view_changed();

@@ -22,6 +22,8 @@ constexpr platform::Duration kSealTimeout = std::chrono::seconds(5);
 constexpr platform::Duration kSealAgain = std::chrono::milliseconds(10);
 // Homes that move away from a node at a time: more would wait for each other's states on their way, and answer nobody meanwhile.
 constexpr std::size_t kMovesAtOnce = 8;
+// How often a leaver is looked at that may become a home once more.
+constexpr platform::Duration kComingLook = std::chrono::milliseconds(50);
 
 }  // namespace
 
@@ -85,6 +87,12 @@ void HomeKeeper::begin(NodeId member, bool again) {
 }
 
 task<void> HomeKeeper::make_anew(NodeId member) {
+  ++making_;
+  co_await make_all_anew(member);
+  --making_;
+}
+
+task<void> HomeKeeper::make_all_anew(NodeId member) {
   const std::string who = member == kNoNode ? "an earlier cluster" : "node " + std::to_string(to_number(member));
   if (const auto ended = co_await NodeTable::instance().directory().end_leases(member); !ended) {
     platform::write_log("ebb: ids that " + who + " held do not come back yet: " + ended.error().text());
@@ -126,19 +134,46 @@ task<void> HomeKeeper::move_from(NodeId member) {
   const platform::Instant give_up = platform::Clock::now() + NodeService::kDrainLimit;
   Semaphore window(kMovesAtOnce);
   // Once more from the beginning, for what is created there, or made anew, while others move.
-  for (bool moved = true; moved && !closed_ && platform::Clock::now() < give_up;) {
-    moved = false;
+  for (bool again = true; again && !closed_ && platform::Clock::now() < give_up;) {
+    const bool come = co_await homes_come();
+    if (come) co_await sleep_for(kComingLook);
+    const bool moved = co_await move_all(member, &window, give_up);
+    again = come || moved;
+  }
+}
+
+task<bool> HomeKeeper::move_all(NodeId member, Semaphore* window, platform::Instant give_up) {
+  bool moved = false;
+  ObjectId last;
+  while (!closed_) {
+    const auto records = co_await NodeTable::instance().directory().list_at(member, last, kBatch);
+    // What has not moved is as if the node had died.
+    if (!records || records->empty()) break;
+    last = records->back().id;
+    std::vector<task<bool>> works;
+    for (const ObjectRecord& record : *records) works.push_back(move(record, window, give_up));
+    for (const bool each : co_await when_all(std::move(works))) moved = moved || each;
+  }
+  co_return moved;
+}
+
+task<bool> HomeKeeper::homes_come() {
+  if (making_ != 0) co_return true;
+  std::vector<NodeId> ends;
+  for (const auto& [member, waiting] : waiting_) ends.push_back(member);
+  for (const NodeId member : ends) {
     ObjectId last;
-    while (!closed_) {
+    for (;;) {
       const auto records = co_await NodeTable::instance().directory().list_at(member, last, kBatch);
-      // What has not moved is as if the node had died.
       if (!records || records->empty()) break;
+      for (const ObjectRecord& record : *records) {
+        const TypeDescriptor* type = TypeRegistration::find(record.interface_id);
+        if (type != nullptr && type->caches) co_return true;
+      }
       last = records->back().id;
-      std::vector<task<bool>> works;
-      for (const ObjectRecord& record : *records) works.push_back(move(record, &window, give_up));
-      for (const bool each : co_await when_all(std::move(works))) moved = moved || each;
     }
   }
+  co_return making_ != 0;
 }
 
 task<bool> HomeKeeper::move(ObjectRecord record, Semaphore* window, platform::Instant give_up) {

@@ -50,10 +50,15 @@ class HomeKeeper {
 
   /// True if it has moved, or may have. Tries again until `give_up`; in its place within `window`.
   task<bool> move(ObjectRecord record, Semaphore* window, platform::Instant give_up);
+  /// All homes there, once. True if one has moved, or may have.
+  task<bool> move_all(NodeId member, Semaphore* window, platform::Instant give_up);
+  /// Whether homes are being made anew, or replicas wait for that: any member may be the one that has the state.
+  task<bool> homes_come();
   task<void> move_if_leaving(ObjectRecord record);
   task<ReplicaState> seal(NodeId member, ObjectId object, std::uint32_t epoch);
   void begin(NodeId member, bool again);
   task<void> make_anew(NodeId member);
+  task<void> make_all_anew(NodeId member);
   task<Home> next_home(ObjectRecord record);
   task<void> make_anew(ObjectRecord record, Semaphore::Permit place);
 
@@ -65,6 +70,7 @@ class HomeKeeper {
   };
   std::map<NodeId, Waiting> waiting_;      // for its end; bounded, as the next, by the nodes lost in half a minute
   std::map<NodeId, TimerId> second_look_;
+  std::size_t making_ = 0;                 // of those that are lost, the ones whose homes are being made anew
 };
 
 /// The member that `object`'s next home is on: the same for whoever computes it, and spread evenly. Backends go before the

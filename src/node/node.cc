@@ -60,7 +60,7 @@ task<Result<void>> ClusterNode::open() {
   auto messenger = co_await Messenger::start(options, *this);
   if (!messenger) co_return std::move(messenger).error();
   messenger_ = *std::move(messenger);
-  members_.emplace(options_.self, own());
+  members_.put(own());
   NodeTable& table = NodeTable::instance();
   table.enter(kDirectory.id(), kTypeDescriptor<DirectoryService>);
   table.enter(kCluster.id(), kTypeDescriptor<ClusterService>);
@@ -106,23 +106,22 @@ Member ClusterNode::own() const {
 
 std::size_t ClusterNode::most_connections_with(NodeId other) const {
   const std::lock_guard guard(mutex_);
-  const auto found = members_.find(other);
-  const std::size_t cores_there = found == members_.end() ? kMaxCores : found->second.cores;
+  const Member* found = members_.find(other);
+  const std::size_t cores_there = found == nullptr ? kMaxCores : found->cores;
   return Core::count() + cores_there + 1;
 }
 
 std::vector<Member> ClusterNode::members() const {
-  std::vector<Member> result;
   const std::lock_guard guard(mutex_);
-  for (const auto& [id, member] : members_) result.push_back(member);
-  return result;
+  return members_.all();
 }
 
 std::vector<NodeId> ClusterNode::others() const {
   std::vector<NodeId> result;
   const std::lock_guard guard(mutex_);
-  for (const auto& [id, member] : members_) {
-    if (id != options_.self) result.push_back(id);
+  result.reserve(members_.size());
+  for (const Member& member : members_) {
+    if (member.id != options_.self) result.push_back(member.id);
   }
   return result;
 }
@@ -141,7 +140,8 @@ ClusterView ClusterNode::view() const {
   ClusterView result;
   const std::lock_guard guard(mutex_);
   result.version = version_ + 1;
-  for (const auto& [id, member] : members_) result.nodes.push_back({id, member.cores, member.leaving});
+  result.nodes.reserve(members_.size());
+  for (const Member& member : members_) result.nodes.push_back({member.id, member.cores, member.leaving});
   return result;
 }
 

@@ -19,6 +19,7 @@
 #include "src/node/core_watch.h"
 #include "src/node/home_keeper.h"
 #include "src/node/lease.h"
+#include "src/node/member_table.h"
 #include "src/node/news.h"
 #include "src/node/system_objects.h"
 
@@ -88,6 +89,14 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   // How often the front end looks who has been silent.
   static constexpr platform::Duration kLook = kHeartbeat / 2;
 
+  /// What a list says that this node does not know yet.
+  struct Changes {
+    std::vector<Member> come;   // or have changed
+    std::vector<NodeId> gone;
+    bool own_is_listed = false;
+    bool own_leaves = false;
+  };
+  Changes changes_to(std::vector<Member> listed) const;
   Member own() const;
   /// Calls after which one has surely gone by a new connection, or found that there is none to be had: each core here and each
   /// there may have opened one to core 0 before, and each of these may be found lost by a call.
@@ -128,7 +137,7 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   std::unique_ptr<Messenger> messenger_;
   mutable std::mutex mutex_;  // guards the next two, which every core reads and core 0 writes; held for a copy
   std::uint64_t version_ = 0;
-  std::map<NodeId, Member> members_;
+  MemberTable members_;
   Lease lease_;
   std::atomic<bool> stopping_{false};  // asked to; relaxed: calls that come a little earlier are carried out
   CoreWatch watch_{lease_};

@@ -140,8 +140,18 @@ task<bool> Coordinator::collect(const ClusterView* view) {
   ++found->version;
   map_ = std::move(found);
   unsettled_ = std::move(unsettled);
+  find_fresh(*view, answers);
   known_ = true;
   co_return true;
+}
+
+void Coordinator::find_fresh(const ClusterView& view, const std::vector<Result<std::vector<Held>>>& answers) {
+  for (const auto& [partition, target] : std::exchange(offered_, {})) {
+    if (map_->owners[partition].node != kNoNode) continue;
+    for (std::size_t at = 0; at < answers.size(); ++at) {
+      if (view.nodes[at].id == target && answers[at]) fresh_[partition] = true;
+    }
+  }
 }
 
 bool Coordinator::surely_lost(std::uint32_t partition) {
@@ -226,7 +236,10 @@ void Coordinator::conclude(PartitionOwner target, const std::vector<Adoption>& a
   if (codes.code() == Errc::moved) ended_ = true;  // there is a newer home
   if (!codes || codes->size() != adoptions.size()) {
     // It may have been carried out, or be carried out later.
-    for (const Adoption& adoption : adoptions) fresh_[adoption.partition] = false;
+    for (const Adoption& adoption : adoptions) {
+      if (fresh_[adoption.partition]) offered_[adoption.partition] = target.node;
+      fresh_[adoption.partition] = false;
+    }
     return doubt();
   }
   std::vector<std::uint32_t> adopted;

@@ -36,6 +36,7 @@ struct Partition {
 struct CorePartitions {
   std::unordered_map<std::uint32_t, std::shared_ptr<Partition>> held;  // bounded by the object's partitions
   std::set<std::uint32_t> adopting;
+  std::unordered_map<std::uint32_t, std::uint64_t> forgotten;  // the round that has given it away for good; bounded alike
   std::uint64_t sealed = 0;                 // what was decided in earlier rounds is not obeyed any more
   std::shared_ptr<const PartitionMap> map;  // as the home has last told this core
 };
@@ -78,6 +79,8 @@ class Coordinator : public std::enable_shared_from_this<Coordinator> {
   static Detached hand_over(std::shared_ptr<Coordinator> self, PartitionOwner target, std::vector<Adoption> adoptions);
   void conclude(PartitionOwner target, const std::vector<Adoption>& adoptions, const Result<std::vector<Errc>>& codes);
   void leave_where_it_is(const Adoption& adoption, Errc why);
+  /// A partition that nobody has, and that was given to a member that lives and has it not, has never been made.
+  void find_fresh(const ClusterView& view, const std::vector<Result<std::vector<Held>>>& answers);
   /// What members have is to be asked again, later each time that it comes to this in a row.
   void doubt();
   task<void> wait_for_hand_overs();
@@ -96,6 +99,7 @@ class Coordinator : public std::enable_shared_from_this<Coordinator> {
   std::vector<PartitionOwner> chosen_;               // whom each partition is to have, in that view
   std::shared_ptr<const PartitionMap> map_;
   std::vector<bool> fresh_;                          // has never had an owner
+  std::map<std::uint32_t, NodeId> offered_;          // to whom a fresh one was given in this round, without an answer
   std::set<std::uint32_t> decided_;                  // in this round; only the next one decides about them again
   std::set<std::uint32_t> unsettled_;                // its owner may not answer for it until it adopts it again
   std::map<std::uint32_t, platform::Instant> stays_; // where it is until then, or until the membership changes

@@ -244,12 +244,18 @@ task<Result<std::optional<Parcel>>> PartitionService::release(ObjectId id, std::
 Result<void> PartitionService::forget(ObjectId id, std::uint64_t round, std::uint32_t partition) {
   CorePartitions* mine = part_here(id);
   if (mine == nullptr) return gone(id);
-  if (round < mine->sealed) return older(id);
   const auto found = mine->held.find(partition);
+  if (found == mine->held.end()) {
+    // Whoever asks again, since the first answer was lost, has the last copy, and keeps it whatever has been decided meanwhile.
+    const auto given = mine->forgotten.find(partition);
+    if (given != mine->forgotten.end() && given->second == round) return {};
+  }
+  if (round < mine->sealed) return older(id);
   if (found == mine->held.end()) return Error(Errc::not_found, "it is forgotten already");
   // One that answers again was adopted back from itself by a later decision.
   if (!found->second->frozen) return older(id);
   mine->held.erase(found);
+  mine->forgotten[partition] = round;
   return {};
 }
 

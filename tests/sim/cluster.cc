@@ -36,7 +36,11 @@ std::uint32_t Cluster::add_backend() {
 platform::Duration Cluster::pause(platform::Duration least, platform::Duration most) {
   const auto ticks = static_cast<platform::Duration::rep>(
       world_.pick(static_cast<std::uint64_t>(least.count()), static_cast<std::uint64_t>(most.count())));
-  return platform::Duration(ticks) * std::max(backends.size(), kUsualBackends) / kUsualBackends;
+  return among_all(platform::Duration(ticks));
+}
+
+platform::Duration Cluster::among_all(platform::Duration pause) const {
+  return pause * std::max(backends.size(), kUsualBackends) / kUsualBackends;
 }
 
 task<void> Cluster::dismiss(Cluster* self, NodeId leaver) {

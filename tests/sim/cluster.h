@@ -46,6 +46,7 @@ class Cluster final : private MembershipAuthority {
 
   /// How long a client thinks between two operations: longer the more clients there are, so that the whole of them asks as often.
   platform::Duration pause(platform::Duration least, platform::Duration most);
+  platform::Duration among_all(platform::Duration pause) const;
   /// Core 0 of the front end. Asks a member to leave, and forgets it.
   static task<void> dismiss(Cluster* self, NodeId leaver);
 

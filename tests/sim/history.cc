@@ -50,6 +50,11 @@ std::size_t History::successes() const noexcept {
       std::count_if(operations_.begin(), operations_.end(), [](const Operation& each) { return each.moment.has_value(); }));
 }
 
+bool History::answers_after(std::uint64_t object, Time begin) const {
+  return std::any_of(operations_.begin(), operations_.end(),
+                     [=](const Operation& each) { return each.object == object && each.moment && each.begin >= begin; });
+}
+
 void History::complain(std::string what) { violations.push_back(std::move(what)); }
 
 void History::check(bool ordered_epochs) {

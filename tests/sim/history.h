@@ -58,6 +58,8 @@ class History {
 
   const std::vector<Operation>& operations() const noexcept { return operations_; }
   std::size_t successes() const noexcept;
+  /// Whether a call of `object` that began then or later was answered.
+  bool answers_after(std::uint64_t object, Time begin) const;
   std::vector<std::string> violations;
 
  private:

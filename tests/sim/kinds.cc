@@ -254,13 +254,6 @@ task<void> make_objects(Cluster* cluster, Run* run) {
   co_await client(cluster, run);
 }
 
-/// Whether a call that began then or later was answered.
-bool answers_after(const History& history, std::uint64_t object, Time healed) {
-  return std::any_of(history.operations().begin(), history.operations().end(), [=](const History::Operation& each) {
-    return each.object == object && each.moment && each.begin >= healed;
-  });
-}
-
 }  // namespace
 
 Outcome run_kinds(const Settings& settings) {
@@ -275,11 +268,11 @@ Outcome run_kinds(const Settings& settings) {
   trial.world.run_until(90s);
 
   for (std::uint64_t cell = 0; cell < kCells; ++cell) {
-    if (!answers_after(run.ledger.homes, cell, kHealed)) violated("cell " + std::to_string(cell) + " never answers again");
+    if (!run.ledger.homes.answers_after(cell, kHealed)) violated("cell " + std::to_string(cell) + " never answers again");
   }
-  if (!answers_after(run.ledger.boards, 0, kHealed)) violated("the board never answers again");
+  if (!run.ledger.boards.answers_after(0, kHealed)) violated("the board never answers again");
   for (std::uint64_t key = 0; key < kKeys; ++key) {
-    if (!answers_after(run.ledger.shelves, key, kHealed)) violated("key " + std::to_string(key) + " never answers again");
+    if (!run.ledger.shelves.answers_after(key, kHealed)) violated("key " + std::to_string(key) + " never answers again");
   }
   run.ledger.homes.check(true);
   run.ledger.homes.check_as_counters(true);

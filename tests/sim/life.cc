@@ -23,6 +23,8 @@ using namespace std::chrono_literals;
 /// So few ids that leases of them are small and used up, and that they are given out again, after a grace that the run sees the end of. It is longer than a state waits for its
 /// home (a minute), as the real one is.
 constexpr std::uint32_t kIds = 512;
+/// So many have their trouble in a shorter time: there is as much more of it, and each of them must hear of all others.
+constexpr std::size_t kManyNodes = 200;
 constexpr platform::Duration kGrace = 70s;
 constexpr platform::Duration kForget = 66s;
 
@@ -334,7 +336,7 @@ Outcome run_life(const Settings& settings) {
       settings, [&begun](Cluster* self) { return begin(self, &begun); }, [&begun](Cluster* self) { return client(self, &begun); });
   own.cluster = &trial.cluster;
   trial.cluster.ids = Cluster::Ids{kIds, kGrace, kForget};
-  if (trial.world.pick(0, 2) != 0) trial.trouble(150s);
+  if (trial.world.pick(0, 2) != 0) trial.trouble(settings.nodes < kManyNodes ? 150s : 43s);
   trial.must_answer(175s, 190s, own.successes);
 
   trial.outcome.operations = own.operations;

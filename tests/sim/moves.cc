@@ -4,7 +4,9 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -24,8 +26,16 @@ constexpr Time kPeriod = 75s;
 constexpr Time kBusy = 10s;
 constexpr Time kBegin = 3s;
 constexpr Time kTroubleEnds = 150s;
+constexpr Time kHealed = 180s;
 constexpr Time kClientsEnd = 190s;
 constexpr std::uint64_t kKeys = 6;
+// With more of them there is as much more trouble.
+constexpr std::uint64_t kUsualBackends = 5;
+// The partition of this one is more than what goes along with the answer that it may be fetched (src/object/parcel.h).
+constexpr std::uint64_t kHeavyKey = 0;
+constexpr std::size_t kWeight = (std::size_t{1} << 20) + 100'000;
+// As long as a backend that comes takes to get what it is to have, about.
+constexpr std::uint64_t kTakesOverUs = 3'000;
 // Nothing is lost, so every object has one life.
 constexpr std::uint64_t kLife = 1;
 
@@ -79,12 +89,14 @@ struct Rack {
   static constexpr std::uint32_t kPartitions = 8;
   Alive alive{"Rack"};
   std::array<std::uint64_t, kKeys> counts{};
+  std::vector<std::byte> weight;
   std::uint64_t add(std::uint64_t key, std::uint64_t operation) {
     ledger->shelves.ran(operation, here());
+    if (key == kHeavyKey) weight.resize(kWeight);
     return ++counts[key];
   }
-  std::array<std::uint64_t, kKeys> save() const { return counts; }
-  void restore(std::array<std::uint64_t, kKeys> saved) { counts = saved; }
+  std::pair<std::array<std::uint64_t, kKeys>, std::vector<std::byte>> save() const { return {counts, weight}; }
+  void restore(std::pair<std::array<std::uint64_t, kKeys>, std::vector<std::byte>> state) { std::tie(counts, weight) = std::move(state); }
   void on_lost(const partition_lost&) { violated("a partition was lost, but no node was"); }
   using interface = ebb::interface<"sim.Rack/1", method<"add", &Rack::add>>;
 };
@@ -94,6 +106,7 @@ struct Run {
   ref<Ticker> ticker;
   ref<Rack> rack;
   bool made = false;
+  bool asked_all = false;
   Ledger ledger;
 };
 
@@ -142,10 +155,18 @@ task<void> move(Run* run, std::size_t which) {
   if (moved) ++ledger->moves;
 }
 
+/// Every till and key, once all is whole again.
+task<void> ask_all(Run* run) {
+  for (std::size_t till = 0; till < kTills; ++till) co_await use_till(run, till);
+  for (std::uint64_t key = 0; key < kKeys; ++key) co_await use_rack(run, key);
+  co_await use_ticker(run, true);
+}
+
 task<void> client(Cluster* cluster, Run* run) {
   World& world = cluster->world();
   while (!cluster->ending && world.now() < kClientsEnd) {
-    co_await sleep_for(std::chrono::microseconds(world.pick(1'000, 900'000)));
+    if (this_node() == kFrontEndNode && world.now() >= kHealed && !std::exchange(run->asked_all, true)) co_await ask_all(run);
+    co_await sleep_for(cluster->among_all(std::chrono::microseconds(world.pick(1'000, 900'000))));
     if (!run->made || cluster->ending) continue;
     const bool idle = world.now() % kPeriod > kBusy;
     const std::size_t which = world.pick(idle ? kIdle + 1 : 0, kTills - 1);
@@ -162,20 +183,53 @@ task<void> client(Cluster* cluster, Run* run) {
   }
 }
 
-/// On the front end: one backend comes and another is asked to leave, now and then.
+void cut_for(Time length, std::uint32_t from, std::uint32_t to) {
+  World& world = World::instance();
+  world.cut(from, to);
+  world.at(world.now() + length, [&world, from, to] { world.mend(from, to); });
+}
+
+/// Cuts a link for a while, from both sides or from one, and has `to` lose its connections with `from`: what it asked through them has
+/// failed, was carried out or not, and nobody can be asked which.
+void cut_in_the_middle(Time length, std::uint32_t from, std::uint32_t to) {
+  World& world = World::instance();
+  cut_for(length, from, to);
+  if (world.pick(0, 1) == 0) cut_for(length, to, from);
+  world.at(world.now() + std::chrono::milliseconds(world.pick(0, 100)), [&world, from, to] { world.lose_connections(to, from); });
+}
+
+/// On the front end: a backend comes, and is cut off from the others when it has begun to take over its part, or not.
+task<void> add_one(Cluster* cluster) {
+  World& world = cluster->world();
+  const std::set<std::uint32_t> others = cluster->backends;
+  const std::uint32_t number = cluster->add_backend();
+  while (!cluster->ending && !is_member(Cluster::id_of(number))) co_await sleep_for(std::chrono::milliseconds(1));
+  co_await sleep_for(std::chrono::microseconds(world.pick(0, kTakesOverUs)));
+  if (world.pick(0, 3) == 0) co_return;
+  const Time length = std::chrono::milliseconds(world.pick(1'000, 9'000));
+  for (const std::uint32_t each : others) {
+    if (world.alive(each)) cut_in_the_middle(length, number, each);
+  }
+}
+
+/// On the front end: one backend or two come, now and then, the second while the first may not have heard what it is to have, and as
+/// many are asked to leave.
 task<void> exchange_backends(Cluster* cluster) {
   World& world = cluster->world();
   const std::size_t backends = cluster->backends.size();
   while (!cluster->ending && world.now() < kTroubleEnds - 40s) {
     co_await sleep_for(std::chrono::milliseconds(world.pick(5'000, 40'000)));
-    if (Node::current()->members().size() == backends + 1) cluster->add_backend();
-    co_await sleep_for(std::chrono::milliseconds(world.pick(500, 3'000)));
-    const auto members = Node::current()->members();
-    if (members.size() <= backends + 1) continue;
-    // Cuts end within the time that a leaver waits for what it has to move away.
-    ledger->somebody_leaves = true;
-    co_await Cluster::dismiss(cluster, members[world.pick(1, members.size() - 1)].id);
-    ledger->somebody_leaves = false;
+    for (std::uint64_t coming = world.pick(1, 2); coming > 0; --coming) {
+      co_await add_one(cluster);
+      co_await sleep_for(std::chrono::milliseconds(world.pick(500, 3'000)));
+    }
+    while (!cluster->ending && Node::current()->members().size() > backends + 1) {
+      const auto members = Node::current()->members();
+      // Cuts end within the time that a leaver waits for what it has to move away.
+      ledger->somebody_leaves = true;
+      co_await Cluster::dismiss(cluster, members[world.pick(1, members.size() - 1)].id);
+      ledger->somebody_leaves = false;
+    }
   }
 }
 
@@ -206,8 +260,7 @@ void cut_somewhere(Cluster& cluster) {
   const std::uint32_t to = nodes[world.pick(0, nodes.size() - 1)];
   const Time length = std::chrono::milliseconds(world.pick(10, 9'000));
   if (from == to || ledger->somebody_leaves) return;
-  world.cut(from, to);
-  world.at(world.now() + length, [&world, from, to] { world.mend(from, to); });
+  world.pick(0, 1) == 0 ? cut_for(length, from, to) : cut_in_the_middle(length, from, to);
 }
 
 }  // namespace
@@ -218,7 +271,8 @@ Outcome run_moves(const Settings& settings) {
   Trial trial(
       settings, [&run](Cluster* self) { return begin(self, &run); }, [&run](Cluster* self) { return client(self, &run); });
   World& world = trial.world;
-  for (Time when = kBegin; when < kTroubleEnds; when += std::chrono::milliseconds(world.pick(100, 3'000))) {
+  const std::uint64_t often = std::max<std::uint64_t>(kUsualBackends, settings.nodes);
+  for (Time when = kBegin; when < kTroubleEnds; when += std::chrono::microseconds(world.pick(100, 3'000) * 1'000 * kUsualBackends / often)) {
     const bool resets = world.pick(0, 3) == 0;
     world.at(when, [&trial, resets] { resets ? reset_somewhere(trial.cluster) : cut_somewhere(trial.cluster); });
   }
@@ -226,6 +280,13 @@ Outcome run_moves(const Settings& settings) {
   world.mend_all();
   world.run_until(kClientsEnd + 30s);
 
+  for (std::uint64_t till = 0; till < kTills; ++till) {
+    if (!run.ledger.tills.answers_after(till, kHealed)) violated("till " + std::to_string(till) + " never answers again");
+  }
+  for (std::uint64_t key = 0; key < kKeys; ++key) {
+    if (!run.ledger.shelves.answers_after(key, kHealed)) violated("key " + std::to_string(key) + " never answers again");
+  }
+  if (!run.ledger.boards.answers_after(0, kHealed)) violated("the board never answers again");
   run.ledger.tills.check_as_counters(true);
   run.ledger.shelves.check_as_counters(true);
   run.ledger.boards.check_reads();

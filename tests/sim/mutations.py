@@ -302,6 +302,15 @@ MUTATIONS = [
         ],
         "ran twice"),
     Mutation(
+        "decisions_that_failed_are_made_again",
+        "an order to take a partition that got no answer is given again, to whomever, and nobody is asked who has it",
+        "src/object/coordinator.cc",
+        [
+            ("self->collected_ = co_await self->collect(&view);",
+             "self->collected_ = self->known_ || co_await self->collect(&view);"),
+        ],
+        "a partition was lost", scenario="moves", nodes=3),
+    Mutation(
         "homes_answer_after_their_lease",
         "a call that began within the lease is answered after it",
         "src/object/node_link.cc",

@@ -23,7 +23,8 @@ void Nemesis::trouble(Time begin, Time end) {
   // At least so many are left alone, and no more are there than so many.
   const std::size_t backends = cluster_.backends.size();
   least_alive_ = std::max<std::size_t>(3, backends * 3 / 5);
-  most_alive_ = std::max<std::size_t>(8, backends * 8 / 5);
+  // Those that were lost count as members for a while.
+  most_alive_ = std::min(std::max<std::size_t>(8, backends * 8 / 5), kMaxNodes - kMaxNodes / 6);
   for (std::uint32_t node = 1; node <= world.nodes(); ++node) change_clock(node);
   const std::uint64_t often = std::max<std::uint64_t>(kUsualBackends, backends);
   for (Time when = begin; when < end; when += std::chrono::microseconds(world.pick(100'000, 4'000'000) * kUsualBackends / often)) {

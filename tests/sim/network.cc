@@ -106,6 +106,12 @@ class SimStream final : public platform::Stream {
 
 namespace {
 
+/// Those that hold something back, in the order in which they began to.
+std::vector<std::weak_ptr<Pipe>>& holding_pipes() {
+  static std::vector<std::weak_ptr<Pipe>> all;
+  return all;
+}
+
 /// Sends something through the pipe, after all that was sent before, when the link is whole.
 void transmit(World& world, const std::shared_ptr<Pipe>& pipe, std::function<void(Time)> arrive) {
   auto go = [&world, pipe, arrive = std::move(arrive)] {
@@ -113,23 +119,17 @@ void transmit(World& world, const std::shared_ptr<Pipe>& pipe, std::function<voi
     arrive(pipe->last);
   };
   if (world.is_cut(pipe->from, pipe->to) || !pipe->held.empty()) {
+    if (pipe->held.empty()) holding_pipes().push_back(pipe);
     pipe->held.push_back(std::move(go));
   } else {
     go();
   }
 }
 
-std::vector<std::weak_ptr<Pipe>>& pipes() {
-  static std::vector<std::weak_ptr<Pipe>> all;
-  return all;
-}
-
 std::shared_ptr<Pipe> make_pipe(std::uint32_t from, std::uint32_t to) {
   auto pipe = std::make_shared<Pipe>();
   pipe->from = from;
   pipe->to = to;
-  std::erase_if(pipes(), [](const auto& each) { return each.expired(); });
-  pipes().push_back(pipe);
   return pipe;
 }
 
@@ -195,10 +195,14 @@ void abandon_streams(World& world, SimNode& node, bool noisy) {
 }
 
 void release_streams(World& world) {
-  for (const auto& each : std::vector<std::weak_ptr<Pipe>>(pipes())) {
+  for (const auto& each : std::exchange(holding_pipes(), {})) {
     const auto pipe = each.lock();
-    if (!pipe || world.is_cut(pipe->from, pipe->to)) continue;
-    for (auto& go : std::exchange(pipe->held, {})) go();
+    if (!pipe) continue;
+    if (world.is_cut(pipe->from, pipe->to)) {
+      holding_pipes().push_back(each);
+    } else {
+      for (auto& go : std::exchange(pipe->held, {})) go();
+    }
   }
 }
 
