@@ -116,6 +116,15 @@ MUTATIONS = [
         ],
         "does not come back was not lost", scenario="members"),
     Mutation(
+        "a_node_has_no_lease_until_all_know_it",
+        "a node that joins sends heartbeats when the front end has told all others of it",
+        "src/node/backend_membership.cc",
+        [
+            ("  if (changes.own_is_listed) begin_beats();\n",
+             ""),
+        ],
+        "does not answer while another stands still", scenario="members"),
+    Mutation(
         "leases_of_the_lost_are_forgotten",
         "a new home of replicas does not outlast them",
         "src/object/replica.cc",
