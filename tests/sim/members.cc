@@ -135,7 +135,7 @@ Outcome run_members(const Settings& settings) {
   world.run_until(Time(4s));
   for (const std::uint32_t each : cluster.backends) world.reset_connections(kFront, each);
   world.run_until(Time(29s));
-  world.pause(6, 4s);
+  world.pause(6, 3s);
   cluster.add_backend();
   world.run_until(Time(41s));
   run.expect(run.passed, "a node that joins is no member 12 s later");
