@@ -8,6 +8,7 @@
 
 #include "ebb/async.h"
 #include "ebb/object.h"
+#include "tests/unit/object/clean_end.h"
 #include "tests/unit/object/fake_link.h"
 
 namespace {
@@ -85,7 +86,7 @@ struct Maker {
 
 int run(std::function<task<int>()> body) {
   runs = 0;
-  return run_cores(2, [&body]() -> task<int> { return body(); });
+  return run_cores(2, [&body]() -> task<int> { return ebb::testing::with_clean_end(body()); });
 }
 
 template <class T, class Target>

@@ -10,6 +10,7 @@
 #include "ebb/async.h"
 #include "ebb/object.h"
 #include "ebb/object/node_table.h"
+#include "tests/unit/object/clean_end.h"
 
 namespace {
 
@@ -54,7 +55,7 @@ struct Reader {
                                    method<"raise", &Reader::raise>>;
 };
 
-void run(task<int> (*test)()) { EXPECT_EQ(run_cores(2, test), 0); }
+void run(task<int> (*test)()) { EXPECT_EQ(run_cores(2, [test] { return ebb::testing::with_clean_end(test()); }), 0); }
 
 task<void> wait_for(const std::atomic<int>* counter, int value) {
   for (int i = 0; i < 3000 && counter->load() != value; ++i) co_await sleep_for(1ms);

@@ -13,6 +13,7 @@
 #include "ebb/async.h"
 #include "ebb/object.h"
 #include "ebb/platform/translation_table.h"
+#include "tests/unit/object/clean_end.h"
 #include "tests/unit/object/fake_link.h"
 
 namespace {
@@ -22,7 +23,7 @@ using ebb::Errc;
 using namespace std::chrono_literals;
 
 int run(std::function<ebb::task<int>()> body) {
-  return ebb::run_cores(2, [&body]() -> ebb::task<int> { return body(); });
+  return ebb::run_cores(2, [&body]() -> ebb::task<int> { return ebb::testing::with_clean_end(body()); });
 }
 
 std::atomic<int> alive{0};

@@ -9,6 +9,7 @@
 #include "ebb/object/drop.h"
 #include "ebb/object/swap.h"
 #include "src/object/home_service.h"
+#include "tests/unit/object/clean_end.h"
 
 namespace {
 
@@ -18,7 +19,7 @@ using ebb::NodeTable;
 using namespace std::chrono_literals;
 
 int run(std::function<ebb::task<int>()> body) {
-  return ebb::run_cores(2, [&body]() -> ebb::task<int> { return body(); });
+  return ebb::run_cores(2, [&body]() -> ebb::task<int> { return ebb::testing::with_clean_end(body()); });
 }
 
 std::atomic<int> alive{0};

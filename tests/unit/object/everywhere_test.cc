@@ -15,6 +15,7 @@
 #include "src/object/closing.h"
 #include "src/object/collective_service.h"
 #include "src/object/fan_out.h"
+#include "tests/unit/object/clean_end.h"
 #include "tests/unit/object/lone_link.h"
 
 namespace {
@@ -27,7 +28,7 @@ using namespace std::chrono_literals;
 constexpr std::size_t kCores = 12;  // more than the fan-out: a tree of two levels
 
 int run(std::function<ebb::task<int>()> body) {
-  return ebb::run_cores(kCores, [&body]() -> ebb::task<int> { return body(); });
+  return ebb::run_cores(kCores, [&body]() -> ebb::task<int> { return ebb::testing::with_clean_end(body()); });
 }
 
 std::int64_t core_number() { return ebb::to_number(Core::current().index()); }

@@ -13,6 +13,7 @@
 #include "ebb/object/drop.h"
 #include "src/object/home_service.h"
 #include "src/object/moves.h"
+#include "tests/unit/object/clean_end.h"
 
 namespace {
 
@@ -23,7 +24,7 @@ using namespace std::chrono_literals;
 
 int run(std::function<ebb::task<int>()> body) {
   ebb::NodeTable::instance().enter(ebb::detail::kHomeService.id(), ebb::detail::kTypeDescriptor<ebb::detail::HomeService>);
-  return ebb::run_cores(2, [&body]() -> ebb::task<int> { return body(); });
+  return ebb::run_cores(2, [&body]() -> ebb::task<int> { return ebb::testing::with_clean_end(body()); });
 }
 
 std::atomic<int> alive{0};

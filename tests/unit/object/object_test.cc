@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ebb/async.h"
+#include "tests/unit/object/clean_end.h"
 
 namespace {
 
@@ -75,14 +76,8 @@ struct Narcissus {
 };
 Narcissus::Narcissus() { static_cast<void>(ebb::ref<Narcissus>::unchecked(narcissus)->get()); }
 
-// Runs `main` on two cores and ends all objects afterwards.
-ebb::task<int> with_clean_end(ebb::task<int> main) {
-  const int status = co_await std::move(main);
-  co_await ebb::NodeTable::instance().clear();
-  co_return status;
-}
 void run(ebb::task<int> (*main)()) {
-  EXPECT_EQ(ebb::run_cores(2, [main] { return with_clean_end(main()); }), 0);
+  EXPECT_EQ(ebb::run_cores(2, [main] { return ebb::testing::with_clean_end(main()); }), 0);
 }
 
 TEST(Object, HasARepresentativeOfItsOwnOnEachCore) {

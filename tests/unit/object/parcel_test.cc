@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "ebb/async.h"
+#include "tests/unit/object/clean_end.h"
 
 namespace {
 
@@ -19,7 +20,7 @@ using ebb::detail::Parcel;
 using ebb::detail::send_parcel;
 
 int run(std::function<ebb::task<int>()> body) {
-  return ebb::run_cores(2, [&body]() -> ebb::task<int> { return body(); });
+  return ebb::run_cores(2, [&body]() -> ebb::task<int> { return ebb::testing::with_clean_end(body()); });
 }
 
 std::vector<std::byte> pattern(std::size_t size) {

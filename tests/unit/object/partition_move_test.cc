@@ -11,6 +11,7 @@
 #include "ebb/async.h"
 #include "ebb/object.h"
 #include "src/object/partition.h"
+#include "tests/unit/object/clean_end.h"
 #include "tests/unit/object/lone_link.h"
 
 namespace {
@@ -27,7 +28,7 @@ using namespace std::chrono_literals;
 constexpr std::uint64_t kRound = (std::uint64_t{1} << 32) + 1000;
 
 int run(std::function<ebb::task<int>()> body) {
-  return ebb::run_cores(2, [&body]() -> ebb::task<int> { return body(); });
+  return ebb::run_cores(2, [&body]() -> ebb::task<int> { return ebb::testing::with_clean_end(body()); });
 }
 
 std::atomic<int> alive{0};

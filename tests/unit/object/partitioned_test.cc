@@ -12,6 +12,7 @@
 #include "ebb/async.h"
 #include "ebb/object.h"
 #include "src/object/partition.h"
+#include "tests/unit/object/clean_end.h"
 
 namespace {
 
@@ -24,7 +25,7 @@ using ebb::detail::ClusterView;
 constexpr std::size_t kCores = 3;
 
 int run(std::function<ebb::task<int>()> body) {
-  return ebb::run_cores(kCores, [&body]() -> ebb::task<int> { return body(); });
+  return ebb::run_cores(kCores, [&body]() -> ebb::task<int> { return ebb::testing::with_clean_end(body()); });
 }
 
 std::atomic<int> alive{0};

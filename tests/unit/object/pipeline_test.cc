@@ -4,6 +4,7 @@
 
 #include "ebb/async.h"
 #include "ebb/object.h"
+#include "tests/unit/object/clean_end.h"
 #include "tests/unit/object/fake_link.h"
 
 namespace {
@@ -33,7 +34,7 @@ struct Bank {
                                    method<"count", &Bank::count>>;
 };
 
-void run(task<int> (*test)()) { EXPECT_EQ(run_cores(2, test), 0); }
+void run(task<int> (*test)()) { EXPECT_EQ(run_cores(2, [test] { return ebb::testing::with_clean_end(test()); }), 0); }
 
 TEST(Pipeline, RunsEachStepOnWhatTheLastOneGave) {
   run([]() -> task<int> {

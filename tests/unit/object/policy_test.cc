@@ -8,6 +8,7 @@
 
 #include "ebb/async.h"
 #include "ebb/object.h"
+#include "tests/unit/object/clean_end.h"
 
 namespace {
 
@@ -15,7 +16,7 @@ using ebb::CoreIndex;
 using ebb::Errc;
 
 int run(std::function<ebb::task<int>()> body) {
-  return ebb::run_cores(2, [&body]() -> ebb::task<int> { return body(); });
+  return ebb::run_cores(2, [&body]() -> ebb::task<int> { return ebb::testing::with_clean_end(body()); });
 }
 
 std::atomic<int> alive{0};

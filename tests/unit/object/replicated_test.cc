@@ -13,6 +13,7 @@
 #include "ebb/object.h"
 #include "ebb/platform/translation_table.h"
 #include "src/object/replica.h"
+#include "tests/unit/object/clean_end.h"
 #include "tests/unit/object/lone_link.h"
 
 namespace {
@@ -23,7 +24,7 @@ using ebb::Errc;
 constexpr std::size_t kCores = 3;
 
 int run(std::function<ebb::task<int>()> body) {
-  return ebb::run_cores(kCores, [&body]() -> ebb::task<int> { return body(); });
+  return ebb::run_cores(kCores, [&body]() -> ebb::task<int> { return ebb::testing::with_clean_end(body()); });
 }
 
 struct Log {

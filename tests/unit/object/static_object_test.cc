@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "ebb/async.h"
+#include "tests/unit/object/clean_end.h"
 
 namespace {
 
@@ -31,13 +32,8 @@ inline constexpr ebb::static_object<Till, 1023> kOther;
 // Never called through this definition: that it is written must be enough.
 [[maybe_unused]] inline constexpr ebb::static_object<Tally, 64> kUnused;
 
-ebb::task<int> with_clean_end(ebb::task<int> main) {
-  const int status = co_await std::move(main);
-  co_await ebb::NodeTable::instance().clear();
-  co_return status;
-}
 void run(ebb::task<int> (*main)()) {
-  EXPECT_EQ(ebb::run_cores(2, [main] { return with_clean_end(main()); }), 0);
+  EXPECT_EQ(ebb::run_cores(2, [main] { return ebb::testing::with_clean_end(main()); }), 0);
 }
 
 ebb::task<int> use() {

@@ -9,6 +9,7 @@
 
 #include "ebb/async.h"
 #include "ebb/object.h"
+#include "tests/unit/object/clean_end.h"
 #include "tests/unit/object/fake_link.h"
 
 namespace {
@@ -71,7 +72,7 @@ struct Source {
 
 void run(task<int> (*test)()) {
   made = ended = 0;
-  EXPECT_EQ(run_cores(2, test), 0);
+  EXPECT_EQ(run_cores(2, [test] { return ebb::testing::with_clean_end(test()); }), 0);
 }
 
 task<void> wait_for(const std::atomic<int>* counter, int value) {

@@ -9,6 +9,7 @@
 
 #include "ebb/async.h"
 #include "ebb/object.h"
+#include "tests/unit/object/clean_end.h"
 
 namespace {
 
@@ -61,7 +62,7 @@ struct Board {
 constexpr std::uint32_t kKeys = 12;  // their owners are on all cores
 
 int run(std::function<task<int>()> body) {
-  return run_cores(2, [&body]() -> task<int> { return body(); });
+  return run_cores(2, [&body]() -> task<int> { return ebb::testing::with_clean_end(body()); });
 }
 
 /// Looks until it is so; a test that fails waits for 3 s.

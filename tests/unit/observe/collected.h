@@ -12,6 +12,7 @@
 #include "ebb/async/task.h"
 #include "ebb/object/node_table.h"
 #include "src/observe/observer_service.h"
+#include "tests/unit/object/clean_end.h"
 
 namespace ebb {
 
@@ -24,7 +25,7 @@ inline task<int> end_all_after(task<int> (*test)()) {
 /// On two cores; ends what objects it leaves.
 inline void run(task<int> (*test)()) {
   const auto main = [test] { return end_all_after(test); };
-  EXPECT_EQ(run_cores(2, main), 0);
+  EXPECT_EQ(run_cores(2, [main] { return ebb::testing::with_clean_end(main()); }), 0);
 }
 
 struct Tree {
