@@ -182,7 +182,7 @@ MUTATIONS = [
             ("return found == mine.held.end() || found->second->frozen ? nullptr",
              "return found == mine.held.end() ? nullptr"),
         ],
-        "no counter could have given", nodes=2),
+        "no counter could have given", scenario="moves", nodes=3),
     Mutation(
         "representatives_do_not_end",
         "`destroy` takes them out of their slots only",
