@@ -183,16 +183,12 @@ task<void> Collector::tell_methods() {
   sink_->take(std::move(snapshot));
 }
 
-task<void> Collector::gather_last() { static_cast<void>(co_await gather()); }
-
 task<void> Collector::finish() {
   closing_.happen();
-  std::vector<task<void>> works;
   if (sink_ != nullptr) {
-    works.push_back(gather_last());
-    works.push_back(tell_methods());
+    auto both = when_all(gather(), tell_methods());
+    static_cast<void>(co_await std::move(both));
   }
-  co_await when_all(std::move(works));
   // What is still under way here began before that, and ends with it.
   co_await scope_.join();
 }

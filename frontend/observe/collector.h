@@ -60,7 +60,6 @@ class Collector final : public service::ObserveControl {
 
   /// The nodes that did not tell all they have in time.
   task<std::vector<NodeId>> gather();
-  task<void> gather_last();
   /// Whether it told all.
   task<bool> gather_from(NodeId node, platform::Instant until);
   std::shared_ptr<Watched> watch(NodeId node);

@@ -25,6 +25,18 @@ constexpr std::size_t kMovesAtOnce = 8;
 // How often a leaver is looked at that may become a home once more.
 constexpr platform::Duration kComingLook = std::chrono::milliseconds(50);
 
+/// One more in `count`, as long as it lives.
+class Counted {
+ public:
+  explicit Counted(std::size_t& count) noexcept : count_(count) { ++count_; }
+  ~Counted() { --count_; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  std::size_t& count_;
+};
+
 }  // namespace
 
 Member choose_home(ObjectId object, std::uint32_t epoch, const std::vector<Member>& members) {
@@ -87,12 +99,7 @@ void HomeKeeper::begin(NodeId member, bool again) {
 }
 
 task<void> HomeKeeper::make_anew(NodeId member) {
-  ++making_;
-  co_await make_all_anew(member);
-  --making_;
-}
-
-task<void> HomeKeeper::make_all_anew(NodeId member) {
+  const Counted making(making_);
   const std::string who = member == kNoNode ? "an earlier cluster" : "node " + std::to_string(to_number(member));
   if (const auto ended = co_await NodeTable::instance().directory().end_leases(member); !ended) {
     platform::write_log("ebb: ids that " + who + " held do not come back yet: " + ended.error().text());

@@ -58,7 +58,6 @@ class HomeKeeper {
   task<ReplicaState> seal(NodeId member, ObjectId object, std::uint32_t epoch);
   void begin(NodeId member, bool again);
   task<void> make_anew(NodeId member);
-  task<void> make_all_anew(NodeId member);
   task<Home> next_home(ObjectRecord record);
   task<void> make_anew(ObjectRecord record, Semaphore::Permit place);
 

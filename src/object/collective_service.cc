@@ -109,7 +109,7 @@ Detached CollectiveService::carry_out(OwnPart own, std::shared_ptr<const Collect
   own->ended = true;
   for (Completion<>* each : std::exchange(own->waiting, {})) each->complete();
   const bool ran = request->collective.work != CollectiveWork::barrier || own->answer.code() != Errc::cancelled;
-  kCollectiveService->ended({request->origin, request->number}, *own, ran);
+  kCollectiveService->ended(*own, ran);
 }
 
 task<bool> CollectiveService::may_be_wanted(OwnPart own) {
@@ -135,8 +135,8 @@ Detached CollectiveService::end_unless_wanted(OwnPart own) {
   own->in_doubt = false;
 }
 
-void CollectiveService::ended(Key key, const Own& own, bool ran) {
-  const auto found = parts_.find(key);
+void CollectiveService::ended(const Own& own, bool ran) {
+  const auto found = parts_.find(own.key);
   if (!ran) {
     // A barrier whose asker was lost, for one: whoever asks in its place waits anew.
     parts_.erase(found);
@@ -144,7 +144,7 @@ void CollectiveService::ended(Key key, const Own& own, bool ran) {
   }
   found->second->bytes = own.answer ? size_of(*own.answer) : 0;
   remembered_bytes_ += found->second->bytes;
-  remembered_.push_back(key);
+  remembered_.push_back(own.key);
   while (remembered_.size() > kRememberedCollectives || remembered_bytes_ > kRememberedBytes) forget_oldest();
   note_depths();
 }

@@ -87,7 +87,7 @@ class CollectiveService {
                             TraceContext trace);
   static Detached end_unless_wanted(OwnPart own);
   static task<bool> may_be_wanted(OwnPart own);
-  void ended(Key key, const Own& own, bool ran);
+  void ended(const Own& own, bool ran);
   void forget_oldest();
 
   std::map<Key, OwnPart> parts_;

@@ -161,8 +161,9 @@ task<Home> find_replica(ObjectId id, std::uint32_t epoch) {
   Home farthest;
   std::tuple<std::uint32_t, std::uint64_t, bool> most;
   for (std::size_t at = 0; at < nodes.size(); ++at) {
+    if (states[at].epoch == 0) continue;
     const std::tuple far(states[at].epoch, states[at].writes, !is_leaving(nodes[at]));  // of two as good one that stays
-    if (states[at].epoch == 0 || (farthest.node != kNoNode && far <= most)) continue;
+    if (farthest.node != kNoNode && far <= most) continue;
     most = far;
     farthest = {nodes[at], states[at].core, epoch};
   }

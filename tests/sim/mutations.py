@@ -159,9 +159,9 @@ MUTATIONS = [
         [
             ("if (const auto found = parts_.find(key); found != parts_.end()) {",
              "if (const auto found = parts_.end(); found != parts_.end()) {"),
-            ("  const auto found = parts_.find(key);\n"
+            ("  const auto found = parts_.find(own.key);\n"
              "  if (!ran)",
-             "  const auto found = parts_.try_emplace(key, std::make_shared<Own>(key, 0)).first;\n"
+             "  const auto found = parts_.try_emplace(own.key, std::make_shared<Own>(own.key, 0)).first;\n"
              "  if (!ran)"),
         ],
         "ran twice on node", scenario="collectives", nodes=14),
