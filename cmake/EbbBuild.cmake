@@ -30,7 +30,9 @@ add_library(ebb_hosted_settings INTERFACE)
 target_link_libraries(ebb_hosted_settings INTERFACE ebb_settings)
 if(EBB_SANITIZE)
   target_compile_options(ebb_hosted_settings INTERFACE
-    -fsanitize=${EBB_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    -fsanitize=${EBB_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all
+    # clang 14 cannot assemble coroutines under it.
+    $<$<CXX_COMPILER_ID:Clang>:-fno-sanitize=function>)
   target_link_options(ebb_hosted_settings INTERFACE -fsanitize=${EBB_SANITIZE})
 endif()
 
@@ -43,6 +45,9 @@ function(ebb_add_unit_test name)
   find_package(GTest REQUIRED)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
+  endif()
+  if(EBB_SANITIZE)
+    math(EXPR arg_TIMEOUT "${arg_TIMEOUT} * 5")
   endif()
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ebb_hosted_settings ${arg_LIBRARIES} GTest::gtest GTest::gmock GTest::gtest_main)

@@ -39,7 +39,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 11: check_round_trip<std::vector<Write>>(bytes); break;
     case 12: check_round_trip<std::vector<PipelineStep>>(bytes); break;
     case 13: check_round_trip<std::tuple<IdLease, std::vector<LeasedObject>>>(bytes); break;
-    default: check_round_trip<std::vector<ObjectStatistics>>(bytes); break;
+    default: check_round_trip<std::vector<ObjectCounts>>(bytes); break;
   }
   return 0;
 }

@@ -1,12 +1,14 @@
 // What reading takes from the allocator: no more than the reader says it may. Of programs with AddressSanitizer.
 #pragma once
 
-#include <sanitizer/allocator_interface.h>
-
 #include <cstddef>
 #include <cstdlib>
 
 #include "ebb/wire/buffer.h"
+
+// Of <sanitizer/allocator_interface.h>, which gcc does not have.
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*allocated)(const volatile void*, std::size_t),
+                                                         void (*freed)(const volatile void*));
 
 namespace ebb::wire::fuzz {
 

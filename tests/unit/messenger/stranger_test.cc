@@ -147,6 +147,37 @@ TEST(MessengerAndStrangers, KeepsDeadlinesTowardsAPeerThatTakesNothing) {
   });
 }
 
+/// Calls node 7, and tells how that ended unless it was given up.
+task<void> call_until(Messenger* messenger, cancel_token enough, std::vector<Errc>* refused) {
+  CallTarget target = to(7, never, 60s);
+  target.cancellation = std::move(enough);
+  const auto answer = co_await messenger->call(std::move(target), Bytes());
+  if (answer.code() != Errc::cancelled) refused->push_back(answer.code());
+}
+
+TEST(MessengerAndStrangers, KeepsRoomForCallsOfTheRuntimeToAPeerThatAnswersNothing) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    const auto stranger = co_await join_as_node_7(&pair);
+    cancel_source enough;
+    Scope scope;
+    std::vector<Errc> refused;
+    for (std::size_t i = 0; i < messenger::Connection::kMaxPendingCalls; ++i) {
+      scope.spawn(call_until(pair.a.get(), enough.token(), &refused));
+    }
+    while (refused.size() < messenger::Connection::kControlCalls) co_await sleep_for(1ms);
+    EXPECT_EQ(refused, std::vector(messenger::Connection::kControlCalls, Errc::overloaded));
+    CallTarget target = control_to(7, never);
+    target.timeout = 100ms;
+    EXPECT_EQ((co_await pair.a->call(target, Bytes())).code(), Errc::deadline_exceeded) << "it finds a place, if no answer";
+    enough.cancel();
+    co_await scope.join();
+    co_await pair.close();
+    co_return 0;
+  });
+}
+
 TEST(MessengerAndStrangers, ClosesOnAPeerThatCallsAndTakesNoAnswers) {
   run(1, []() -> task<int> {
     Pair pair;

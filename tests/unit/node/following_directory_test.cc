@@ -44,10 +44,10 @@ NewObject wanted(std::string name = {}) {
   return {std::string(T::interface::name), T::interface::id, std::string(policy_of<T>::name), kFrontEndNode, {}, std::move(name)};
 }
 
-/// What a store was asked for; an entry waits as long as `gate` is closed, and then fails `failures` times.
+/// What a store was asked for, by any core; an entry waits as long as `gate` is closed, and then fails `failures` times.
 struct Asked {
-  int creations = 0, leases = 0, batches = 0;
-  std::size_t largest = 0;
+  std::atomic<int> creations = 0, leases = 0, batches = 0;
+  std::atomic<std::size_t> largest = 0;
   bool no_leases = false;
   std::atomic<bool> gate{true};
   int failures = 0;
@@ -68,7 +68,8 @@ class SlowStore final : public ForwardingDirectory {
   }
   task<Result<void>> enter(NodeId holder, std::vector<LeasedObject> objects) override {
     ++asked_.batches;
-    asked_.largest = std::max(asked_.largest, objects.size());
+    for (std::size_t known = asked_.largest; known < objects.size() && !asked_.largest.compare_exchange_weak(known, objects.size());) {
+    }
     while (!asked_.gate) co_await sleep_for(100us);
     if (asked_.failures > 0) {
       --asked_.failures;
