@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
+#include "ebb/async/completion.h"
 #include "ebb/async/core.h"
 #include "ebb/async/scope.h"
 #include "ebb/async/semaphore.h"
@@ -56,13 +58,25 @@ class HomeKeeper {
   task<bool> homes_come();
   task<void> move_if_leaving(ObjectRecord record);
   task<ReplicaState> seal(NodeId member, ObjectId object, std::uint32_t epoch);
+  /// Waits until all homes that were being made anew have been, `at_most` so long.
+  task<void> wait_for_homes(platform::Duration at_most);
+  void wake_lookers();
   void begin(NodeId member, bool again);
   task<void> make_anew(NodeId member);
   task<Home> next_home(ObjectRecord record);
   task<void> make_anew(ObjectRecord record, Semaphore::Permit place);
 
+  class Making;
+  struct Looker {
+    bool over = false;
+    TimerId timer;
+    Completion<> done;
+    void end();
+  };
+
   Scope& scope_;
   bool closed_ = false;
+  std::vector<Looker*> lookers_;           // one for each member that leaves and may become a home meanwhile
   struct Waiting {
     platform::Instant lease_end;
     TimerId timer;
