@@ -36,6 +36,8 @@ class HomeKeeper {
   /// `member` is about to leave: moves its homes to others as far as their state travels, and makes sure that what is
   /// replicated has another replica. Whatever fails is tried again as long as a node may take to drain.
   task<void> move_from(NodeId member);
+  /// Whether homes are being made anew, or replicas wait for that: any member may be the one that has the state.
+  task<bool> homes_come();
   /// How long the lease of a member that was declared gone may still be valid; zero: all have surely ended.
   platform::Duration leases_end() const;
   /// Gives up what still waits; before the scope is joined.
@@ -54,8 +56,6 @@ class HomeKeeper {
   task<bool> move(ObjectRecord record, Semaphore* window, platform::Instant give_up);
   /// All homes there, once. True if one has moved, or may have.
   task<bool> move_all(NodeId member, Semaphore* window, platform::Instant give_up);
-  /// Whether homes are being made anew, or replicas wait for that: any member may be the one that has the state.
-  task<bool> homes_come();
   task<void> move_if_leaving(ObjectRecord record);
   task<ReplicaState> seal(NodeId member, ObjectId object, std::uint32_t epoch);
   /// Waits until all homes that were being made anew have been, `at_most` so long.
