@@ -202,11 +202,16 @@ task<void> ClusterNode::drain(NodeId member) {
   notify_view_changed();
   const Result<void> told = co_await announce_surely(member);
   co_await announce_to_others(member);
-  co_await homes_.move_from(member);
-  // What has not moved when this fails is lost with the node, as if it had died.
-  if (!told) co_return;
-  const Result<void> drained = co_await drained_surely(member);
-  if (drained.code() == Errc::deadline_exceeded) platform::write_log("ebb: " + drained.error().text());
+  const platform::Instant give_up = platform::Clock::now() + NodeService::kDrainLimit;
+  for (bool again = true; again && platform::Clock::now() < give_up;) {
+    co_await homes_.move_from(member);
+    // What has not moved when this fails is lost with the node, as if it had died.
+    if (!told) co_return;
+    const Result<void> drained = co_await drained_surely(member);
+    if (drained.code() == Errc::deadline_exceeded) platform::write_log("ebb: " + drained.error().text());
+    // Homes of a node that was lost meanwhile may be here next, or begin with what is here.
+    again = co_await homes_.homes_come();
+  }
 }
 
 task<Result<void>> ClusterNode::ask_to_stop(NodeId member) {

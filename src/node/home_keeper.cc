@@ -22,22 +22,43 @@ constexpr platform::Duration kSealTimeout = std::chrono::seconds(5);
 constexpr platform::Duration kSealAgain = std::chrono::milliseconds(10);
 // Homes that move away from a node at a time: more would wait for each other's states on their way, and answer nobody meanwhile.
 constexpr std::size_t kMovesAtOnce = 8;
-// How often a leaver is looked at that may become a home once more.
+// How often a leaver is looked at that may become a home once more, at first and at least, as long as nothing says that it may not.
 constexpr platform::Duration kComingLook = std::chrono::milliseconds(50);
-
-/// One more in `count`, as long as it lives.
-class Counted {
- public:
-  explicit Counted(std::size_t& count) noexcept : count_(count) { ++count_; }
-  ~Counted() { --count_; }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-
- private:
-  std::size_t& count_;
-};
+constexpr platform::Duration kLongestComingLook = std::chrono::milliseconds(500);
 
 }  // namespace
+
+/// One more member whose homes are being made anew, as long as it lives.
+class HomeKeeper::Making {
+ public:
+  explicit Making(HomeKeeper& keeper) noexcept : keeper_(keeper) { ++keeper_.making_; }
+  ~Making() {
+    if (--keeper_.making_ == 0) keeper_.wake_lookers();
+  }
+  Making(const Making&) = delete;
+  Making& operator=(const Making&) = delete;
+
+ private:
+  HomeKeeper& keeper_;
+};
+
+void HomeKeeper::Looker::end() {
+  if (std::exchange(over, true)) return;
+  Core::current().cancel(timer);
+  done.complete();
+}
+
+void HomeKeeper::wake_lookers() {
+  for (Looker* each : lookers_) each->end();
+}
+
+task<void> HomeKeeper::wait_for_homes(platform::Duration at_most) {
+  Looker looker;
+  looker.timer = Core::current().call_after(at_most, [&looker] { looker.end(); });
+  lookers_.push_back(&looker);
+  co_await looker.done;
+  std::erase(lookers_, &looker);
+}
 
 Member choose_home(ObjectId object, std::uint32_t epoch, const std::vector<Member>& members) {
   // Rendezvous hashing [Thaler, Ravishankar: Using name-based mappings to increase hit rates, 1998].
@@ -84,6 +105,7 @@ void HomeKeeper::ended(NodeId member) {
 
 void HomeKeeper::close() {
   closed_ = true;
+  wake_lookers();
   for (const auto& [member, waiting] : std::exchange(waiting_, {})) Core::current().cancel(waiting.timer);
   for (const auto& [member, timer] : std::exchange(second_look_, {})) Core::current().cancel(timer);
 }
@@ -99,7 +121,7 @@ void HomeKeeper::begin(NodeId member, bool again) {
 }
 
 task<void> HomeKeeper::make_anew(NodeId member) {
-  const Counted making(making_);
+  const Making making(*this);
   const std::string who = member == kNoNode ? "an earlier cluster" : "node " + std::to_string(to_number(member));
   if (const auto ended = co_await NodeTable::instance().directory().end_leases(member); !ended) {
     platform::write_log("ebb: ids that " + who + " held do not come back yet: " + ended.error().text());
@@ -140,10 +162,12 @@ task<void> HomeKeeper::make_anew(NodeId member) {
 task<void> HomeKeeper::move_from(NodeId member) {
   const platform::Instant give_up = platform::Clock::now() + NodeService::kDrainLimit;
   Semaphore window(kMovesAtOnce);
+  platform::Duration pause = kComingLook;
   // Once more from the beginning, for what is created there, or made anew, while others move.
   for (bool again = true; again && !closed_ && platform::Clock::now() < give_up;) {
     const bool come = co_await homes_come();
-    if (come) co_await sleep_for(kComingLook);
+    if (come) co_await wait_for_homes(pause);
+    if (come) pause = std::min(2 * pause, kLongestComingLook);
     const bool moved = co_await move_all(member, &window, give_up);
     again = come || moved;
   }

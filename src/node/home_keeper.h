@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
+#include "ebb/async/completion.h"
 #include "ebb/async/core.h"
 #include "ebb/async/scope.h"
 #include "ebb/async/semaphore.h"
@@ -34,6 +36,8 @@ class HomeKeeper {
   /// `member` is about to leave: moves its homes to others as far as their state travels, and makes sure that what is
   /// replicated has another replica. Whatever fails is tried again as long as a node may take to drain.
   task<void> move_from(NodeId member);
+  /// Whether homes are being made anew, or replicas wait for that: any member may be the one that has the state.
+  task<bool> homes_come();
   /// How long the lease of a member that was declared gone may still be valid; zero: all have surely ended.
   platform::Duration leases_end() const;
   /// Gives up what still waits; before the scope is joined.
@@ -52,17 +56,27 @@ class HomeKeeper {
   task<bool> move(ObjectRecord record, Semaphore* window, platform::Instant give_up);
   /// All homes there, once. True if one has moved, or may have.
   task<bool> move_all(NodeId member, Semaphore* window, platform::Instant give_up);
-  /// Whether homes are being made anew, or replicas wait for that: any member may be the one that has the state.
-  task<bool> homes_come();
   task<void> move_if_leaving(ObjectRecord record);
   task<ReplicaState> seal(NodeId member, ObjectId object, std::uint32_t epoch);
+  /// Waits until all homes that were being made anew have been, `at_most` so long.
+  task<void> wait_for_homes(platform::Duration at_most);
+  void wake_lookers();
   void begin(NodeId member, bool again);
   task<void> make_anew(NodeId member);
   task<Home> next_home(ObjectRecord record);
   task<void> make_anew(ObjectRecord record, Semaphore::Permit place);
 
+  class Making;
+  struct Looker {
+    bool over = false;
+    TimerId timer;
+    Completion<> done;
+    void end();
+  };
+
   Scope& scope_;
   bool closed_ = false;
+  std::vector<Looker*> lookers_;           // one for each member that leaves and may become a home meanwhile
   struct Waiting {
     platform::Instant lease_end;
     TimerId timer;

@@ -13,6 +13,7 @@
 #include "ebb/object/node_table.h"
 #include "ebb/platform/translation_table.h"
 #include "src/node/following_directory.h"
+#include "src/node/leaving_replicas.h"
 #include "src/node/node.h"
 #include "src/node/system_objects.h"
 #include "src/object/partition_service.h"
@@ -137,6 +138,11 @@ task<Result<void>> NodeService::touch(ObjectId id, CoreIndex core) { return touc
 task<Result<void>> NodeService::drain() {
   const platform::Instant give_up = platform::Clock::now() + kDrainLimit;
   co_await NodeTable::instance().directory().flush();
+  const std::size_t homes = co_await bring_replicas_home(give_up);
+  if (homes != 0) {
+    platform::write_log("ebb: " + std::to_string(homes) + " homes of replicated objects may not have what " + named(this_node()) +
+                        " has, which leaves");
+  }
   for (;;) {
     const std::size_t left = co_await partitions_here();
     if (left == 0) co_return Result<void>();

@@ -38,8 +38,9 @@ struct CollectiveRequest {
 /// More nodes than a cluster has: a request that names them is refused.
 inline constexpr std::size_t kMaxStops = 4096;
 
-/// Known on every node under a fixed id. A request may come again, from another node, after one in between was lost: a node
-/// carries out its own part once, and gives the same answer for it.
+/// Known on every node under a fixed id: one of those whose calls count like an application's, since they last as long as its
+/// methods do, and would take the places that are kept for heartbeats. A request may come again, from another node, after one in
+/// between was lost: a node carries out its own part once, and gives the same answer for it.
 class CollectiveService {
  public:
   /// A Result<CollectiveAnswer>, encoded: what the representatives have to say, errors too. An error in its place is the
@@ -104,7 +105,7 @@ class CollectiveService {
   QueueDepth remembered_depth_{Bounded::remembered_collectives, Core::current().index(), kRememberedCollectives};
 };
 
-inline constexpr auto kCollectiveService = ref<CollectiveService>::unchecked(ObjectId(8));
+inline constexpr auto kCollectiveService = ref<CollectiveService>::unchecked(ObjectId(kFirstBulkObject.index() + 3));
 
 /// This core's representative, entered first: one node by itself has no list of services that somebody enters.
 CollectiveService& collective_service_here();

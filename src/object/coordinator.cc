@@ -74,6 +74,12 @@ void Coordinator::set_owner(const std::vector<std::uint32_t>& partitions, Partit
   map_ = std::move(next);
 }
 
+void Coordinator::end() {
+  ended_ = true;
+  end_.cancel();
+  if (pause_ != nullptr) pause_->end();
+}
+
 void Coordinator::Pause::end() {
   if (std::exchange(over, true)) return;
   Core::current().cancel(timer);
@@ -104,7 +110,7 @@ Detached Coordinator::follow(std::shared_ptr<Coordinator> self) {
     const bool may_decide = !self->ended_ && (self->collected_ || self->under_way_ != 0);
     if (may_decide && self->arrange(view)) {
       self->failures_ = 0;
-      co_await wait_for_view_change(view.version, kQuiet);
+      co_await wait_for_view_change(view.version, kQuiet, self->end_.token());
     } else {
       co_await self->wait_for_hand_overs();
     }

@@ -79,7 +79,7 @@ bool is_leaving(NodeId node) {
   return std::any_of(view.nodes.begin(), view.nodes.end(), [node](const auto& each) { return each.id == node && each.leaving; });
 }
 
-task<void> wait_for_view_change(std::uint64_t version, platform::Duration at_most) {
+task<void> wait_for_view_change(std::uint64_t version, platform::Duration at_most, cancel_token given_up) {
   const auto waiter = std::make_shared<ViewWaiter>();
   waiter->core = Core::current().index();
   waiter->timer = Core::current().call_after(at_most, [waiter] { waiter->settle(); });
@@ -89,6 +89,7 @@ task<void> wait_for_view_change(std::uint64_t version, platform::Duration at_mos
   }
   // It may have changed before the waiter was in the list.
   if (cluster_view_version() != version) waiter->settle();
+  const cancel_callback settle(given_up, [waiter] { waiter->settle(); });
   co_await waiter->done;
   const std::lock_guard guard(links->mutex);
   std::erase(links->waiters, waiter);

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "ebb/async/cancellation.h"
 #include "ebb/async/completion.h"
 #include "ebb/async/core.h"
 #include "ebb/async/task.h"
@@ -56,7 +57,8 @@ class Coordinator : public std::enable_shared_from_this<Coordinator> {
   std::shared_ptr<const PartitionMap> map() const noexcept { return known_ ? map_ : nullptr; }
   /// Starts the loop that follows the membership.
   void start() { follow(shared_from_this()); }
-  void end() noexcept { ended_ = true; }
+  /// Its loop decides nothing more. One that waits for members or for the next round goes on at once, and is over.
+  void end();
 
  private:
   /// The loop's pause until calls have ended.
@@ -92,6 +94,7 @@ class Coordinator : public std::enable_shared_from_this<Coordinator> {
   const std::uint32_t epoch_;
   std::uint64_t round_;                              // the epoch and, in the lower half, how many rounds it has seen
   bool ended_ = false;
+  cancel_source end_;                                // wakes the loop
   bool collected_;                                   // what members have is known, in this round
   int failures_ = 0;                                 // rounds in a row that did not come to an end
   bool known_;                                       // and has been, in some round

@@ -198,7 +198,9 @@ task<Result<PartitionMap>> PartitionService::map(ObjectId id) {
   const bool present = root->home.load(std::memory_order_acquire) == this_core() && root->coordinator &&
                        root->coordinator->epoch() == home->epoch;
   if (!present) {
-    if (root->coordinator) root->coordinator->end();
+    if (const auto former = std::move(root->coordinator)) {
+      spawn_on_when_room(root->home.load(std::memory_order_acquire), [former] { former->end(); });
+    }
     root->coordinator = std::make_shared<Coordinator>(id, root->type.count, home->epoch);
     root->home.store(this_core(), std::memory_order_release);
     root->coordinator->start();

@@ -12,6 +12,7 @@
 
 #include "ebb/async.h"
 #include "ebb/object.h"
+#include "src/node/system_objects.h"
 #include "tests/sim/trial.h"
 
 namespace ebb::sim {
@@ -104,6 +105,9 @@ struct Rack {
 struct Run {
   std::vector<ref<Till>> tills;
   ref<Ticker> ticker;
+  ref<Ticker> vault;
+  std::uint64_t kept = 0;   // answered writes of the vault
+  std::size_t left_to = 0;  // leavers that had all that there was of it
   ref<Rack> rack;
   bool made = false;
   bool asked_all = false;
@@ -212,9 +216,53 @@ task<void> add_one(Cluster* cluster) {
   }
 }
 
+/// Makes `member`, which need not have met it, the vault's home, with the only replica that there is.
+task<bool> make_only_home(Run* run, NodeId member) {
+  const ObjectId id = run->vault.id();
+  Directory& directory = NodeTable::instance().directory();
+  auto record = co_await directory.lookup(id);
+  if (!record) co_return false;
+  if (record->home != member) {
+    const Result<void> touched = co_await detail::kNodeService.on(member).call<&detail::NodeService::touch>(id, CoreIndex{0});
+    if (!touched) co_return false;
+    record = co_await directory.re_home(id, record->epoch, member, CoreIndex{0});
+    if (!record) co_return false;
+  }
+  const Result<void> made = co_await detail::kNodeService.on(member).call<&detail::NodeService::make_home>(id, record->home_core);
+  co_return made.has_value();
+}
+
+/// On the front end, before `leaver` is asked to leave: what that has of the vault is all that there is, and the home is another
+/// node, which nobody has called yet. So it is when a home was made anew and has lost its replica before it heard that it is the home.
+task<void> leave_all_to(Run* run, NodeId leaver) {
+  const auto written = co_await run->vault.call<&Ticker::write>();
+  if (written) run->kept = *written;
+  const bool only = co_await make_only_home(run, leaver);
+  if (!only) co_return;
+  std::vector<NodeId> others;
+  for (const Member& member : Node::current()->members()) {
+    if (member.id != leaver) others.push_back(member.id);
+  }
+  Directory& directory = NodeTable::instance().directory();
+  const auto record = co_await directory.lookup(run->vault.id());
+  if (!record || record->home != leaver) co_return;
+  const NodeId next = others[World::instance().pick(0, others.size() - 1)];
+  const auto moved = co_await directory.re_home(run->vault.id(), record->epoch, next, CoreIndex{0});
+  if (moved) ++run->left_to;
+}
+
+/// What was answered is kept, whoever has left in order.
+task<void> look_into_vault(Run* run) {
+  const auto count = co_await run->vault.on_home().call<&Ticker::read>();
+  if (count && *count < run->kept) {
+    violated("of " + std::to_string(run->kept) + " answered writes " + std::to_string(*count) +
+             " are left, though every node left in order");
+  }
+}
+
 /// On the front end: one backend or two come, now and then, the second while the first may not have heard what it is to have, and as
 /// many are asked to leave.
-task<void> exchange_backends(Cluster* cluster) {
+task<void> exchange_backends(Cluster* cluster, Run* run) {
   World& world = cluster->world();
   const std::size_t backends = cluster->backends.size();
   while (!cluster->ending && world.now() < kTroubleEnds - 40s) {
@@ -227,7 +275,10 @@ task<void> exchange_backends(Cluster* cluster) {
       const auto members = Node::current()->members();
       // Cuts end within the time that a leaver waits for what it has to move away.
       ledger->somebody_leaves = true;
-      co_await Cluster::dismiss(cluster, members[world.pick(1, members.size() - 1)].id);
+      const NodeId leaver = members[world.pick(1, members.size() - 1)].id;
+      co_await leave_all_to(run, leaver);
+      co_await Cluster::dismiss(cluster, leaver);
+      co_await look_into_vault(run);
       ledger->somebody_leaves = false;
     }
   }
@@ -237,9 +288,10 @@ task<void> begin(Cluster* cluster, Run* run) {
   while (Node::current()->members().size() < cluster->backends.size() + 1) co_await sleep_for(50ms);
   for (std::size_t at = 0; at < kTills; ++at) run->tills.push_back((co_await create<Till>()).value());
   run->ticker = (co_await create_at<Ticker>(Node::current()->members().back().id)).value();
+  run->vault = (co_await create_at<Ticker>(Node::current()->members().back().id)).value();
   run->rack = (co_await create_at<Rack>(Node::current()->members().back().id)).value();
   run->made = true;
-  auto both = when_all(client(cluster, run), exchange_backends(cluster));
+  auto both = when_all(client(cluster, run), exchange_backends(cluster, run));
   co_await std::move(both);
 }
 
@@ -296,7 +348,8 @@ Outcome run_moves(const Settings& settings) {
   }
   if (!trial.cluster.lost.empty()) violated("a node was lost");
   if (trial.outcome.successes == 0 || run.ledger.moves == 0) violated("nothing was answered, or nothing moved");
-  trial.outcome.report = std::to_string(run.ledger.moves) + " moves, " + std::to_string(trial.cluster.dismissed.size()) + " leavers";
+  trial.outcome.report = std::to_string(run.ledger.moves) + " moves, " + std::to_string(trial.cluster.dismissed.size()) +
+                         " leavers, " + std::to_string(run.left_to) + " with all that there was";
   return trial.finish();
 }
 

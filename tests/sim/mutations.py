@@ -390,6 +390,15 @@ MUTATIONS = [
              "    break;\n"),
         ],
         "which lives", scenario="collectives", nodes=14),
+    Mutation(
+        "a_leaver_takes_its_replicas_along",
+        "a node that leaves does not wait until homes that have no replica of their own have what it has",
+        "src/node/services.cc",
+        [
+            ("  const std::size_t homes = co_await bring_replicas_home(give_up);\n",
+             "  const std::size_t homes = 0;\n"),
+        ],
+        "though every node left in order", scenario="moves", nodes=3),
 ]
 
 

@@ -100,8 +100,8 @@ std::uint64_t cluster_view_version() noexcept;
 bool has_core(NodeId node, CoreIndex core);
 /// Whether it has been asked to leave, so that nothing is to be placed there any more.
 bool is_leaving(NodeId node);
-/// Waits until the view is no longer that of `version`, `at_most` so long.
-task<void> wait_for_view_change(std::uint64_t version, platform::Duration at_most);
+/// Waits until the view is no longer that of `version`, `at_most` so long, or until it is `given_up`.
+task<void> wait_for_view_change(std::uint64_t version, platform::Duration at_most, cancel_token given_up = {});
 /// Whoever waits for another view goes on. On a core.
 void notify_view_changed();
 

@@ -7,6 +7,7 @@
 
 #include "src/messenger/connection.h"
 #include "src/messenger/core_messenger.h"
+#include "src/object/collective_service.h"
 #include "tests/unit/messenger/pair.h"
 
 namespace {
@@ -203,32 +204,42 @@ TEST(Messenger, BoundsPendingCalls) {
   });
 }
 
-task<void> call_until(Messenger* messenger, cancel_token enough, int* overloaded) {
+task<void> call_until(Messenger* messenger, ObjectId object, cancel_token enough, int* overloaded) {
   CallTarget target = to(2, until_cancelled);
+  target.object = object;
   target.cancellation = std::move(enough);
   const auto answer = co_await messenger->call(std::move(target), Bytes());
   if (answer.code() == Errc::overloaded) ++*overloaded;
 }
 
+/// So many calls of `slow` that the peer takes on no more of them.
+task<int> keep_room_beside(ObjectId slow) {
+  Pair pair;
+  co_await pair.start();
+  cancel_source enough;
+  Scope scope;
+  int overloaded = 0;
+  for (std::size_t i = 0; i <= messenger::Connection::kMaxIncomingCalls; ++i) {
+    scope.spawn(call_until(pair.a.get(), slow, enough.token(), &overloaded));
+  }
+  while (overloaded == 0) co_await sleep_for(1ms);
+  // Others find no place any more.
+  EXPECT_EQ((co_await pair.a->call(to(2, echo), Bytes())).code(), Errc::overloaded);
+  const auto answer = co_await pair.a->call(control_to(2, echo), bytes("here"));
+  EXPECT_TRUE(answer && *answer == bytes("here"));
+  enough.cancel();
+  co_await scope.join();
+  co_await pair.close();
+  co_return 0;
+}
+
 TEST(Messenger, KeepsRoomForCallsOfTheRuntime) {
-  run(1, []() -> task<int> {
-    Pair pair;
-    co_await pair.start();
-    cancel_source enough;
-    Scope scope;
-    int overloaded = 0;
-    for (std::size_t i = 0; i <= messenger::Connection::kMaxIncomingCalls; ++i) {
-      scope.spawn(call_until(pair.a.get(), enough.token(), &overloaded));
-    }
-    while (overloaded == 0) co_await sleep_for(1ms);
-    // Others find no place any more.
-    EXPECT_EQ((co_await pair.a->call(to(2, echo), Bytes())).code(), Errc::overloaded);
-    EXPECT_EQ((co_await pair.a->call(control_to(2, echo), bytes("here"))).value(), bytes("here"));
-    enough.cancel();
-    co_await scope.join();
-    co_await pair.close();
-    co_return 0;
-  });
+  run(1, [] { return keep_room_beside(to(2, echo).object); });
+}
+
+/// They wait for methods of applications, each as long as its slowest.
+TEST(Messenger, KeepsRoomForCallsOfTheRuntimeBesidePartsOfCollectiveCalls) {
+  run(1, [] { return keep_room_beside(detail::kCollectiveService.id()); });
 }
 
 task<void> call_with_much(Messenger* messenger, int* overloaded) {

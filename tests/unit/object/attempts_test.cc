@@ -170,8 +170,14 @@ TEST(Attempts, AreNotMadeAgainForWhatAMethodAnswersEverywhere) {
   }), 0);
 }
 
+/// A call that its caller has given up goes on until the end of its pause: until no more than `timers` are left, or for a second.
+task<void> let_pauses_end(std::size_t timers) {
+  for (int i = 0; i < 1000 && Core::current().pending_timers() > timers; ++i) co_await sleep_for(1ms);
+}
+
 template <class T, class Target>
 task<void> check_refusals(FakeLink* link, Target where, std::string what) {
+  const std::size_t timers_before = Core::current().pending_timers();
   link->calls = 0;
   for (int i = 0; i < 3; ++i) link->answers.push_back(Error::refusal(Errc::overloaded, "no room"));
   const auto worked = co_await where.template call<&T::work>();
@@ -196,6 +202,7 @@ task<void> check_refusals(FakeLink* link, Target where, std::string what) {
   Core::current().call_after(5ms, [&source] { source.cancel(); });
   const auto cancelled = co_await where.cancelled_by(source.token()).template call<&T::work>();
   EXPECT_EQ(cancelled.code(), Errc::cancelled) << what;
+  co_await let_pauses_end(timers_before);
   link->always = false;
   link->answers.clear();
 }

@@ -82,6 +82,22 @@ ebb::task<int> spread() {
 
 TEST(Partitioned, SpreadsItsKeysOverTheCores) { EXPECT_EQ(run(spread), 0); }
 
+/// Who decides about the partitions waits for members to come and go; with the object that waiting is over.
+ebb::task<int> end_while_nothing_changes() {
+  constexpr std::chrono::milliseconds kLook(1);  // far less often than that waiting would end by itself
+  const std::size_t waiting_before = ebb::Core::current().pending_timers();
+  const auto store = (co_await ebb::create<Store>()).value();
+  EXPECT_TRUE(co_await store.on_key(1).call<&Store::put>("one", 1));
+  for (int i = 0; i < 2000 && ebb::Core::current().pending_timers() == waiting_before; ++i) co_await ebb::sleep_for(kLook);
+  EXPECT_GT(ebb::Core::current().pending_timers(), waiting_before) << "nobody follows the members";
+  EXPECT_TRUE(co_await ebb::destroy(store));
+  for (int i = 0; i < 2000 && ebb::Core::current().pending_timers() != waiting_before; ++i) co_await ebb::sleep_for(kLook);
+  EXPECT_EQ(ebb::Core::current().pending_timers(), waiting_before);
+  co_return 0;
+}
+
+TEST(Partitioned, LeavesNobodyWaitingForMembersWhenItEnds) { EXPECT_EQ(run(end_while_nothing_changes), 0); }
+
 ClusterView nodes(std::uint32_t first, std::uint32_t last, std::uint16_t cores) {
   ClusterView view{1, {{ebb::kFrontEndNode, 2, false}}};
   for (std::uint32_t node = first; node <= last; ++node) view.nodes.push_back({NodeId{node}, cores, false});

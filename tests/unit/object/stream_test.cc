@@ -41,6 +41,7 @@ generator<std::string> fail_after(int items) {
 std::atomic<bool> released{false};
 
 generator<std::int64_t> wait_for_release() {
+  const Guard guard;
   while (!released) co_await sleep_for(1ms);
   co_yield 1;
 }
@@ -266,6 +267,7 @@ TEST(Stream, DoesNotLetAPullWaitWhoseTakerHasGivenUpAlready) {
     EXPECT_LT(platform::Clock::now() - begun, 1s);
     released = true;
     detail::kStreamService->close(number);
+    co_await wait_for(&ended, 1);
     co_return 0;
   });
 }
