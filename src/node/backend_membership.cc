@@ -89,14 +89,31 @@ task<Result<void>> ClusterNode::set_members(MemberList list) {
   if (options_.authority != nullptr) co_return Result<void>();  // the front end itself needs none
   const Semaphore::Permit turn = co_await lists_.acquire();
   if (list.version <= view_version() - 1) co_return Result<void>();  // it was overtaken
-  const Changes changes = changes_to(std::move(list.members));  // of what is written on this core only
+  Changes changes = changes_to(std::move(list.members));  // of what is written on this core only
+  co_await change(std::move(changes), list.version);
+  co_return Result<void>();
+}
+
+task<Result<void>> ClusterNode::change_members(MemberDifference difference) {
+  if (Result<void> sound = check(difference); !sound) co_return sound;
+  if (options_.authority != nullptr) co_return Result<void>();  // the front end itself needs none
+  const Semaphore::Permit turn = co_await lists_.acquire();
+  const std::uint64_t known = view_version() - 1;
+  if (difference.version <= known) co_return Result<void>();  // it was overtaken
+  Result<Changes> changes = changes_by(difference, members_, known, options_.self);
+  if (!changes) co_return std::move(changes).error();
+  co_await change(*std::move(changes), difference.version);
+  co_return Result<void>();
+}
+
+task<void> ClusterNode::change(Changes changes, std::uint64_t version) {
   // Whom others may learn of can be called. Where the front end is, this node was told at its start.
   for (const Member& member : changes.come) {
     if (member.id != kFrontEndNode) co_await messenger_->set_peer(member.id, member.endpoint);
   }
   {
     const std::lock_guard guard(mutex_);
-    version_ = list.version;
+    version_ = version;
     for (const NodeId id : changes.gone) members_.erase(id);
     for (const Member& member : changes.come) members_.put(member);
     // This node itself is as it knows itself, but that it is to leave it learns here.
@@ -107,10 +124,9 @@ task<Result<void>> ClusterNode::set_members(MemberList list) {
   for (const NodeId id : changes.gone) {
     if (id != kFrontEndNode) co_await messenger_->forget_peer(id, named(id) + " has left the cluster");
   }
-  co_return Result<void>();
 }
 
-ClusterNode::Changes ClusterNode::changes_to(std::vector<Member> listed) const {
+Changes ClusterNode::changes_to(std::vector<Member> listed) const {
   const auto before = [](const Member& a, const Member& b) { return a.id < b.id; };
   if (!std::is_sorted(listed.begin(), listed.end(), before)) std::stable_sort(listed.begin(), listed.end(), before);
   Changes changes;

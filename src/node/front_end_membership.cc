@@ -21,6 +21,11 @@ namespace {
 
 std::string named(NodeId node) { return "node " + std::to_string(to_number(node)); }
 
+/// Of what a member has answered to a difference: it knows another list, or, of an older build, no differences.
+bool needs_whole_list(Errc answer) {
+  return answer == Errc::not_found || answer == Errc::no_such_method || answer == Errc::malformed;
+}
+
 }  // namespace
 
 MemberList ClusterNode::list() const {
@@ -35,6 +40,22 @@ task<Result<std::uint64_t>> ClusterNode::send_list(NodeId member) {
       co_await kNodeService.on(member).within(kAnnounceTimeout).call<&NodeService::set_members>(std::move(present));
   if (!taken) co_return taken.error();
   co_return version;
+}
+
+std::optional<MemberDifference> ClusterNode::difference_since(std::uint64_t version) const {
+  const std::lock_guard guard(mutex_);
+  return changes_.between(version, version_, members_);
+}
+
+task<Result<std::uint64_t>> ClusterNode::send_news(NodeId member, std::uint64_t known) {
+  std::optional<MemberDifference> difference = difference_since(known);
+  if (!difference) co_return co_await send_list(member);
+  const std::uint64_t version = difference->version;
+  const Result<void> taken =
+      co_await kNodeService.on(member).within(kAnnounceTimeout).call<&NodeService::change_members>(*std::move(difference));
+  if (taken) co_return version;
+  if (!needs_whole_list(taken.code())) co_return taken.error();
+  co_return co_await send_list(member);
 }
 
 task<Result<void>> ClusterNode::announce(NodeId member) { return news_.bring(member, version_); }
@@ -77,7 +98,7 @@ task<Result<void>> ClusterNode::take_in(Member candidate) {
   {
     const std::lock_guard guard(mutex_);
     members_.put(candidate);
-    ++version_;
+    note_change(candidate.id);
   }
   notify_view_changed();
   // The candidate first: that it can be called is part of being a member. Its heartbeats begin with the list.
@@ -114,7 +135,7 @@ task<bool> ClusterNode::forget(NodeId member, std::string reason) {
   {
     const std::lock_guard guard(mutex_);
     if (member == options_.self || !members_.erase(member)) co_return false;
-    ++version_;
+    note_change(member);
   }
   notify_view_changed();
   // From here on its heartbeats are refused, so that its lease runs out.
@@ -197,7 +218,7 @@ task<void> ClusterNode::drain(NodeId member) {
     Member* found = members_.find(member);
     if (found == nullptr) co_return;
     found->leaving = true;
-    ++version_;
+    note_change(member);
   }
   notify_view_changed();
   const Result<void> told = co_await announce_surely(member);

@@ -13,7 +13,7 @@ task<void> News::attempt(NodeId member, std::shared_ptr<Reader> reader) {
     co_return;
   }
   reader->under_way = true;
-  Result<std::uint64_t> told = co_await tell_(member);
+  Result<std::uint64_t> told = co_await tell_(member, reader->taken);
   reader->under_way = false;
   reader->last = Result<void>();
   if (told) {

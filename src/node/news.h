@@ -15,11 +15,12 @@
 namespace ebb::detail {
 
 /// At most one list is on its way to a member; changes that come meanwhile go together with the next one. So a thousand nodes
-/// that join at once cost each member a few lists and not a thousand. One core.
+/// that join at once cost each member a few messages and not a thousand. One core.
 class News {
  public:
-  /// Sends a member the list as it is then; the version of that list, or why the member did not take it.
-  using Tell = std::function<task<Result<std::uint64_t>>(NodeId)>;
+  /// Brings a member, which has taken the list of that version before (0: none), the list as it is then; the version of that list,
+  /// or why the member did not take it.
+  using Tell = std::function<task<Result<std::uint64_t>>(NodeId, std::uint64_t)>;
   explicit News(Tell tell) : tell_(std::move(tell)) {}
 
   /// Waits until `member` has taken a list of `version` or newer, for two attempts at most: the one that may be under way, and

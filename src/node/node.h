@@ -19,6 +19,7 @@
 #include "src/node/core_watch.h"
 #include "src/node/home_keeper.h"
 #include "src/node/lease.h"
+#include "src/node/member_changes.h"
 #include "src/node/member_table.h"
 #include "src/node/news.h"
 #include "src/node/system_objects.h"
@@ -79,6 +80,7 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   Fence fence_now() const;
   Result<void> hear(NodeId member, std::uint64_t version);
   task<Result<void>> set_members(MemberList list);
+  task<Result<void>> change_members(MemberDifference difference);
   void stop_asked();
 
  private:
@@ -89,21 +91,21 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   // How often the front end looks who has been silent.
   static constexpr platform::Duration kLook = kHeartbeat / 2;
 
-  /// What a list says that this node does not know yet.
-  struct Changes {
-    std::vector<Member> come;   // or have changed
-    std::vector<NodeId> gone;
-    bool own_is_listed = false;
-    bool own_leaves = false;
-  };
   Changes changes_to(std::vector<Member> listed) const;
+  /// Backend: makes `version` the list that it knows. Whoever calls has its turn.
+  task<void> change(Changes changes, std::uint64_t version);
   Member own() const;
   /// Calls after which one has surely gone by a new connection, or found that there is none to be had: each core here and each
   /// there may have opened one to core 0 before, and each of these may be found lost by a call.
   std::size_t most_connections_with(NodeId other) const;
   MemberList list() const;
+  /// Front end, with the mutex: what was done to `member` in the table makes another list.
+  void note_change(NodeId member) { changes_.note(member, ++version_); }
   /// Sends `member` the present list; its version.
   task<Result<std::uint64_t>> send_list(NodeId member);
+  /// The same of one that knows the list of `known`, with fewer bytes if that is possible.
+  task<Result<std::uint64_t>> send_news(NodeId member, std::uint64_t known);
+  std::optional<MemberDifference> difference_since(std::uint64_t version) const;
   /// Waits until `member` knows all up to now.
   task<Result<void>> announce(NodeId member);
   task<void> announce_again(NodeId member);
@@ -135,9 +137,10 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
 
   NodeOptions options_;
   std::unique_ptr<Messenger> messenger_;
-  mutable std::mutex mutex_;  // guards the next two, which every core reads and core 0 writes; held for a copy
+  mutable std::mutex mutex_;  // guards the next three, which every core reads and core 0 writes; held for a copy
   std::uint64_t version_ = 0;
   MemberTable members_;
+  MemberChanges changes_;     // on the front end
   Lease lease_;
   std::atomic<bool> stopping_{false};  // asked to; relaxed: calls that come a little earlier are carried out
   CoreWatch watch_{lease_};
@@ -150,7 +153,7 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   bool beating_ = false;                             // a backend that sends heartbeats
   platform::Duration unanswered_{};                  // a backend's heartbeats, for so long in a row
   Semaphore lists_{1};                               // taken in one after the other; waiters bounded by the front end's attempts
-  News news_{[this](NodeId member) { return send_list(member); }};
+  News news_{[this](NodeId member, std::uint64_t known) { return send_news(member, known); }};
   std::map<NodeId, platform::Instant> last_heard_;   // of the members, on the front end
   std::set<NodeId> leaving_;                         // asked to stop: their loss is no surprise
   std::optional<Result<void>> outcome_;              // why this node is to stop

@@ -72,6 +72,13 @@ task<Result<void>> NodeService::set_members(MemberList list) {
   });
 }
 
+task<Result<void>> NodeService::change_members(MemberDifference difference) {
+  return on_first_core([moved = std::move(difference)]() mutable {
+    ClusterNode* node = ClusterNode::instance();
+    return node == nullptr ? closed() : node->change_members(std::move(moved));
+  });
+}
+
 task<Result<void>> NodeService::stop() {
   return on_first_core([]() -> Result<void> {
     ClusterNode* node = ClusterNode::instance();

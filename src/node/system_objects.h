@@ -19,6 +19,16 @@ struct MemberList {
   std::vector<Member> members;
 };
 
+/// What makes the list of `version` of any that is older, but not older than that of `since`, which is not 0: the present state of
+/// members that came or changed after that, and who is gone; both ordered by id, and nobody in both.
+struct MemberDifference {
+  std::uint64_t since = 0;
+  std::uint64_t version = 0;
+  std::uint32_t size = 0;  ///< how many members the list of `version` has
+  std::vector<Member> present;
+  std::vector<NodeId> gone;
+};
+
 /// The directory, as the front end answers for it.
 struct DirectoryService {
   task<Result<ObjectRecord>> create(NewObject wanted);
@@ -59,6 +69,8 @@ struct ClusterService {
 struct NodeService {
   static constexpr platform::Duration kDrainLimit = std::chrono::seconds(30);
   task<Result<void>> set_members(MemberList list);
+  /// The same for a node that knows an older list. not_found: none to which that belongs, so that it needs the whole list.
+  task<Result<void>> change_members(MemberDifference difference);
   /// Says that this node lives and is reached.
   void here() const noexcept {}
   task<Result<void>> end_object(ObjectId id, std::uint64_t interface_id);
@@ -80,7 +92,8 @@ struct NodeService {
   /// This node leaves: waits until what can move has moved away. deadline_exceeded if that takes longer than kDrainLimit.
   task<Result<void>> drain();
   task<Result<void>> stop();
-  using interface = ebb::interface<"ebb.Node/1", method<"set_members", &NodeService::set_members>, method<"here", &NodeService::here>,
+  using interface = ebb::interface<"ebb.Node/1", method<"set_members", &NodeService::set_members>,
+                                   method<"change_members", &NodeService::change_members>, method<"here", &NodeService::here>,
                                    method<"end_object", &NodeService::end_object>, method<"describe", &NodeService::describe>,
                                    method<"held", &NodeService::held>, method<"end_objects", &NodeService::end_objects>,
                                    method<"swap_object", &NodeService::swap_object>,

@@ -24,6 +24,7 @@ constexpr Time kEnd(60s);
 
 constexpr std::uint64_t kStop = detail::NodeService::interface::method_id<&detail::NodeService::stop>();
 constexpr std::uint64_t kSetMembers = detail::NodeService::interface::method_id<&detail::NodeService::set_members>();
+constexpr std::uint64_t kChangeMembers = detail::NodeService::interface::method_id<&detail::NodeService::change_members>();
 
 struct Run {
   std::vector<ObjectId> objects;
@@ -56,7 +57,7 @@ task<void> bother(Cluster* cluster, Run* run) {
       AnyCall what = any_call(input);
       // A node that is stopped, or that takes a wrong list of members for true, asks and answers no more.
       const bool ends = what.object == detail::kNodeService.id() && world.pick(0, 29) != 0;
-      if (ends && (what.method == kStop || what.method == kSetMembers)) continue;
+      if (ends && (what.method == kStop || what.method == kSetMembers || what.method == kChangeMembers)) continue;
       scope.spawn(call(run, node, core, std::move(what)));
     }
   }

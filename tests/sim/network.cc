@@ -54,15 +54,24 @@ class SimStream final : public platform::Stream {
   platform::Endpoint remote() const override { return remote_; }
 
   /// On this stream's core, if it still exists by then.
-  void after(Time delay, std::function<void(SimStream&)> what) {
+  template <class What>
+  void after(Time delay, What what) {
     at(world_.now() + delay, std::move(what));
   }
-  void at(Time when, std::function<void(SimStream&)> what) {
+  template <class What>
+  void at(Time when, What what) {
     world_.deliver(when, node_, core_, [place = alive_, what = std::move(what)] {
       if (*place != nullptr) what(**place);
     });
   }
-  void received(std::vector<std::byte> bytes) {
+  /// From outside all nodes. The stream may not be there any more afterwards.
+  template <class What>
+  void now(What what) {
+    world_.hand_over(node_, core_, [place = alive_, what = std::move(what)] {
+      if (*place != nullptr) what(**place);
+    });
+  }
+  void received(std::span<const std::byte> bytes) {
     if (closed_) return;
     if (!reading_ || !unread_.empty()) {
       unread_.insert(unread_.end(), bytes.begin(), bytes.end());
@@ -113,7 +122,8 @@ std::vector<std::weak_ptr<Pipe>>& holding_pipes() {
 }
 
 /// Sends something through the pipe, after all that was sent before, when the link is whole.
-void transmit(World& world, const std::shared_ptr<Pipe>& pipe, std::function<void(Time)> arrive) {
+template <class Arrive>
+void transmit(World& world, const std::shared_ptr<Pipe>& pipe, Arrive arrive) {
   auto go = [&world, pipe, arrive = std::move(arrive)] {
     pipe->last = std::max(pipe->last + Time(1), world.now() + world.latency());
     arrive(pipe->last);
@@ -147,17 +157,19 @@ std::size_t SimStream::send(std::span<const std::byte> bytes) {
   if (taken < bytes.size()) out_->full_seen = true;
   if (taken == 0) return 0;
   out_->under_way += taken;
-  std::vector<std::byte> copy(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(taken));
-  transmit(world_, out_, [&world = world_, pipe = out_, to = peer_, mine = alive_, copy = std::move(copy)](Time when) {
+  const auto end = bytes.begin() + static_cast<std::ptrdiff_t>(taken);
+  const auto copy = std::make_shared<const std::vector<std::byte>>(bytes.begin(), end);
+  transmit(world_, out_, [&world = world_, pipe = out_, to = peer_, mine = alive_, copy](Time when) {
     world.at(when, [&world, pipe, to, mine, copy] {
+      pipe->under_way -= copy->size();
+      const bool has_room_again = std::exchange(pipe->full_seen, false);
       if (SimStream* there = *to) {
-        there->at(world.now(), [copy](SimStream& self) { self.received(copy); });
+        there->now([copy](SimStream& self) { self.received(*copy); });
       } else {
         refuse_bytes(world, *pipe, mine);
       }
-      pipe->under_way -= copy.size();
       SimStream* here = *mine;
-      if (here == nullptr || !std::exchange(pipe->full_seen, false)) return;
+      if (here == nullptr || !has_room_again) return;
       here->at(world.now(), [](SimStream& self) {
         if (!self.closed_ && self.handler_ != nullptr) self.handler_->on_writable();
       });

@@ -104,6 +104,7 @@ void World::resume(SimCore& core) {
     return;
   }
   ++core.wait_number;
+  core.wakes_at = Time::max();
   running_ = &core;
   detail::simulated_node = core.node;
   detail::current_core = core.current;
@@ -150,11 +151,24 @@ void World::run_until(Time end) {
 void World::wait_until(Time deadline) {
   SimCore& core = *running_;
   if (!core.callbacks.empty()) return;
-  const std::uint64_t mine = core.wait_number;
-  if (deadline != Time::max()) push(deadline, [this, &core, mine] {
-    if (core.wait_number == mine) resume(core);
-  });
+  core.wakes_at = deadline;
+  set_alarm(core);
   switch_out();
+}
+
+/// One of an earlier wait that comes no later will do: most waits end before their time, by what the network brings.
+void World::set_alarm(SimCore& core) {
+  if (core.wakes_at >= core.alarm) return;
+  core.alarm = core.wakes_at;
+  push(core.alarm, [this, &core, when = core.alarm] {
+    if (core.alarm != when) return;  // a sooner one has taken its place
+    core.alarm = Time::max();
+    if (core.wakes_at <= now_) {
+      resume(core);
+    } else {
+      set_alarm(core);
+    }
+  });
 }
 
 void World::yield_core() {
@@ -180,13 +194,15 @@ void World::wake(std::uint32_t number, CoreIndex index) {
 }
 
 void World::deliver(Time when, std::uint32_t number, CoreIndex index, std::function<void()> callback) {
-  SimCore* core = node(number).cores[to_number(index)].get();
-  push(when, [this, core, callback = std::move(callback)]() mutable {
-    const SimNode& owner = node(core->node);
-    if (!owner.alive || owner.status || core->ended || !core->started) return;
-    core->callbacks.push_back(std::move(callback));
-    resume(*core);
-  });
+  push(when, [this, number, index, callback = std::move(callback)]() mutable { hand_over(number, index, std::move(callback)); });
+}
+
+void World::hand_over(std::uint32_t number, CoreIndex index, std::function<void()> callback) {
+  const SimNode& owner = node(number);
+  SimCore& core = *owner.cores[to_number(index)];
+  if (!owner.alive || owner.status || core.ended || !core.started) return;
+  core.callbacks.push_back(std::move(callback));
+  resume(core);
 }
 
 bool World::run_callbacks() {

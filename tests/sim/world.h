@@ -48,6 +48,8 @@ struct SimCore {
   Core* current = nullptr;     // detail::current_core while it runs
   void** translation = nullptr;  // the table of its representatives
   std::uint64_t wait_number = 0;  // wake-ups of earlier waits are stale
+  Time wakes_at = Time::max();    // if nothing comes before; while it waits
+  Time alarm = Time::max();       // when somebody looks whether it is to wake
   Time paused_until{};            // nothing runs here before
   // What the network brings, to be handed over inside poll() or wait().
   std::deque<std::function<void()>> callbacks;
@@ -135,6 +137,8 @@ class World {
   [[noreturn]] void end_running_node(int status);
   /// Hands `callback` to a core at `when`.
   void deliver(Time when, std::uint32_t node, CoreIndex core, std::function<void()> callback);
+  /// The same at once, from outside all nodes.
+  void hand_over(std::uint32_t node, CoreIndex core, std::function<void()> callback);
   /// How long what is sent now is on its way.
   Time latency();
   /// Always 100 us instead of mostly quick and now and then slow: for measurements.
@@ -155,6 +159,7 @@ class World {
 
   void push(Time when, std::function<void()> what);
   void resume(SimCore& core);
+  void set_alarm(SimCore& core);
   static void core_main(void* core);
   void switch_out();
 

@@ -69,6 +69,7 @@ const std::vector<std::pair<ObjectId, Callable>>& callables() {
       {kCluster.id(), callable<ClusterService, &ClusterService::heartbeat>()},
       {kCluster.id(), callable<ClusterService, &ClusterService::fence>()},
       {kNodeService.id(), callable<NodeService, &NodeService::set_members>()},
+      {kNodeService.id(), callable<NodeService, &NodeService::change_members>()},
       {kNodeService.id(), callable<NodeService, &NodeService::end_object>()},
       {kNodeService.id(), callable<NodeService, &NodeService::describe>()},
       {kNodeService.id(), callable<NodeService, &NodeService::held>()},

@@ -76,6 +76,9 @@ class Input {
   void fill(platform::Endpoint& endpoint) { endpoint = {0x7f00'0001, 1}; }
   void fill(Member& member) { fill(member.id), fill(member.cores), fill(member.endpoint), fill(member.leaving); }
   void fill(MemberList& list) { fill(list.version), fill(list.members); }
+  void fill(MemberDifference& difference) {
+    fill(difference.since), fill(difference.version), fill(difference.size), fill(difference.present), fill(difference.gone);
+  }
   void fill(NewObject& object) {
     fill(object.interface_name), fill(object.interface_id), fill(object.policy), fill(object.home), fill(object.home_core);
     fill(object.name);
