@@ -110,7 +110,6 @@ struct Run {
   std::size_t left_to = 0;  // leavers that had all that there was of it
   ref<Rack> rack;
   bool made = false;
-  bool asked_all = false;
   Ledger ledger;
 };
 
@@ -159,8 +158,9 @@ task<void> move(Run* run, std::size_t which) {
   if (moved) ++ledger->moves;
 }
 
-/// Every till and key, once all is whole again.
-task<void> ask_all(Run* run) {
+/// Every till and key, once all is whole again. Clients of many nodes pause for longer than is left then.
+task<void> ask_all(Cluster* cluster, Run* run) {
+  while (cluster->world().now() < kHealed) co_await sleep_for(100ms);
   for (std::size_t till = 0; till < kTills; ++till) co_await use_till(run, till);
   for (std::uint64_t key = 0; key < kKeys; ++key) co_await use_rack(run, key);
   co_await use_ticker(run, true);
@@ -169,7 +169,6 @@ task<void> ask_all(Run* run) {
 task<void> client(Cluster* cluster, Run* run) {
   World& world = cluster->world();
   while (!cluster->ending && world.now() < kClientsEnd) {
-    if (this_node() == kFrontEndNode && world.now() >= kHealed && !std::exchange(run->asked_all, true)) co_await ask_all(run);
     co_await sleep_for(cluster->among_all(std::chrono::microseconds(world.pick(1'000, 900'000))));
     if (!run->made || cluster->ending) continue;
     const bool idle = world.now() % kPeriod > kBusy;
@@ -291,8 +290,8 @@ task<void> begin(Cluster* cluster, Run* run) {
   run->vault = (co_await create_at<Ticker>(Node::current()->members().back().id)).value();
   run->rack = (co_await create_at<Rack>(Node::current()->members().back().id)).value();
   run->made = true;
-  auto both = when_all(client(cluster, run), exchange_backends(cluster, run));
-  co_await std::move(both);
+  auto all = when_all(client(cluster, run), exchange_backends(cluster, run), ask_all(cluster, run));
+  co_await std::move(all);
 }
 
 /// Connections with the front end break, whatever they carry at that moment.

@@ -107,6 +107,17 @@ MUTATIONS = [
         ],
         "only had its connections reset", scenario="members"),
     Mutation(
+        "differences_leave_out_who_leaves",
+        "members hear of a list in which somebody is asked to leave, but not of whom",
+        "src/node/front_end_membership.cc",
+        [
+            ("    found->leaving = true;\n"
+             "    note_change(member);\n",
+             "    found->leaving = true;\n"
+             "    ++version_;\n"),
+        ],
+        "a partition was lost", scenario="moves", nodes=3),
+    Mutation(
         "a_stuck_core_goes_unnoticed",
         "a node sends heartbeats although one of its cores does not come back",
         "src/node/backend_membership.cc",
