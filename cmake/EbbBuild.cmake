@@ -25,6 +25,10 @@ target_compile_options(ebb_settings INTERFACE
   # clang 14 knows C++20 coroutines but not yet the macro libstdc++ asks for.
   $<$<CXX_COMPILER_ID:Clang>:-D__cpp_impl_coroutine=201902L -Wno-builtin-macro-redefined -Wno-macro-redefined>)
 
+# What applications are compiled with, whatever they optimise: g++ makes the tail calls of coroutines only when told, or from
+# -O2 on, and without them a loop that awaits what is ready at once runs out of stack.
+set(EBB_COROUTINE_OPTIONS $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-foptimize-sibling-calls>)
+
 # Linux only: sanitizers as asked for.
 add_library(ebb_hosted_settings INTERFACE)
 target_link_libraries(ebb_hosted_settings INTERFACE ebb_settings)

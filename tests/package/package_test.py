@@ -37,9 +37,9 @@ class Package(unittest.TestCase):
             cls.built = run(CMAKE, "--build", cls.folder / "project", "--parallel", 2)
 
     @classmethod
-    def configure(cls, name, **variables):
+    def configure(cls, name, build_type="Release", **variables):
         return run(CMAKE, "-S", SOURCE / "tests/package/project", "-B", cls.folder / name,
-                   f"-DCMAKE_PREFIX_PATH={cls.prefix}", "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_FLAGS=-Wall -Wextra",
+                   f"-DCMAKE_PREFIX_PATH={cls.prefix}", f"-DCMAKE_BUILD_TYPE={build_type}", "-DCMAKE_CXX_FLAGS=-Wall -Wextra",
                    **variables)
 
     def test_builds_an_application_outside_of_the_tree(self):
@@ -51,6 +51,14 @@ class Package(unittest.TestCase):
 
     def test_runs_on_process_nodes(self):
         done = run(self.folder / "project/tally", "--ebb-backends=2", "--ebb-driver=process", "--ebb-quiet")
+        self.assertEqual((done.returncode, done.stdout), (0, "tally 14\n"))
+
+    def test_runs_without_optimisation(self):
+        self.assertEqual(self.configure("plain", build_type="").returncode, 0)
+        built = run(CMAKE, "--build", self.folder / "plain", "--parallel", 2, "--target", "tally")
+        self.assertEqual(built.returncode, 0, built.stdout[-4000:])
+        self.assertNotRegex((self.folder / "plain/CMakeFiles/tally.dir/flags.make").read_text(), r"-O[1-3s]")
+        done = run(self.folder / "plain/tally", "--ebb-backends=2", "--ebb-driver=process", "--ebb-quiet")
         self.assertEqual((done.returncode, done.stdout), (0, "tally 14\n"))
 
     def test_boots_as_an_image_that_says_what_it_lacks(self):
