@@ -13,6 +13,7 @@
 #include "ebb/async/context.h"
 #include "ebb/async/core.h"
 #include "ebb/async/on_core.h"
+#include "ebb/object/every_partition.h"
 #include "ebb/object/home.h"
 #include "ebb/object/node_table.h"
 #include "ebb/wire/buffer.h"
@@ -166,6 +167,10 @@ task<Result<Partitioning::Answer>> Partitioning::find_owner(ObjectId id, const T
     co_return std::move(map).error();
   }
   co_return keep(id, partition, *std::move(map));
+}
+
+Error failed_partition(std::size_t partition, const Error& error) {
+  return Error(error.code(), "partition " + std::to_string(partition) + ": " + error.text());
 }
 
 void Partitioning::become_home(ObjectId id) {

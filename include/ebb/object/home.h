@@ -76,9 +76,14 @@ class home_target : public adjustable_target<home_target<T>> {
     using Shape = detail::SignatureOf<Member>;
     static_assert(Shape::must_travel());
     static_cast<void>(&detail::Registered<T>::entry);
-    auto work = run<Member>(*this, Shape::store(std::forward<Arguments>(arguments)...));
-    if (!options_.may_end_early()) return work;
-    return detail::within_options(std::move(work), options_);
+    if constexpr (detail::kReadOnlyHere<T> && !Shape::kConst) {
+      // What changes a replicated object passes its home wherever it is called.
+      return policy_of<T>::template route<T>(id_).with_options(options_).template call<Member>(std::forward<Arguments>(arguments)...);
+    } else {
+      auto work = run<Member>(*this, Shape::store(std::forward<Arguments>(arguments)...));
+      if (!options_.may_end_early()) return work;
+      return detail::within_options(std::move(work), options_);
+    }
   }
 
   /// The same, but nobody waits for the answer: the value says that the call has been started. It finds its home like any
@@ -136,6 +141,8 @@ struct single_home {
   }
   template <class T>
   static T* on_miss(ObjectId id, void*) {
+    static_assert(std::is_default_constructible_v<T>, "an object of this kind is made without arguments: give its class a "
+                                                      "constructor that takes none");
     const std::uint32_t epoch = detail::require_home(id, detail::kTypeDescriptor<T>);
     auto instance = std::make_unique<T>();
     bool moved_here = false;

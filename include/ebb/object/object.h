@@ -4,6 +4,7 @@
 
 #include "ebb/object/create.h"      // IWYU pragma: export
 #include "ebb/object/drop.h"        // IWYU pragma: export
+#include "ebb/object/every_partition.h"  // IWYU pragma: export
 #include "ebb/object/everywhere.h"  // IWYU pragma: export
 #include "ebb/object/home.h"        // IWYU pragma: export
 #include "ebb/object/partitioned.h" // IWYU pragma: export

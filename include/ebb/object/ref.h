@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
+#include "ebb/async/cancellation.h"
 #include "ebb/async/task.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
@@ -14,12 +17,15 @@
 #include "ebb/object/policy.h"
 #include "ebb/object/target.h"
 #include "ebb/object/type.h"
+#include "ebb/platform/platform.h"
 #include "ebb/wire/codec.h"
 
 namespace ebb {
 
 template <class T>
 class everywhere_target;  // everywhere.h
+template <class T>
+class every_partition_target;  // every_partition.h
 
 /// A reference to an object: its id, no more. Copy it freely, hand it to any core. Callable only on a core.
 ///
@@ -55,14 +61,41 @@ class ref {
     return policy_of<T>::template route<T>(id_).template call<Member>(std::forward<Arguments>(arguments)...);
   }
 
+  /// The same without an answer: the send() of where call() leads.
+  template <auto Member, class... Arguments>
+  auto send(Arguments&&... arguments) const {
+    return policy_of<T>::template route<T>(id_).template send<Member>(std::forward<Arguments>(arguments)...);
+  }
+
+  /// Where call() and send() lead, with what is said here: as of every target (call_options.h).
+  auto within(platform::Duration timeout) const { return policy_of<T>::template route<T>(id_).within(timeout); }
+  template <class Parent>
+  auto under(const Parent& parent) const {
+    return policy_of<T>::template route<T>(id_).under(parent);
+  }
+  auto traced() const { return policy_of<T>::template route<T>(id_).traced(); }
+  auto cancelled_by(cancel_token token) const { return policy_of<T>::template route<T>(id_).cancelled_by(std::move(token)); }
+
   /// The object's home: its one instance, or of kinds that have none the core that created it.
   home_target<T> on_home() const noexcept { return home_target<T>(id_); }
 
-  /// The instance that has `key`, of a kind that is spread by keys (partitioned).
+  /// The instance that has `key`, of a kind that is spread by keys (partitioned). Whatever is a string_view is the same key as
+  /// the string.
   template <class Key>
   partition_target<T> on_key(const Key& key) const {
-    return {id_, policy_of<T>::template partition_of<T>(key)};
+    static_assert(detail::kSpreadByKey<T>, "objects of this kind have no keys (partitioned ones do): call their methods with "
+                                           "`object.call<&T::method>(...)`");
+    if constexpr (!detail::kSpreadByKey<T>) {
+      return {id_, 0};
+    } else if constexpr (std::is_convertible_v<const Key&, std::string_view>) {
+      return {id_, policy_of<T>::template partition_of<T>(std::string(std::string_view(key)))};
+    } else {
+      return {id_, policy_of<T>::template partition_of<T>(key)};
+    }
   }
+
+  /// All partitions, of a kind that is spread by keys: calls, gathering and reductions over all keys (every_partition.h).
+  every_partition_target<T> every_partition() const noexcept;
 
   /// The representative of another core of this node.
   target<T> on(CoreIndex core) const noexcept { return target<T>(id_, core); }

@@ -217,7 +217,7 @@ task<bool> check_write(NodeId a, NodeId b) {
   {
     const span root = span::traced("root");
     trace = root.context();
-    CHECK((co_await policy_of<Notes>::route<Notes>(notes.id()).under(root).call<&Notes::add>(1)).has_value());
+    CHECK((co_await notes.under(root).call<&Notes::add>(1)).has_value());
   }
   CHECK(notes->was_traced());
   CHECK((co_await notes.on(b, CoreIndex{1}).call<&Notes::was_traced>()).value());

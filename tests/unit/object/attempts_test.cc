@@ -128,7 +128,7 @@ TEST(Attempts, AreNotMadeAgainForWhatAMethodAnswers) {
       co_await check_answers<AtHome>(home.on_home().within(200ms), "a home on another node");
     }
     const auto copies = (co_await create_at<Copied>(kFrontEndNode, CoreIndex{1})).value();
-    const auto written = policy_of<Copied>::route<Copied>(copies.id());
+    const auto written = copies.on_home();
     co_await check_answers<Copied>(written.within(200ms), "replicas");
     EXPECT_EQ(link.calls, 3 * 12);
     link.calls = 0;
@@ -298,7 +298,7 @@ TEST(Encoding, ThatFailsIsAnErrorOfTheCall) {
     EXPECT_EQ((co_await home.on_home().within(1s).call<&SinkAtHome::take>(started)).code(), Errc::invalid_argument);
     EXPECT_TRUE(co_await home.on_home().send<&SinkAtHome::take>(started));  // nobody hears of it
     const auto noted = (co_await create<Noted>()).value();
-    const auto writes = policy_of<Noted>::route<Noted>(noted.id());
+    const auto writes = noted.on_home();
     EXPECT_EQ((co_await writes.call<&Noted::note>(started)).code(), Errc::invalid_argument);
     EXPECT_EQ((co_await writes.within(1s).call<&Noted::note>(started)).code(), Errc::invalid_argument);
     EXPECT_TRUE(co_await writes.send<&Noted::note>(started));

@@ -6,8 +6,10 @@
 #include <atomic>
 #include <functional>
 #include <map>
+#include <numeric>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "ebb/async.h"
 #include "ebb/object.h"
@@ -43,6 +45,7 @@ struct Store {
     if (found == values.end()) return ebb::Error(Errc::not_found, "no such key");
     return found->second;
   }
+  std::size_t size() const { return values.size(); }
   std::uint16_t core() const { return ebb::to_number(ebb::Core::current().index()); }
   ebb::task<std::int64_t> slow(const std::string&) {
     co_await ebb::sleep_for(std::chrono::milliseconds(20));
@@ -51,7 +54,8 @@ struct Store {
   std::map<std::string, std::int64_t> save() const { return values; }
   void restore(std::map<std::string, std::int64_t> state) { values = std::move(state); }
   using interface = ebb::interface<"test.Store/1", ebb::method<"put", &Store::put>, ebb::method<"get", &Store::get>,
-                                   ebb::method<"core", &Store::core>, ebb::method<"slow", &Store::slow>>;
+                                   ebb::method<"core", &Store::core>, ebb::method<"slow", &Store::slow>,
+                                   ebb::method<"size", &Store::size>>;
 };
 
 std::string key_of(int i) { return "key " + std::to_string(i); }
@@ -138,6 +142,50 @@ TEST(ChooseOwner, TakesTheFrontEndWhereThereIsNoOther) {
   const ClusterView last_leaves{1, {{ebb::kFrontEndNode, 2, false}, {NodeId{1}, 2, true}}};
   EXPECT_EQ(ebb::detail::choose_owner(ObjectId{2000}, 7, last_leaves).node, ebb::kFrontEndNode);
 }
+
+TEST(Partitioned, TakesAllThatIsAStringForTheSameKey) {
+  const ebb::ref<Store> store;
+  const std::string key = "some key";
+  const char* const pointer = key.c_str();
+  EXPECT_EQ(store.on_key("some key").partition(), store.on_key(key).partition());
+  EXPECT_EQ(store.on_key(std::string_view(key)).partition(), store.on_key(key).partition());
+  EXPECT_EQ(store.on_key(pointer).partition(), store.on_key(key).partition());
+  EXPECT_NE(store.on_key("some key").partition(), store.on_key("another key").partition());
+}
+
+ebb::task<int> visit_all() {
+  const auto store = (co_await ebb::create<Store>()).value();
+  const auto all = store.every_partition();
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(co_await store.on_key(key_of(i)).call<&Store::put>(key_of(i), i));
+  EXPECT_EQ((co_await all.reduce<&Store::size>(std::size_t{1}, std::plus<>())).value(), 101u);
+  EXPECT_TRUE(co_await all.call<&Store::put>("everywhere", 7));
+  const auto sizes = (co_await all.gather<&Store::size>()).value();
+  EXPECT_EQ(sizes.size(), Store::kPartitions);
+  for (std::uint32_t partition = 0; partition < sizes.size(); ++partition) {
+    const ebb::partition_target<Store> one(store.id(), partition);
+    EXPECT_EQ(sizes[partition], (co_await one.call<&Store::size>()).value()) << partition;
+    EXPECT_EQ((co_await one.call<&Store::get>("everywhere")).value(), 7) << partition;
+  }
+  EXPECT_EQ(std::accumulate(sizes.begin(), sizes.end(), std::size_t{0}), 100 + Store::kPartitions);
+  const auto in_order = [](std::string text, std::size_t size) { return text + std::to_string(size) + " "; };
+  std::string expected;
+  for (const std::size_t size : sizes) expected += std::to_string(size) + " ";
+  EXPECT_EQ((co_await all.reduce<&Store::size>(std::string(), in_order)).value(), expected);
+
+  const std::string rare = key_of(5);
+  const auto missing = co_await all.gather<&Store::get>(rare);
+  EXPECT_EQ(missing.code(), Errc::not_found);
+  const std::uint32_t lowest = store.on_key(rare).partition() == 0 ? 1 : 0;
+  EXPECT_EQ(missing.error().text(), "partition " + std::to_string(lowest) + ": no such key");
+  EXPECT_EQ((co_await all.within(std::chrono::seconds(0)).call<&Store::put>("late", 1)).code(), Errc::deadline_exceeded);
+  EXPECT_EQ((co_await all.reduce<&Store::size>(std::size_t{0}, std::plus<>())).value(), 100 + Store::kPartitions);
+  EXPECT_TRUE(co_await ebb::destroy(store));
+  EXPECT_EQ((co_await all.call<&Store::put>("late", 1)).code(), Errc::no_such_object);
+  EXPECT_EQ(alive, 0);
+  co_return 0;
+}
+
+TEST(Partitioned, IsCalledAtAllKeysAtOnce) { EXPECT_EQ(run(visit_all), 0); }
 
 TEST(Partitioned, TakesEqualIntegersOfAllWidthsForOneKey) {
   const ebb::ref<Store> store;

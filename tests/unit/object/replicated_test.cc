@@ -42,6 +42,27 @@ struct Log {
   using interface = ebb::interface<"test.Log/1", ebb::method<"append", &Log::append>, ebb::method<"read", &Log::read>>;
 };
 
+ebb::task<int> adjust() {
+  const auto log = (co_await ebb::create_at<Log>(ebb::kFrontEndNode, CoreIndex{1})).value();
+  ebb::cancel_source source;
+  source.cancel();
+  EXPECT_EQ((co_await log.cancelled_by(source.token()).call<&Log::append>(1)).code(), Errc::cancelled);
+  EXPECT_EQ((co_await log.within(std::chrono::seconds(0)).call<&Log::append>(1)).code(), Errc::deadline_exceeded);
+  EXPECT_EQ((co_await log.on_home().within(std::chrono::seconds(0)).call<&Log::append>(1)).code(), Errc::deadline_exceeded);
+  EXPECT_EQ(log->lines.size(), 0u);
+  EXPECT_EQ((co_await log.within(std::chrono::seconds(5)).call<&Log::append>(1)).value(), 1);
+  EXPECT_EQ((co_await log.on_home().call<&Log::append>(2)).value(), 2);
+  EXPECT_EQ(log->lines.size(), 2u) << "a write by way of the home passed the replicas by";
+  EXPECT_EQ((co_await log.within(std::chrono::seconds(5)).call<&Log::read>()).value().size(), 2u);
+  EXPECT_TRUE(co_await log.send<&Log::append>(3));
+  for (int look = 0; look < 3000 && log->lines.size() != 3; ++look) co_await ebb::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_EQ(log->lines.size(), 3u);
+  EXPECT_TRUE(co_await ebb::destroy(log));
+  co_return 0;
+}
+
+TEST(Replicated, TakesWritesWithADeadlineOrACancellation) { EXPECT_EQ(run(adjust), 0); }
+
 ebb::task<std::vector<std::int64_t>> read_on(ebb::ref<Log> log, CoreIndex core) {
   co_return (co_await log.on(core).call<&Log::read>()).value();
 }
@@ -130,7 +151,7 @@ ebb::task<int> fail_to_join() {
   EXPECT_EQ((co_await sheet.on(CoreIndex{1}).call<&Sheet::read>()).code(), Errc::application_error);
   restore_throws = false;
   for (std::int64_t write = 2; write < 400; ++write) {
-    const auto count = co_await ebb::replicated::route<Sheet>(sheet.id()).within(std::chrono::seconds(2)).call<&Sheet::write>(nothing);
+    const auto count = co_await sheet.within(std::chrono::seconds(2)).call<&Sheet::write>(nothing);
     EXPECT_EQ(count.code(), Errc::ok) << "waits for a replica that there is not, at write " << write;
     if (!count) co_return 1;
   }

@@ -171,7 +171,7 @@ TEST(Send, RunsOnceOnTheHomeTheOwnerOfAKeyAndEveryReplica) {
     co_await expect_soon(&noted, std::int64_t{1 + kKeys});
     const auto board = (co_await create_at<Board>(kFrontEndNode, CoreIndex{1})).value();
     EXPECT_EQ(board->value, 0);
-    EXPECT_TRUE(co_await policy_of<Board>::route<Board>(board.id()).send<&Board::add>(7));
+    EXPECT_TRUE(co_await board.send<&Board::add>(7));
     for (int look = 0; look < 3000 && board->value != 7; ++look) co_await sleep_for(1ms);
     EXPECT_EQ(board->value, 7);
     (co_await destroy(home)).value();

@@ -66,7 +66,7 @@ TEST(TraceOfAKind, LeadsToTheHomeOfReplicasThatAreWritten) {
     (co_await copies.call<&Copies::set>(1)).value();
     co_await collect();
     const span root = span::traced("root");
-    const auto target = policy_of<Copies>::route<Copies>(copies.id()).under(root);
+    const auto target = copies.under(root);
     (co_await target.call<&Copies::set>(2)).value();
     EXPECT_EQ((co_await target.call<&Copies::get>()).value(), 2);
     Tree tree = co_await collect();
