@@ -89,6 +89,8 @@ struct partitioned {
  private:
   template <class T>
   static void* make(ObjectId id, std::uint32_t partition, bool lost) {
+    static_assert(std::is_default_constructible_v<T>, "a partition is made without arguments: give its class a constructor that "
+                                                      "takes none");
     auto instance = std::make_unique<T>();
     if (lost) detail::tell_lost(*instance, partition_lost{id, partition});
     return instance.release();

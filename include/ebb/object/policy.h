@@ -62,7 +62,7 @@ class target;
 ///
 /// It is also the model of a policy: derive from it (or write the same members) and name it in the type,
 /// `using policy = my_policy;`. Each member runs on the core whose part is meant, in an event that may block; what the
-/// two that make parts throw reaches whoever touched the object, and the next access tries again.
+/// two that make parts throw reaches whoever touched the object, and the next access tries again. What ends them must not throw.
 struct per_core {
   /// As the directory and tools call it; part of an object's record, so that programs that disagree find out.
   static constexpr std::string_view name = "per_core";
@@ -91,13 +91,15 @@ struct per_core {
     delete static_cast<typename T::root*>(root);
   }
 
-  /// The miss handler: gives the representative that this core calls from now on. `root` is nullptr unless kHasRoot.
+  /// The miss handler: gives the representative that this core calls from now on, never nullptr. `root` is nullptr unless kHasRoot.
   template <class T>
   static T* on_miss(ObjectId, void* root) {
     static_cast<void>(root);
     if constexpr (detail::made_from_root<T>) {
       return new T(*static_cast<typename T::root*>(root));
     } else {
+      static_assert(std::is_default_constructible_v<T>, "an object of this kind is made without arguments, or from its `root`: "
+                                                        "give its class a constructor that takes none, or `root&`");
       return new T();
     }
   }
@@ -125,6 +127,8 @@ struct per_node {
   template <class T>
   static void* make_root(ObjectId) {
     static_assert(!detail::has_root<T>, "an object of the kind per_node is what its cores share; it has no root besides");
+    static_assert(std::is_default_constructible_v<T>, "an object of this kind is made without arguments: give its class a "
+                                                      "constructor that takes none");
     return new T();
   }
   template <class T>

@@ -129,6 +129,8 @@ struct replicated {
   }
   template <class T>
   static T* on_miss(ObjectId id, void* root) {
+    static_assert(std::is_default_constructible_v<T>, "a replica is made without arguments, and then restored: give its class a "
+                                                      "constructor that takes none");
     auto value = std::make_unique<T>();
     detail::Replication::join(id, root, value.get(), detail::kTypeDescriptor<T>);
     return value.release();

@@ -110,8 +110,20 @@ constexpr bool ends_unseen() noexcept {
   }
 }
 
+/// Nobody who ends an object could be told what its destructor throws.
+template <class T>
+constexpr bool ends_quietly() noexcept {
+  static_assert(std::is_nothrow_destructible_v<T>, "an object's destructor must be accessible and must not throw: catch what it "
+                                                   "calls, and leave out noexcept(false)");
+  if constexpr (has_root<T>) {
+    static_assert(std::is_nothrow_destructible_v<typename T::root>, "the destructor of an object's root must not throw");
+  }
+  return true;
+}
+
 template <class T>
 constexpr TypeDescriptor describe() noexcept {
+  static_assert(ends_quietly<T>());
   using Policy = policy_of<T>;
   TypeDescriptor descriptor{T::interface::name, T::interface::id, Policy::name, is_exclusive<Policy>(), is_cache<Policy>(), is_remade<Policy>(),
                             nullptr, nullptr, nullptr, nullptr, kRemoteMethods<T>, state_codec<T>(), nullptr, nullptr, ends_unseen<T>()};

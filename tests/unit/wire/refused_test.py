@@ -46,6 +46,31 @@ struct Target {
 constexpr auto id = Target::interface::method_id<&Target::method>();
 """
 
+# What an object's class must have, and what its kind has not.
+OBJECT = """
+struct Target {{
+  {members}
+  void method() {{}}
+  using interface = ebb::interface<"test.Target/1", ebb::method<"method", &Target::method>>;
+}};
+ebb::task<void> use(ebb::ref<Target> object) {{
+  auto called = {call};
+  static_cast<void>(co_await std::move(called));
+}}
+"""
+OBJECTS = [
+    ("Target(int);", "object.call<&Target::method>()", "is made without arguments"),
+    ("Target(int); using policy = ebb::per_node;", "object.call<&Target::method>()", "is made without arguments"),
+    ("Target(int); using policy = ebb::single_home;", "object.call<&Target::method>()", "is made without arguments"),
+    ("~Target() noexcept(false);", "object.call<&Target::method>()", "must not throw"),
+    ("struct root { ~root() noexcept(false); };", "object.call<&Target::method>()", "must not throw"),
+    ("", "object.on_key(1).call<&Target::method>()", "objects of this kind have no keys"),
+    ("", "object.every_partition().call<&Target::method>()", "objects of this kind have no partitions"),
+    ("using policy = ebb::single_home;", "object.everywhere().call<&Target::method>()", "there is nothing to call everywhere"),
+    ("using policy = ebb::replicated; int save() const; void restore(int);", "object.on(ebb::CoreIndex{1}).call<&Target::method>()",
+     "representatives of this kind are only read where they are"),
+]
+
 # What stands before the class, the result, the parameters, and what the message must say: nothing if it compiles.
 CASES = [
     ("", "void", "int, const std::string&, std::string_view, std::span<const int>", None),
@@ -59,7 +84,6 @@ CASES = [
     ("union Either { int a; float b; };", "void", "Either", "ArgumentTravels<1, Either>"),
     ("struct Holder { std::unique_ptr<int> owned; };", "void", "Holder", "ArgumentTravels<1, Holder>"),
     ("struct Block { std::string_view text; };", "void", "Block", "ArgumentTravels<1, Block>"),
-    ("struct Rows { int cells[3]; };", "void", "Rows", "ArgumentTravels<1, Rows>"),
     ("", "void", "std::shared_ptr<int>", "ArgumentTravels<1, std::shared_ptr<int>>"),
     ("", "void", "std::span<int>", "ArgumentTravels<1, std::span<int"),
     ("", "void", "std::vector<std::string_view>", "ArgumentTravels<1, std::vector<"),
@@ -86,12 +110,13 @@ CASES = [
 
 # Where the compiler does not know that parentheses initialize structs (clang before 16), Boost.PFR complains first.
 ARRAYS_AND_UNIONS = [
+    ("struct Rows { int cells[3]; };", "void", "Rows", "ArgumentTravels<1, Rows>"),
     ("struct Row { int a; int cells[3]; };", "void", "int, Row", "ArgumentTravels<2, Row>"),
     ("struct Row { std::string a; std::optional<int> b; int cells[3]; int c; };", "void", "Row", "ArgumentTravels<1, Row>"),
     ("struct Either { int a; union { int b; float c; }; };", "void", "Either", "ArgumentTravels<1, Either>"),
 ]
 
-OURS = ("cannot travel between nodes", "this is no method of an interface")
+OURS = ("cannot travel between nodes", "this is no method of an interface", *(message for _, _, message in OBJECTS))
 
 
 def options(compiler, folders):
@@ -126,7 +151,8 @@ def is_right(wanted, status, text):
 
 def main():
     compiler, folders = sys.argv[1], sys.argv[2:]
-    cases = CASES + [(CALL, "ArgumentTravels<1, int*>"), (QUALIFIED, "Signature<void (Target::*)(int)&>")]
+    objects = [(OBJECT.format(members=members, call=call), message) for members, call, message in OBJECTS]
+    cases = objects + CASES + [(CALL, "ArgumentTravels<1, int*>"), (QUALIFIED, "Signature<void (Target::*)(int)&>")]
     if "clang" not in compiler:
         cases += ARRAYS_AND_UNIONS
     bad = 0
