@@ -133,6 +133,8 @@ task<Answer> with_those_below(task<Answer> own, std::shared_ptr<const Collective
 
 task<Answer> ask_everybody(std::shared_ptr<const CollectiveRequest> request, CallOptions options) {
   const JoinedToken joined(options);  // of this frame, which may outlive the caller's
+  const Result<void> met = co_await NodeTable::instance().meet(request->collective.object, nullptr);
+  if (!met) co_return met.error();
   task<Answer> own = own_part_here(request->collective, this_node(), options.not_after, options.trace, joined.token());
   Answer all = co_await with_those_below(std::move(own), request, options);
   if (all) {
@@ -222,6 +224,9 @@ task<Result<void>> send_collective(Result<Collective> collective, MethodLabel la
   if (Result<void> fits = check_size(*collective); !fits) co_return std::move(fits).error();
   if (Result<void> wanted = still_wanted(options); !wanted) co_return wanted;
   options.not_after = options.deadline(platform::Clock::now());
+  const JoinedToken joined(options);
+  const Result<void> met = co_await until(NodeTable::instance().meet(collective->object, nullptr), options.not_after, joined.token());
+  if (!met) co_return with_method(met.error(), label).as_answer();
   if (Result<void> room = begin_own_send(); !room) co_return room;
   OpenSpan span = begin_span(collective->object, options);
   CollectiveRequest request = begin(*std::move(collective), true);

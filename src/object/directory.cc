@@ -58,7 +58,9 @@ Error Directory::not_ending(ObjectId id) {
 }
 
 Error Directory::name_missing(const std::string& name) {
-  return Error(Errc::no_such_object, "no object has the name \"" + name + "\"; it was destroyed, or never created");
+  const bool possible = name.size() <= kMaxNameBytes;
+  return Error(Errc::no_such_object, "no object has the name \"" + (possible ? name : name.substr(0, 32) + "...") + "\"; " +
+                                         (possible ? "it was destroyed, or never created" : "names have at most 255 bytes"));
 }
 
 Error Directory::name_taken(const std::string& name) {

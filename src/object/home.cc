@@ -29,10 +29,13 @@ task<Result<Home>> ask_directory(ObjectId id, const TypeDescriptor* type) {
 }  // namespace
 
 task<Result<Home>> find_home(ObjectId id, const TypeDescriptor* type, std::uint32_t stale) {
-  if (!id.valid()) {
-    co_return Error(Errc::no_such_object, "this reference names no object; create or open one first");
+  NodeTable& table = NodeTable::instance();
+  if (const Home known = table.home_of(id); known.epoch > stale) co_return known;
+  if (stale == 0) {
+    const Result<void> met = co_await table.meet(id, type);
+    if (!met) co_return met.error();
+    if (const Home known = table.home_of(id); known.epoch != 0) co_return known;
   }
-  if (const Home known = NodeTable::instance().home_of(id); known.epoch > stale) co_return known;
   co_return co_await ask_directory(id, type);
 }
 

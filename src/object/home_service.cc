@@ -11,6 +11,7 @@
 #include "ebb/object/home.h"
 #include "ebb/object/node_table.h"
 #include "ebb/platform/translation_table.h"
+#include "src/object/mismatch.h"
 #include "src/object/moves.h"
 #include "src/object/state.h"
 
@@ -26,7 +27,6 @@ constexpr platform::Duration kTravelLimit = std::chrono::seconds(8);
 constexpr platform::Duration kTravelPerMebibyte = std::chrono::milliseconds(250);
 constexpr platform::Duration kGivenRest = std::chrono::seconds(2);
 constexpr platform::Duration kAskAgain = std::chrono::seconds(1);
-std::string describe(ObjectId id) { return "object " + std::to_string(id.index()); }
 
 platform::Duration travel_limit(const Parcel& state) {
   return kTravelLimit + kTravelPerMebibyte * static_cast<std::int64_t>(state.size >> 20);
@@ -201,6 +201,7 @@ static task<Result<void>> bring(ObjectId id, Home from, NodeId node, CoreIndex c
 }
 
 task<Result<void>> migrate(ObjectId id, const TypeDescriptor* type, NodeId node, CoreIndex core) {
+  if (!id.valid()) co_return names_nothing();
   if (id < kFirstDynamicObject) {
     co_return Error(Errc::invalid_argument, "the home of static object " + std::to_string(id.index()) + " stays on the front end");
   }

@@ -8,9 +8,9 @@
 #include "ebb/async/core.h"
 #include "ebb/async/on_core.h"
 #include "ebb/base/node_local.h"
-#include "ebb/object/static_object.h"
 #include "ebb/platform/translation_table.h"
 #include "src/object/construction.h"
+#include "src/object/mismatch.h"
 
 namespace ebb {
 namespace {
@@ -22,9 +22,7 @@ using detail::describe;
 using detail::throw_recursive;
 using detail::throw_stuck;
 
-[[noreturn]] void throw_gone(ObjectId id) {
-  throw ErrorException(Error(Errc::no_such_object, describe(id) + " was destroyed; drop the references to it"));
-}
+[[noreturn]] void throw_gone(ObjectId id) { throw ErrorException(detail::destroyed(id)); }
 
 }  // namespace
 
@@ -47,18 +45,6 @@ NodeTable::~NodeTable() {
     for (const auto& entry : *page) delete entry.load(std::memory_order_relaxed);
     delete page;
   }
-}
-
-task<Result<ObjectRecord>> NodeTable::lookup(ObjectId id) {
-  if (id >= kFirstDynamicObject) co_return co_await directory_->lookup(id);
-  // A node of a cluster would not have started.
-  if (std::string collision = detail::StaticRegistration::find_collision(id); !collision.empty()) {
-    co_return Error(Errc::invalid_argument, std::move(collision));
-  }
-  auto record = detail::StaticRegistration::find(id);
-  if (record) co_return *std::move(record);
-  co_return Error(Errc::no_such_object, "this program has no static object with the id " + std::to_string(id.index()) +
-                                            "; start all nodes from the same build");
 }
 
 NodeTable::Entry* NodeTable::find(ObjectId id) const noexcept {
@@ -90,43 +76,6 @@ NodeTable::Entry* NodeTable::find_or_add(ObjectId id, const detail::TypeDescript
     return fresh.release();
   }
   return entry;
-}
-
-// `entry` of an object that exists under `type` (nullptr: any that this program has); by asking the directory if this
-// node has not met it, and `entry` is nullptr.
-NodeTable::Entry& NodeTable::known(ObjectId id, Entry* entry, const detail::TypeDescriptor* type) {
-  if (!id.valid()) {
-    throw ErrorException(Error(Errc::no_such_object, "this reference names no object; create or open one first"));
-  }
-  const auto require_same = [id, &type](std::uint64_t interface_id, std::string_view interface_name) {
-    if (interface_id == type->interface_id) return;
-    throw ErrorException(Error(Errc::interface_mismatch, describe(id) + " is a " + std::string(interface_name) +
-                                                             ", not a " + std::string(type->interface_name)));
-  };
-  if (entry == nullptr) {
-    misses_here().asked();
-    const ObjectRecord record = block_on(lookup(id)).value();
-    if (type == nullptr) type = detail::TypeRegistration::find(record.interface_id);
-    if (type == nullptr) {
-      throw ErrorException(Error(Errc::interface_mismatch, describe(id) + " is a " + record.interface_name +
-                                                               ", which this node's program does not have; start all "
-                                                               "nodes from the same build"));
-    }
-    require_same(record.interface_id, record.interface_name);
-    const detail::Implementation* implementation = nullptr;
-    if (record.implementation != 0) {
-      implementation = detail::ImplementationRegistration::find(record.implementation);
-      if (implementation == nullptr || implementation->interface_id != record.interface_id) {
-        throw ErrorException(Error(Errc::interface_mismatch, describe(id) + " was swapped to an implementation that this "
-                                                             "node's program does not have; start all nodes from the same build"));
-      }
-    }
-    Entry& added = *find_or_add(id, *type, detail::Swap{implementation, record.swaps});
-    learn_home(id, ebb::home_of(record));
-    return added;
-  }
-  if (type != nullptr) require_same(entry->type->interface_id, entry->type->interface_name);
-  return *entry;
 }
 
 void* NodeTable::root_of(ObjectId id) const noexcept {
@@ -286,6 +235,10 @@ void* NodeTable::make(ObjectId id, Entry& entry) {
   if (representative == nullptr) {
     const detail::Implementation* other = implementation_of(id, entry);
     representative = other != nullptr ? other->make(entry.root) : entry.type->make_representative(id, entry.root);
+    if (representative == nullptr) {
+      throw ErrorException(Error(Errc::internal, describe(id) + " got no representative: on_miss() of its kind, " +
+                                                     std::string(entry.type->policy) + ", gave nullptr; have it make one, or throw"));
+    }
     if (other != nullptr) note_implemented(id, entry, other);
     if (entry.dropped.load(std::memory_order_acquire)) {
       try {

@@ -12,6 +12,7 @@
 #include "ebb/object/object.h"
 #include "ebb/platform/translation_table.h"
 #include "src/object/construction.h"
+#include "src/object/mismatch.h"
 #include "src/object/state.h"
 
 namespace ebb {
@@ -23,15 +24,20 @@ using detail::ConstructionScope;
 using detail::describe;
 
 Error not_droppable(ObjectId id, const detail::TypeDescriptor& type) {
-  return Error(Errc::invalid_argument, describe(id) + " of the kind " + std::string(type.policy) +
-                                           " would lose its state; only kinds with a state that save() gives can be dropped");
+  const std::string what = describe(id) + " of the kind " + std::string(type.policy);
+  if (type.serve != nullptr) {
+    return Error(Errc::invalid_argument, what + " cannot be dropped: what it has here is in use as long as it lives");
+  }
+  return Error(Errc::invalid_argument, what + " would lose its state; give its class save() and restore()");
 }
 
 }  // namespace
 
 task<Result<std::uint32_t>> NodeTable::drop(ObjectId id, const detail::TypeDescriptor* type) {
+  if (!id.valid()) co_return detail::names_nothing();
   Entry* entry = find(id);
   if (entry == nullptr) co_return std::uint32_t{0};
+  if (entry->type->interface_id != type->interface_id) co_return detail::mismatch(id, entry->type->interface_name, *type);
   if (type->exclusive && !type->caches && (type->serve != nullptr || type->state.save == nullptr)) {
     co_return not_droppable(id, *type);
   }
@@ -40,7 +46,7 @@ task<Result<std::uint32_t>> NodeTable::drop(ObjectId id, const detail::TypeDescr
   {
     const std::lock_guard guard(shard_of(id).mutex);
     const State state = entry->state.load(std::memory_order_acquire);
-    if (state >= State::destroyed) co_return Error(Errc::no_such_object, describe(id) + " was destroyed");
+    if (state >= State::destroyed) co_return detail::destroyed(id);
     if (state == State::making) co_return Error(Errc::overloaded, describe(id) + " is being made; drop it later");
     whole = type->shared && state == State::ready;
     if (whole) entry->state.store(State::making, std::memory_order_relaxed);

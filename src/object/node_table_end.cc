@@ -13,6 +13,7 @@
 #include "ebb/object/object.h"
 #include "ebb/platform/translation_table.h"
 #include "src/object/construction.h"
+#include "src/object/mismatch.h"
 
 namespace ebb {
 namespace {
@@ -45,6 +46,7 @@ task<Result<void>> NodeTable::end(ObjectId id, const detail::TypeDescriptor* typ
   // Also an object that this node has not met: an event that found it in the directory just before must not enter it
   // as a living one.
   Entry* entry = find_or_add(id, *type);
+  if (entry->type->interface_id != type->interface_id) co_return detail::mismatch(id, entry->type->interface_name, *type);
   const Result<bool> begun = co_await begin_end(id, entry, calls_limit);
   if (!begun) co_return begun.error();
   if (!*begun) co_return Result<void>();

@@ -8,6 +8,7 @@
 
 #include "ebb/object/measured.h"
 #include "ebb/object/node_link.h"
+#include "src/object/mismatch.h"
 
 namespace ebb::detail {
 namespace {
@@ -17,6 +18,19 @@ std::string readable(const std::type_info& type) {
   const std::unique_ptr<char, decltype(&std::free)> name(abi::__cxa_demangle(type.name(), nullptr, nullptr, &status),
                                                          &std::free);
   return status == 0 ? name.get() : type.name();
+}
+
+/// What is to end is a `type`, as far as anybody knows: it may be half ended.
+task<Result<void>> is_a(ObjectId id, const TypeDescriptor* type) {
+  if (!id.valid()) co_return names_nothing();
+  if (const TypeDescriptor* known = NodeTable::instance().type_of(id)) {
+    if (known->interface_id != type->interface_id) co_return mismatch(id, known->interface_name, *type);
+    co_return Result<void>();
+  }
+  const auto record = co_await NodeTable::instance().lookup(id);
+  if (record && record->interface_id != type->interface_id) co_return mismatch(id, record->interface_name, *type);
+  if (!record && record.code() != Errc::no_such_object) co_return record.error();
+  co_return Result<void>();
 }
 
 }  // namespace
@@ -48,6 +62,7 @@ task<Result<void>> destroy(ObjectId id, const TypeDescriptor* type) {
   if (id.valid() && id < kFirstDynamicObject) {
     co_return Error(Errc::invalid_argument, "object " + std::to_string(id.index()) + " is a static one; it ends with the nodes");
   }
+  if (Result<void> right = co_await is_a(id, type); !right) co_return right;
   // The directory first: from here on no core can come to know the object anew. It takes the same again until all has ended.
   if (Result<void> removed = co_await table.directory().remove(id); !removed) co_return removed;
   Result<void> ended = co_await table.end(id, type);
@@ -67,13 +82,11 @@ task<Result<void>> destroy(ObjectId id, const TypeDescriptor* type) {
 }
 
 task<Result<std::uint32_t>> swap(ObjectId id, const TypeDescriptor* type, const Implementation* implementation) {
+  if (!id.valid()) co_return names_nothing();
   // Only of what there is: its record says so.
   const auto record = co_await NodeTable::instance().lookup(id);
   if (!record) co_return record.error();
-  if (record->interface_id != type->interface_id) {
-    co_return Error(Errc::interface_mismatch, "object " + std::to_string(id.index()) + " is a " + record->interface_name +
-                                                  ", not a " + std::string(type->interface_name));
-  }
+  if (record->interface_id != type->interface_id) co_return mismatch(id, record->interface_name, *type);
   // The directory first: a node that comes to know the object from here on makes the new one.
   Swap swap{implementation};
   if (id >= kFirstDynamicObject) {

@@ -1,4 +1,4 @@
-// The directory: which object an id names. Every node asks it once for each object it touches.
+// The directory: which object an id names. Every node asks it once for each object it touches, however many events need it then.
 #pragma once
 
 #include <chrono>

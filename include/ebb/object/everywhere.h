@@ -95,7 +95,8 @@ class everywhere_target : public adjustable_target<everywhere_target<T>> {
     return result;
   }
   /// Runs a method on each and waits for all; results are dropped. An error anywhere is the call's, once all have answered.
-  /// Errors besides: deadline_exceeded, cancelled, overloaded, interface_mismatch (nodes of different builds).
+  /// Errors besides: no_such_object (nobody was asked), deadline_exceeded, cancelled, overloaded, interface_mismatch (it is no T, or
+  /// nodes are of different builds).
   template <auto Member, class... Arguments>
   task<Result<participation>> call(Arguments&&... arguments) const {
     return participants(*this, detail::kMethodLabel<T, Member>, collective<Member>(detail::CollectiveWork::call, std::forward<Arguments>(arguments)...));
@@ -136,6 +137,7 @@ class everywhere_target : public adjustable_target<everywhere_target<T>> {
   /// Waits, on each core that has a representative, until no counted call of the object is under way there (counted as
   /// destroy counts: not what was begun through `->`). What had begun anywhere before the barrier reached it has so ended.
   task<Result<participation>> barrier() const {
+    static_cast<void>(&detail::Registered<T>::entry);
     detail::Collective wanted;
     wanted.object = id_;
     wanted.interface_id = T::interface::id;

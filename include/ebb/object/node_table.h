@@ -19,6 +19,7 @@
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "ebb/object/directory.h"
+#include "ebb/object/first_lookups.h"
 #include "ebb/object/object_counts.h"
 #include "ebb/object/type.h"
 #include "ebb/platform/platform.h"
@@ -119,6 +120,11 @@ class NodeTable {
   /// (interface_mismatch otherwise).
   void* miss(ObjectId id);
 
+  /// Sees to it that this node knows the object, and as a `type` (nullptr: as whatever it is); asks the directory if it has not met
+  /// it. Errors: no_such_object (also once it was destroyed), interface_mismatch (the object is something else, or of another kind
+  /// in the program that made it, or this program lacks it), and those of Directory::lookup.
+  task<Result<void>> meet(ObjectId id, const detail::TypeDescriptor* type);
+
   /// The type of an object this node knows, nullptr for others.
   const detail::TypeDescriptor* type_of(ObjectId id) const noexcept;
 
@@ -139,11 +145,11 @@ class NodeTable {
   /// The cores that hold a representative of `id`, one bit each; 0 for an object this node does not know.
   std::uint64_t cores_of(ObjectId id) const noexcept;
 
-  /// Ends an object of type `type` on this node: representatives on their cores, then the root. Accesses that come
+  /// Ends an object on this node, which takes it for a `type` where it has not met it: representatives on their cores, then the root. Accesses that come
   /// later get no_such_object, also where this node had not met the object; one that is making a representative, and
   /// calls under way (see CallUnderWay), are waited for, on all cores at once. Destructors run in events that can block. While
   /// another event ends the object this waits for that, and says what came of it. Errors: no_such_object when it has ended before;
-  /// overloaded when a constructor of the root has not ended for 30 s; deadline_exceeded when calls have not ended for
+  /// interface_mismatch when it is no `type`; overloaded when a constructor of the root has not ended for 30 s; deadline_exceeded when calls have not ended for
   /// `calls_limit`, nor for as long (at most kCancelLimit) after their tokens were fired: then what they use stays in memory,
   /// until the next end() that finds them ended. What keeps a core from looking: then the same.
   task<Result<void>> end(ObjectId id, const detail::TypeDescriptor* type, platform::Duration calls_limit = kDrainLimit);
@@ -260,6 +266,9 @@ class NodeTable {
   /// An entry that is made is made with what `swap` says, if it is one.
   Entry* find_or_add(ObjectId id, const detail::TypeDescriptor& type, detail::Swap swap = {});
   Entry& known(ObjectId id, Entry* entry, const detail::TypeDescriptor* type);
+  task<Result<void>> introduce(ObjectId id, const detail::TypeDescriptor* type, bool* asked);
+  Result<void> enter_record(ObjectId id, const ObjectRecord& record, const detail::TypeDescriptor* type);
+  static Result<void> agree(ObjectId id, const Entry& entry, const detail::TypeDescriptor* type);
   void* counted_miss(ObjectId id, const detail::TypeDescriptor* type);
   void* make(ObjectId id, Entry& entry);
   void need_root(ObjectId id, Entry& entry);
@@ -305,6 +314,7 @@ class NodeTable {
   std::unique_ptr<Directory> directory_;
   std::array<std::atomic<Page*>, kPages> pages_{};
   std::array<Shard, kShards> shards_;
+  detail::FirstLookups first_lookups_;
   struct alignas(64) CoreCalls {
     std::unordered_map<ObjectId, std::uint32_t> under_way;  // bounded by the core's calls
     detail::CallOnStack* on_stack = nullptr;                   // bounded by the core's contexts, and how deep they nest

@@ -122,12 +122,27 @@ ebb::task<int> fail() {
   EXPECT_EQ(idle.value().representatives, kCores);
   EXPECT_EQ(ebb::NodeTable::instance().calls_under_way(tally.id()), 0u);
   EXPECT_TRUE(co_await ebb::destroy(tally));
-  EXPECT_EQ((co_await tally.everywhere().call<&Tally::add>(1)).value().representatives, 0u);
-  EXPECT_EQ((co_await tally.everywhere().every_core().call<&Tally::add>(1)).code(), Errc::no_such_object);
   co_return 0;
 }
 
 TEST(Everywhere, SaysWhatFailedAndWaitsAtABarrier) { EXPECT_EQ(run(fail), 0); }
+
+ebb::task<int> ask_nobody() {
+  const auto destroyed = (co_await ebb::create<Tally>()).value();
+  EXPECT_TRUE(co_await ebb::destroy(destroyed));
+  for (const auto& nothing : {destroyed, ebb::ref<Tally>(), ebb::ref<Tally>::unchecked(ebb::ObjectId(4712))}) {
+    const auto everywhere = nothing.everywhere();
+    EXPECT_EQ((co_await everywhere.call<&Tally::add>(1)).code(), Errc::no_such_object) << nothing.id().index();
+    EXPECT_EQ((co_await everywhere.every_core().call<&Tally::add>(1)).code(), Errc::no_such_object);
+    EXPECT_EQ((co_await everywhere.send<&Tally::add>(1)).code(), Errc::no_such_object);
+    EXPECT_EQ((co_await everywhere.gather<&Tally::get>()).code(), Errc::no_such_object);
+    EXPECT_EQ((co_await nothing.reduce<&Tally::get>(std::int64_t{0}, ebb::sum())).code(), Errc::no_such_object);
+    EXPECT_EQ((co_await everywhere.barrier()).code(), Errc::no_such_object);
+  }
+  co_return 0;
+}
+
+TEST(Everywhere, SaysThatThereIsNoSuchObject) { EXPECT_EQ(run(ask_nobody), 0); }
 
 struct Shared {
   using policy = ebb::per_node;

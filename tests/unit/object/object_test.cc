@@ -216,6 +216,38 @@ TEST(Object, IsNotReachedThroughAWrongTypeOrId) {
   });
 }
 
+/// An object that this node has not met: the directory has it, as if another node had made it.
+ebb::task<ebb::ref<Counter>> made_elsewhere() {
+  ebb::NewObject wanted{"", Counter::interface::id, "per_core", ebb::kFrontEndNode};
+  wanted.interface_name = Counter::interface::name;
+  const auto record = (co_await ebb::NodeTable::instance().directory().create(std::move(wanted))).value();
+  co_return ebb::ref<Counter>::unchecked(record.id);
+}
+
+TEST(Object, EndsOnlyByReferencesOfItsOwnType) {
+  run([]() -> ebb::task<int> {
+    const auto met = (co_await ebb::create<Counter>()).value();
+    const auto unmet = co_await made_elsewhere();
+    met->add(3);
+    for (const auto& counter : {met, unmet}) {
+      const auto wrong = ebb::ref<Other>::unchecked(counter.id());
+      const auto refused = co_await ebb::destroy(wrong);
+      EXPECT_EQ(refused.code(), Errc::interface_mismatch);
+    }
+    EXPECT_EQ((co_await ebb::drop(ebb::ref<Other>::unchecked(met.id()))).code(), Errc::interface_mismatch);
+    EXPECT_EQ(met->get(), 3) << "its part went with the wrong destructor";
+    EXPECT_EQ(unmet->get(), 0);
+    EXPECT_EQ((co_await ebb::NodeTable::instance().end(met.id(), &ebb::detail::kTypeDescriptor<Other>)).code(), Errc::interface_mismatch);
+    EXPECT_TRUE(co_await ebb::destroy(met));
+    EXPECT_TRUE(co_await ebb::destroy(unmet));
+    for (const auto& nothing : {met, unmet, ebb::ref<Counter>(), ebb::ref<Counter>::unchecked(ebb::ObjectId(4711))}) {
+      EXPECT_EQ((co_await ebb::destroy(nothing)).code(), Errc::no_such_object) << nothing.id().index();
+    }
+    EXPECT_EQ((co_await ebb::drop(ebb::ref<Counter>())).code(), Errc::no_such_object);
+    co_return 0;
+  });
+}
+
 TEST(Object, IsTriedAgainAfterAConstructorThrew) {
   run([]() -> ebb::task<int> {
     auto stubborn = (co_await ebb::create<Stubborn>()).value();

@@ -98,4 +98,29 @@ ebb::task<int> pair() {
 
 TEST(Policy, OfAUserHandlesTheMissAndSaysWhatAReferenceGives) { run(pair); }
 
+struct forgetful : ebb::per_core {
+  static constexpr std::string_view name = "test.forgetful";
+  template <class T>
+  static T* on_miss(ebb::ObjectId, void*) {
+    return nullptr;
+  }
+};
+
+struct Forgotten {
+  using policy = forgetful;
+  int get() const { return 7; }
+  using interface = ebb::interface<"test.Forgotten/1", ebb::method<"get", &Forgotten::get>>;
+};
+
+ebb::task<int> forget() {
+  const auto object = (co_await ebb::create<Forgotten>()).value();
+  const auto answer = co_await object.call<&Forgotten::get>();
+  EXPECT_EQ(answer.code(), ebb::Errc::internal);
+  EXPECT_NE(answer.error().text().find("on_miss() of its kind, test.forgetful, gave nullptr"), std::string::npos) << answer.error().text();
+  EXPECT_TRUE(co_await ebb::destroy(object));
+  co_return 0;
+}
+
+TEST(Policy, MustMakeARepresentative) { run(forget); }
+
 }  // namespace
