@@ -135,7 +135,8 @@ constexpr platform::Duration kFirstPause = std::chrono::milliseconds(1);
 constexpr int kLongestPause = 6;  // 64 ms
 
 Error no_cluster(NodeId node) {
-  return Error(Errc::node_gone, "this program is no cluster, so there is no node " + std::to_string(to_number(node)));
+  return Error::refusal(Errc::node_gone,
+                        "this program is no cluster, so there is no node " + std::to_string(to_number(node)) + "; nothing ran");
 }
 
 }  // namespace
