@@ -264,10 +264,6 @@ void Connection::end(const Error& reason, bool in_order) {
   }
 }
 
-void Connection::cancel_calls(const Error& reason) {
-  for (Pending& pending : pending_) settle(pending, reason);
-}
-
 void Connection::finish(const Error& reason) {
   state_ = State::ended;
   // Whoever waits learns that the node is gone, whatever it did wrong; only a cancellation is no news of the node.

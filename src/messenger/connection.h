@@ -24,6 +24,9 @@ namespace ebb::messenger {
 
 class Connection;
 
+/// node_gone for a call of which nothing was sent: it can be made again.
+inline Error never_sent(const std::string& reason) { return Error::refusal(Errc::node_gone, reason + "; nothing ran"); }
+
 /// What a connection tells the core's part of the messenger, from platform callbacks and from events: must not block.
 class ConnectionOwner {
  public:
@@ -110,7 +113,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   /// Looks for silence, and breaks it; about once a second. `missed`: how long this core itself was away beyond that, which
   /// says nothing about the peer.
   void tick(platform::Instant now, platform::Duration missed);
-  /// Gives every pending call `reason`; the connection stays.
+  /// Gives every pending call `reason`; node_gone as a refusal, where nothing of the call has gone out. The connection stays.
   void cancel_calls(const Error& reason);
   /// Ends it from this side: pending calls get `reason`, on_ended is not called. Queued output is sent if `in_order`.
   void end(const Error& reason, bool in_order);
@@ -160,6 +163,8 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   void take_frame(const FrameHeader& header, std::span<const std::byte> payload);
   Pending* find_pending(std::uint32_t call_id) noexcept;
   void settle(Pending& pending, Result<Bytes> answer);
+  /// Whether some of its frame has gone out.
+  bool has_begun(const Pending& pending) const noexcept;
   /// Its caller has cancelled it.
   void give_up(std::uint32_t call_id);
   void take_answer(std::uint32_t call_id, Result<Bytes> answer);

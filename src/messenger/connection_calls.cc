@@ -62,6 +62,15 @@ void Connection::settle(Pending& pending, Result<Bytes> answer) {
   std::exchange(pending.waiter, nullptr)->complete(std::move(answer));
 }
 
+bool Connection::has_begun(const Pending& pending) const noexcept {
+  return pending.sent && (pending.control ? control_ : output_).has_begun(pending.begin);
+}
+
+void Connection::cancel_calls(const Error& reason) {
+  const Error before = reason.code() == Errc::node_gone ? never_sent(reason.text()) : reason;
+  for (Pending& pending : pending_) settle(pending, has_begun(pending) ? reason : before);
+}
+
 void Connection::take_answer(std::uint32_t call_id, Result<Bytes> answer) {
   Pending* pending = find_pending(call_id);
   if (pending == nullptr || !pending->sent) return;
@@ -186,12 +195,12 @@ task<Result<void>> Connection::send(CallTarget target, platform::Instant deadlin
     waiting_sends_depth_.set(--waiting_sends_);
     Core::current().cancel(timer);
     if (!has_room) {
-      if (ended()) co_return Error(Errc::node_gone, named(peer_) + " was lost before the call could be sent");
+      if (ended()) co_return never_sent(named(peer_) + " was lost before the call could be sent");
       if (target.cancellation.is_cancelled()) co_return Error(Errc::cancelled, "the caller cancelled the call; nothing ran");
       co_return Error(Errc::deadline_exceeded, "no room to send to " + named(peer_) + " in time; nothing ran");
     }
   }
-  if (ended()) co_return Error(Errc::node_gone, named(peer_) + " was lost before the call could be sent");
+  if (ended()) co_return never_sent(named(peer_) + " was lost before the call could be sent");
   if (!try_enqueue_call(target, deadline, 0, kOneWay, arguments)) {
     room.give_back(frame_bytes);
     co_return no_memory();

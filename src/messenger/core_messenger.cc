@@ -16,7 +16,7 @@ std::string named(NodeId node) { return "node " + std::to_string(to_number(node)
 /// What callers learn of a connection that did not come about: whatever a stranger at that place did, the node is not there.
 Error to_callers(const Error& reason) {
   const bool as_it_is = reason.code() == Errc::unauthenticated || reason.code() == Errc::version_mismatch;
-  return as_it_is ? reason : Error(Errc::node_gone, reason.text());
+  return as_it_is ? reason : never_sent(reason.text());
 }
 
 }  // namespace
@@ -82,9 +82,9 @@ task<Result<CoreMessenger::Shared>> CoreMessenger::connection_to(NodeId node, pl
     --peer.going_on;
   }
   if (peer.connection) co_return peer.connection;
-  if (peer.forgotten) co_return Error(Errc::node_gone, peer.why);
+  if (peer.forgotten) co_return never_sent(peer.why);
   if (closing_) co_return Error(Errc::cancelled, "this node is closing");
-  if (!peer.known) co_return Error(Errc::node_gone, named(node) + " is not a member of this cluster");
+  if (!peer.known) co_return never_sent(named(node) + " is not a member of this cluster");
   if (peer.waiters.size() >= Connection::kMaxPendingCalls - (control ? 0 : Connection::kControlCalls)) {
     co_return Error::refusal(Errc::overloaded, std::to_string(peer.waiters.size()) +
                                                    " calls wait for a connection to " + named(node) +
@@ -97,7 +97,7 @@ task<Result<CoreMessenger::Shared>> CoreMessenger::connection_to(NodeId node, pl
       if (opened.code() == Errc::resource_exhausted) {
         co_return Error::refusal(Errc::overloaded, "cannot connect to " + named(node) + ": " + opened.error().text() + "; nothing ran");
       }
-      co_return Error(Errc::node_gone, "cannot connect to " + named(node) + ": " + opened.error().text());
+      co_return never_sent("cannot connect to " + named(node) + ": " + opened.error().text());
     }
     connections_.push_back(connection);
     peer.opening = std::move(connection);
@@ -211,7 +211,7 @@ void CoreMessenger::forget_peer(NodeId node, const std::string& reason) {
     release(*connection);
     connection->end(error, false);
   }
-  settle_waiters(peer, error);
+  settle_waiters(peer, never_sent(reason));
 }
 
 // --- the loop ---

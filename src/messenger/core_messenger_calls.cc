@@ -62,7 +62,7 @@ task<Result<CoreMessenger::Shared>> CoreMessenger::reach(const CallTarget& targe
   const NodeId node = target.node;
   auto connected = co_await connection_to(node, deadline, target.cancellation, is_control(target.object));
   // It may have ended between its establishment and this turn.
-  if (connected && !(*connected)->established()) co_return Error(Errc::node_gone, named(node) + " closed its connection");
+  if (connected && !(*connected)->established()) co_return never_sent(named(node) + " closed its connection");
   co_return connected;
 }
 

@@ -42,21 +42,14 @@ class HomeKeeper::Making {
   HomeKeeper& keeper_;
 };
 
-void HomeKeeper::Looker::end() {
-  if (std::exchange(over, true)) return;
-  Core::current().cancel(timer);
-  done.complete();
-}
-
 void HomeKeeper::wake_lookers() {
-  for (Looker* each : lookers_) each->end();
+  for (TimedCompletion* each : lookers_) each->complete();
 }
 
 task<void> HomeKeeper::wait_for_homes(platform::Duration at_most) {
-  Looker looker;
-  looker.timer = Core::current().call_after(at_most, [&looker] { looker.end(); });
+  TimedCompletion looker(at_most);
   lookers_.push_back(&looker);
-  co_await looker.done;
+  co_await looker;
   std::erase(lookers_, &looker);
 }
 

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "ebb/async/completion.h"
 #include "ebb/async/core.h"
 #include "ebb/async/scope.h"
 #include "ebb/async/semaphore.h"
@@ -17,6 +16,7 @@
 #include "ebb/object/directory.h"
 #include "ebb/object/node_link.h"
 #include "ebb/platform/platform.h"
+#include "src/async/timed_completion.h"
 #include "src/object/replica_service.h"
 
 namespace ebb::detail {
@@ -67,16 +67,10 @@ class HomeKeeper {
   task<void> make_anew(ObjectRecord record, Semaphore::Permit place);
 
   class Making;
-  struct Looker {
-    bool over = false;
-    TimerId timer;
-    Completion<> done;
-    void end();
-  };
 
   Scope& scope_;
   bool closed_ = false;
-  std::vector<Looker*> lookers_;           // one for each member that leaves and may become a home meanwhile
+  std::vector<TimedCompletion*> lookers_;  // one for each member that leaves and may become a home meanwhile
   struct Waiting {
     platform::Instant lease_end;
     TimerId timer;

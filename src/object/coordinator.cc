@@ -77,20 +77,13 @@ void Coordinator::set_owner(const std::vector<std::uint32_t>& partitions, Partit
 void Coordinator::end() {
   ended_ = true;
   end_.cancel();
-  if (pause_ != nullptr) pause_->end();
-}
-
-void Coordinator::Pause::end() {
-  if (std::exchange(over, true)) return;
-  Core::current().cancel(timer);
-  done.complete();
+  if (pause_ != nullptr) pause_->complete();
 }
 
 task<void> Coordinator::wait_for_hand_overs() {
-  Pause pause;
-  pause.timer = Core::current().call_after(std::min(kAgain * (1 << std::min(failures_, 10)), kLongestAgain), [&pause] { pause.end(); });
+  TimedCompletion pause(std::min(kAgain * (1 << std::min(failures_, 10)), kLongestAgain));
   pause_ = &pause;
-  co_await pause.done;
+  co_await pause;
   pause_ = nullptr;
 }
 
@@ -234,7 +227,7 @@ Detached Coordinator::hand_over(std::shared_ptr<Coordinator> self, PartitionOwne
   --self->under_way_;
   // After one that failed the pause is a whole one: the next may fail alike, such as of an object that is being destroyed.
   const bool all_done = self->under_way_ == 0 && (self->collected_ || self->ended_);
-  if (self->pause_ != nullptr && (others_wait || all_done)) self->pause_->end();
+  if (self->pause_ != nullptr && (others_wait || all_done)) self->pause_->complete();
 }
 
 void Coordinator::conclude(PartitionOwner target, const std::vector<Adoption>& adoptions,

@@ -144,15 +144,21 @@ task<Result<Bytes>> attempt(Place place, Attempts* attempts) {
   co_return answer;
 }
 
-/// The place could not be looked up, which may be otherwise when there is time left: its own wait has a bound of its own.
-bool is_yet_to_be_found(const Result<Place>& place) {
-  return !place && (was_turned_away(place) || place.code() == Errc::deadline_exceeded || place.code() == Errc::unavailable);
+/// It surely never got to a node.
+template <class R>
+bool never_began(const Result<R>& answer) {
+  return !answer && answer.code() == Errc::node_gone && answer.error().is_refusal();
 }
 
-/// A node that leaves, and has not met the object of which it is the home, cannot say more than that it is as good as gone.
-bool has_left(const Result<Bytes>& answer, const Place& place) {
-  return !answer && place.version != 0 && answer.code() == Errc::node_gone && answer.error().is_refusal();
+/// The place could not be looked up, which may be otherwise when there is time left: its own wait has a bound of its own.
+bool is_yet_to_be_found(const Result<Place>& place) {
+  return !place && (was_turned_away(place) || never_began(place) || place.code() == Errc::deadline_exceeded ||
+                    place.code() == Errc::unavailable);
 }
+
+/// Nobody is there, or a node that leaves and, not having met the object of which it is the home, cannot say more than that it is
+/// as good as gone. There may be another place, now or when this one has been given up.
+bool has_left(const Result<Bytes>& answer, const Place& place) { return place.version != 0 && never_began(answer); }
 
 Error too_late(const Error& refused) {
   if (refused.code() == Errc::overloaded) return refused;

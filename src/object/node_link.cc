@@ -9,11 +9,11 @@
 #include <utility>
 #include <vector>
 
-#include "ebb/async/completion.h"
 #include "ebb/async/core.h"
 #include "ebb/async/sleep.h"
 #include "ebb/async/on_core.h"
 #include "ebb/base/node_local.h"
+#include "src/async/timed_completion.h"
 #include "src/object/closing.h"
 
 namespace ebb {
@@ -21,16 +21,9 @@ namespace {
 
 /// An event that waits for another view: of its core, except for its place in the list.
 struct ViewWaiter {
-  CoreIndex core{};
-  bool settled = false;
-  TimerId timer;
-  Completion<> done;
-
-  void settle() {
-    if (std::exchange(settled, true)) return;
-    Core::current().cancel(timer);
-    done.complete();
-  }
+  explicit ViewWaiter(platform::Duration at_most) : done(at_most) {}
+  const CoreIndex core = Core::current().index();
+  detail::TimedCompletion done;
 };
 
 struct Links {
@@ -80,16 +73,14 @@ bool is_leaving(NodeId node) {
 }
 
 task<void> wait_for_view_change(std::uint64_t version, platform::Duration at_most, cancel_token given_up) {
-  const auto waiter = std::make_shared<ViewWaiter>();
-  waiter->core = Core::current().index();
-  waiter->timer = Core::current().call_after(at_most, [waiter] { waiter->settle(); });
+  const auto waiter = std::make_shared<ViewWaiter>(at_most);
   {
     const std::lock_guard guard(links->mutex);
     links->waiters.push_back(waiter);
   }
   // It may have changed before the waiter was in the list.
-  if (cluster_view_version() != version) waiter->settle();
-  const cancel_callback settle(given_up, [waiter] { waiter->settle(); });
+  if (cluster_view_version() != version) waiter->done.complete();
+  const cancel_callback settle(given_up, [waiter] { waiter->done.complete(); });
   co_await waiter->done;
   const std::lock_guard guard(links->mutex);
   std::erase(links->waiters, waiter);
@@ -102,7 +93,7 @@ void notify_view_changed() {
     woken.swap(links->waiters);
   }
   for (const auto& waiter : woken) {
-    spawn_on_when_room(waiter->core, [waiter] { waiter->settle(); });
+    spawn_on_when_room(waiter->core, [waiter] { waiter->done.complete(); });
   }
 }
 
@@ -135,7 +126,8 @@ constexpr platform::Duration kFirstPause = std::chrono::milliseconds(1);
 constexpr int kLongestPause = 6;  // 64 ms
 
 Error no_cluster(NodeId node) {
-  return Error(Errc::node_gone, "this program is no cluster, so there is no node " + std::to_string(to_number(node)));
+  return Error::refusal(Errc::node_gone,
+                        "this program is no cluster, so there is no node " + std::to_string(to_number(node)) + "; nothing ran");
 }
 
 }  // namespace

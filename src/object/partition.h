@@ -11,12 +11,11 @@
 #include <vector>
 
 #include "ebb/async/cancellation.h"
-#include "ebb/async/completion.h"
-#include "ebb/async/core.h"
 #include "ebb/async/task.h"
 #include "ebb/base/ids.h"
 #include "ebb/object/node_link.h"
 #include "ebb/object/partitioned.h"
+#include "src/async/timed_completion.h"
 #include "src/object/partition_service.h"
 
 namespace ebb::detail {
@@ -61,14 +60,6 @@ class Coordinator : public std::enable_shared_from_this<Coordinator> {
   void end();
 
  private:
-  /// The loop's pause until calls have ended.
-  struct Pause {
-    bool over = false;
-    TimerId timer;
-    Completion<> done;
-    void end();
-  };
-
   static Detached follow(std::shared_ptr<Coordinator> self);
   /// Asks all members what they have. False if that did not come to an end; then again soon.
   task<bool> collect(const ClusterView* view);
@@ -108,7 +99,7 @@ class Coordinator : public std::enable_shared_from_this<Coordinator> {
   std::map<std::uint32_t, platform::Instant> stays_; // where it is until then, or until the membership changes
   std::map<std::uint32_t, platform::Instant> lost_since_;
   std::size_t under_way_ = 0;                        // hand-overs
-  Pause* pause_ = nullptr;
+  TimedCompletion* pause_ = nullptr;                 // the loop's, until hand-overs have ended
 };
 
 /// The core that is to have `partition`: the same for whoever computes it, and another one for few partitions only when the

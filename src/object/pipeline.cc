@@ -38,7 +38,9 @@ task<Result<Bytes>> run_step(const call_context* context, ObjectId object, Pipel
 Error failed(std::size_t at, const Error& error) {
   const std::string text = "step " + std::to_string(at + 1) + " of a pipeline: " + error.text();
   if (at != 0 && was_turned_away(Result<void>(error))) return Error(Errc::deadline_exceeded, text);
-  return error.code() == Errc::no_such_method ? Error(Errc::no_such_method, text) : error;
+  // A refusal says that nothing ran, which is true of this step alone.
+  const bool of_the_step = error.code() == Errc::no_such_method || (at != 0 && error.is_refusal());
+  return of_the_step ? Error(error.code(), text) : error;
 }
 
 }  // namespace

@@ -93,7 +93,7 @@ class Messenger {
 
   /// Calls and waits for the answer; on any core, and the answer comes back there. Errors: what the peer's handler
   /// answers; cancelled (target.cancellation fired: the call may or may not have run); node_gone (unknown or forgotten node, connection lost, refused, or peer silent: the call may or may not
-  /// have run), resource_exhausted (it ran, and there was no memory for its result), unauthenticated, version_mismatch, deadline_exceeded, too_large, overloaded (too many calls pending
+  /// have run; a refusal where nothing of it went out, and so nothing ran), resource_exhausted (it ran, and there was no memory for its result), unauthenticated, version_mismatch, deadline_exceeded, too_large, overloaded (too many calls pending
   /// here, or the peer says so), cancelled (close() came first). Waits while the connection's output is full. Calls to objects
   /// of the runtime, and their answers, go before all others.
   virtual task<Result<Bytes>> call(CallTarget target, Bytes arguments) = 0;

@@ -8,6 +8,7 @@
 
 #include "ebb/async.h"
 #include "ebb/object.h"
+#include "src/object/partition.h"
 #include "tests/unit/object/clean_end.h"
 #include "tests/unit/object/fake_link.h"
 
@@ -238,6 +239,79 @@ TEST(Attempts, AreMadeAtTheNextHomeWhereTheFirstOneLeaves) {
     const auto object = (co_await create<OfCore>()).value();
     link.answers.push_back(Error::refusal(Errc::node_gone, "it leaves"));
     EXPECT_EQ((co_await object.on(kOther).call<&OfCore::work>()).code(), Errc::node_gone) << "there is no other place";
+    co_return 0;
+  }), 0);
+}
+
+/// Where the node is gone, or cannot be reached: the place is looked up anew, and may be the same one until that is given up.
+template <class T, class Target>
+task<void> check_never_began(FakeLink* link, Target where, std::function<void()> forget, std::string what) {
+  const Error nobody = Error::refusal(Errc::node_gone, "cannot connect to node 5; nothing ran");
+  for (const int attempts : {1, 3}) {
+    forget();
+    runs = 0;
+    link->calls = 0;
+    link->answers.assign(static_cast<std::size_t>(attempts), nobody);
+    const auto answer = co_await where.template call<&T::work>();
+    EXPECT_TRUE(answer) << what << ": " << answer.error().to_string();
+    EXPECT_EQ(runs, 1) << what;
+    link->answers.clear();
+  }
+  // One that may have run has one answer.
+  forget();
+  runs = 0;
+  link->calls = 0;
+  link->answers.emplace_back(Errc::node_gone, "node 5 closed its connection");
+  const auto lost = co_await where.template call<&T::work>();
+  EXPECT_EQ(lost.code(), Errc::node_gone) << what;
+  EXPECT_EQ(link->calls, 1) << what;
+  EXPECT_EQ(runs, 0) << what;
+}
+
+TEST(Attempts, AreMadeAgainWhereACallNeverBegan) {
+  EXPECT_EQ(run([]() -> task<int> {
+    FakeLink link;
+    const auto home = (co_await create<AtHome>()).value();
+    const auto move_away = [](ObjectId id) {
+      static std::uint32_t epoch = 8;
+      NodeTable::instance().learn_home(id, {kOther, CoreIndex{0}, ++epoch});
+    };
+    co_await check_never_began<AtHome>(&link, home.on_home(), [&] { move_away(home.id()); }, "a home");
+    const auto copies = (co_await create<Copied>()).value();
+    (co_await copies.call<&Copied::work>()).value();
+    const auto written = policy_of<Copied>::route<Copied>(copies.id());
+    co_await check_never_began<Copied>(&link, written, [&] { move_away(copies.id()); }, "replicas");
+    // The other node is this one: its cores have those partitions that are meant to be there.
+    const auto store = (co_await create<ByKey>()).value();
+    const detail::ClusterView view = detail::cluster_view();
+    int key = 0;
+    while (detail::choose_owner(store.id(), policy_of<ByKey>::partition_of<ByKey>(key), view).node != kOther) ++key;
+    EXPECT_TRUE(co_await store.on_key(key).call<&ByKey::work>());
+    co_await check_never_began<ByKey>(&link, store.on_key(key), [] {}, "a key");
+    // A fixed place is the only one.
+    const auto object = (co_await create<OfCore>()).value();
+    link.answers.push_back(Error::refusal(Errc::node_gone, "cannot connect to node 5; nothing ran"));
+    link.calls = 0;
+    EXPECT_EQ((co_await object.on(kOther).call<&OfCore::work>()).code(), Errc::node_gone);
+    EXPECT_EQ(link.calls, 1);
+    co_return 0;
+  }), 0);
+}
+
+TEST(Attempts, ThatNeverBeganEndWithTheDeadlineOrTheLossOfTheHome) {
+  EXPECT_EQ(run([]() -> task<int> {
+    FakeLink link;
+    link.always = true;
+    link.answers.push_back(Error::refusal(Errc::node_gone, "cannot connect to node 5; nothing ran"));
+    const auto home = (co_await create_at<AtHome>(kOther, CoreIndex{0})).value();
+    const auto late = co_await home.on_home().within(50ms).call<&AtHome::work>();
+    EXPECT_EQ(late.code(), Errc::deadline_exceeded);
+    EXPECT_NE(late.error().text().find("nothing ran"), std::string::npos) << late.error().text();
+    Core::current().call_after(20ms, [&link] { link.left = true; });
+    const auto lost = co_await home.on_home().call<&AtHome::work>();
+    EXPECT_EQ(lost.code(), Errc::node_gone);
+    EXPECT_NE(lost.error().text().find("was lost with its home"), std::string::npos) << lost.error().text();
+    EXPECT_EQ(runs, 0);
     co_return 0;
   }), 0);
 }

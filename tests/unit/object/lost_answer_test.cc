@@ -1,5 +1,5 @@
-// A home whose move failed, and which does not hear what the directory made of that. A program of its own: it has a directory of its
-// own.
+// A home whose move failed, and which does not hear what the directory made of that; and a call that finds no directory. A program
+// of its own: it has a directory of its own.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -10,6 +10,7 @@
 #include "ebb/object.h"
 #include "src/node/forwarding_directory.h"
 #include "src/object/home_service.h"
+#include "tests/unit/object/fake_link.h"
 
 namespace {
 
@@ -32,11 +33,17 @@ struct Purse {
   using interface = ebb::interface<"test.Purse/1", ebb::method<"add", &Purse::add>>;
 };
 
-/// Does as it is told, and does not answer so many times.
+/// Does as it is told, and does not answer so many times, or is not reached with the question.
 class LosingDirectory final : public ebb::ForwardingDirectory {
  public:
   LosingDirectory() : ForwardingDirectory(ebb::make_memory_directory()) {}
   int losses = 0;
+  int unreachable = 0;
+  ebb::task<ebb::Result<ebb::ObjectRecord>> lookup(ebb::ObjectId id) override {
+    if (unreachable == 0) co_return co_await store().lookup(id);
+    --unreachable;
+    co_return ebb::Error::refusal(Errc::node_gone, "cannot connect to node 0; nothing ran");
+  }
   ebb::task<ebb::Result<ebb::ObjectRecord>> re_home(ebb::ObjectId id, std::uint32_t epoch, ebb::NodeId node, CoreIndex core) override {
     auto told = co_await store().re_home(id, epoch, node, core);
     if (losses == 0) co_return told;
@@ -81,6 +88,20 @@ ebb::task<int> forgotten() {
   co_return 0;
 }
 
+/// A call whose home cannot be looked up at the moment has not begun.
+ebb::task<int> asked_again() {
+  ebb::test::FakeLink link;
+  const auto purse = (co_await ebb::create<Purse>()).value();
+  ebb::NodeTable::instance().learn_home(purse.id(), {ebb::test::kOther, CoreIndex{0}, 9});
+  link.answers.push_back(ebb::Error::refusal(Errc::moved, "not here"));
+  directory->unreachable = 2;
+  EXPECT_EQ((co_await purse.on_home().call<&Purse::add>(40)).value(), 40);
+  EXPECT_EQ(directory->unreachable, 0);
+  EXPECT_TRUE(co_await ebb::destroy(purse));
+  EXPECT_EQ(alive, 0);
+  co_return 0;
+}
+
 int run(ebb::task<int> (*body)()) {
   ebb::NodeTable& table = ebb::NodeTable::instance();
   if (directory == nullptr) {
@@ -94,5 +115,6 @@ int run(ebb::task<int> (*body)()) {
 
 TEST(LostAnswer, LeavesAHomeItsState) { EXPECT_EQ(run(kept), 0); }
 TEST(LostAnswer, IsNoReasonToForgetAHome) { EXPECT_EQ(run(forgotten), 0); }
+TEST(LostQuestion, IsAskedAgainWithinACall) { EXPECT_EQ(run(asked_again), 0); }
 
 }  // namespace
