@@ -21,7 +21,7 @@ Connection::Connection(ConnectionOwner& owner, Handshake::Side side, const Hello
       output_depth_(detail::Bounded::output_bytes, core_here(), kMostOutputBytes),
       incoming_depth_(detail::Bounded::incoming_calls, core_here(), kMaxIncomingCalls),
       started_(platform::Clock::now()),
-      last_received_(started_), last_sent_(started_) {}
+      peer_silent_since_(started_), own_silent_since_(started_) {}
 
 Connection::~Connection() = default;
 
@@ -29,6 +29,7 @@ Result<void> Connection::open(platform::Endpoint remote) {
   auto stream = platform::connect(remote, *this);
   if (!stream) return std::move(stream).error();
   stream_ = *std::move(stream);
+  wake();
   return {};
 }
 
@@ -36,6 +37,7 @@ void Connection::adopt(std::unique_ptr<platform::Stream> stream) {
   stream_ = std::move(stream);
   stream_->set_handler(*this);
   state_ = State::handshake;
+  wake();
 }
 
 void Connection::on_connected() {
@@ -51,9 +53,11 @@ void Connection::on_connected() {
 void Connection::on_data(std::span<const std::byte> bytes) {
   if (ended()) return;  // it is on its way out, and what still arrives is for nobody
   const auto self = shared_from_this();  // whoever hears of a frame may let go of the connection
-  last_received_ = platform::Clock::now();
+  peer_silent_since_ = platform::Clock::now();
+  wants_sign_ = false;
   try {
     take_bytes(bytes);
+    if (!input_.empty()) wake();
   } catch (const std::bad_alloc&) {
     // What has arrived is lost, and with it where the next frame begins.
     fail(Error(Errc::resource_exhausted, "no memory for what " + named(peer_) + " sends; its connection was closed"));
@@ -127,6 +131,9 @@ void Connection::take_handshake(std::span<const std::byte> message) {
 void Connection::take_frame(const FrameHeader& header, std::span<const std::byte> payload) {
   switch (header.type) {
     case FrameType::ping:
+      owes_sign_ = true;
+      return wake();
+    case FrameType::pong:
       return;
     case FrameType::cancel:
       served.cancel(header.call_id);
@@ -152,8 +159,12 @@ void Connection::take_call(const FrameHeader& header, std::span<const std::byte>
   call.object = ObjectId(header.object);
   call.core = CoreIndex(header.core_or_code);
   call.method = header.method;
-  call.deadline = last_received_ + std::chrono::milliseconds(header.timeout_ms);
+  call.deadline = peer_silent_since_ + std::chrono::milliseconds(header.timeout_ms);
   call.one_way = header.has(kOneWay);
+  if (call.one_way) {
+    owes_sign_ = true;  // no answer will tell the peer that it has arrived
+    wake();
+  }
   if (header.has(kTraced)) {
     call.trace = parse_trace(payload.first<FrameHeader::kTraceBytes>());
     payload = payload.subspan(FrameHeader::kTraceBytes);
@@ -205,34 +216,58 @@ bool Connection::push(Output& output, Room& room, std::size_t count) {
 void Connection::flush() {
   output_noted_ = false;
   if (ended() || !stream_ || state_ == State::connecting || queued() == 0) return;
-  last_sent_ = platform::Clock::now();
+  own_silent_since_ = platform::Clock::now();
+  owes_sign_ = false;
   // A frame that has begun is ended first; one of control_ begins only between two of output_.
-  if (control_.queued() != 0 && !(push(output_, room_, output_.begun()) && push(control_, control_room_, control_.queued()))) {
-    return;
-  }
-  push(output_, room_, output_.queued());
+  const bool goes_on =
+      control_.queued() == 0 || (push(output_, room_, output_.begun()) && push(control_, control_room_, control_.queued()));
+  if (goes_on) push(output_, room_, output_.queued());
   output_depth_.set(queued());
+  if (queued() != 0) wake();
 }
 
-void Connection::tick(platform::Instant now, platform::Duration missed) {
+// --- silence ---
+
+bool Connection::at_stake() const noexcept {
+  return !established() || of_stranger || wants_sign_ || pending_.size() != free_slots_.size() || incoming_calls != 0 ||
+         queued() != 0 || !input_.empty();
+}
+
+void Connection::wake() noexcept {
+  if (awake_ || ended()) return;
+  awake_ = true;
+  peer_silent_since_ = own_silent_since_ = platform::Clock::now();
+  owner_.on_awake(*this);
+}
+
+void Connection::probe() noexcept {
+  wants_sign_ = true;
+  wake();
+}
+
+bool Connection::tick(platform::Instant now, platform::Duration missed) {
+  if (ended()) return false;
   started_ += missed;
-  last_received_ = std::min(now, last_received_ + missed);
-  if (state_ == State::connecting || state_ == State::handshake) {
-    if (now - started_ > kHandshakeTimeout) {
-      fail(Error(Errc::node_gone, (outgoing() ? named(peer_) : std::string("a peer")) + " did not complete the handshake in 5 s"));
-    }
-    return;
+  peer_silent_since_ = std::min(now, peer_silent_since_ + missed);
+  if (!established()) {
+    if (now - started_ <= kHandshakeTimeout) return true;
+    fail(Error(Errc::node_gone, (outgoing() ? named(peer_) : std::string("a peer")) + " did not complete the handshake in 5 s"));
+    return false;
   }
-  if (ended()) return;
   if (input_.empty() && input_.capacity() > kKeptBufferBytes) input_ = Bytes();
   output_.shrink(kKeptBufferBytes);
   control_.shrink(kKeptBufferBytes);
-  if (now - last_received_ > silence_limit()) {
+  if (!at_stake()) {
+    if (!owes_sign_) return awake_ = false;
+    enqueue_at_once(FrameHeader{.type = FrameType::pong}, true);
+  } else if (now - peer_silent_since_ > silence_limit()) {
     fail(Error(Errc::node_gone, named(peer_) + " has been silent for " + std::to_string(silence_limit() / std::chrono::seconds(1)) +
                                     " s; the connection was given up"));
-  } else if (now - last_sent_ >= kPingAfter && queued() == 0) {
+    return false;
+  } else if (now - own_silent_since_ >= kPingAfter && queued() == 0) {
     enqueue_at_once(FrameHeader{}, true);
   }
+  return true;
 }
 
 // --- the end ---
@@ -266,6 +301,7 @@ void Connection::end(const Error& reason, bool in_order) {
 
 void Connection::finish(const Error& reason) {
   state_ = State::ended;
+  leave_ring();
   // Whoever waits learns that the node is gone, whatever it did wrong; only a cancellation is no news of the node.
   const bool as_it_is = reason.code() == Errc::cancelled || reason.code() == Errc::node_gone;
   cancel_calls(as_it_is ? reason : Error(Errc::node_gone, reason.text()));

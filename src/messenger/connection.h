@@ -17,6 +17,7 @@
 #include "src/messenger/frame.h"
 #include "src/messenger/handshake.h"
 #include "src/messenger/output.h"
+#include "src/messenger/ring.h"
 #include "src/messenger/room.h"
 #include "src/messenger/served_calls.h"
 
@@ -38,13 +39,20 @@ class ConnectionOwner {
   virtual void on_ended(Connection& connection, const Error& reason) = 0;
   /// It has output; flush() is due at the end of this turn of the loop.
   virtual void on_output(Connection& connection) = 0;
+  /// Something came to be at stake on it, or it has a sign of life to give: tick() is due from now on, until it says otherwise.
+  virtual void on_awake(Connection& connection) noexcept = 0;
 
  protected:
   ~ConnectionOwner() = default;
 };
 
 /// Belongs to one core. Kept by shared pointers of that core: an answer may come when the connection is long over.
-class Connection final : public std::enable_shared_from_this<Connection>, public platform::StreamHandler {
+///
+/// It looks for silence, and breaks its own, only while something is at stake here: its handshake, calls that wait for their
+/// answers (also those whose callers have given up: each holds a place), calls of the peer, output that the stream does not take,
+/// a message that has come in part, or a one-way call since which nothing has come. So an idle connection costs no time, and may be
+/// dead without anybody knowing, until it is used. Its place in a ring is for its owner's list of those that are awake.
+class Connection final : public std::enable_shared_from_this<Connection>, public platform::StreamHandler, public RingPlace {
  public:
   static constexpr std::size_t kMaxPendingCalls = 16'384;
   static constexpr std::size_t kMaxIncomingCalls = 4096;
@@ -62,7 +70,8 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   static constexpr std::size_t kKeptBufferBytes = std::size_t{256} << 10;
   static constexpr platform::Duration kHandshakeTimeout = std::chrono::seconds(5);
   static constexpr platform::Duration kPingAfter = std::chrono::seconds(1);
-  static constexpr platform::Duration kSilenceLimit = std::chrono::seconds(5);  // but see kFrontEndSilence
+  /// While something is at stake, and from when it came to be; but see kFrontEndSilence.
+  static constexpr platform::Duration kSilenceLimit = std::chrono::seconds(5);
 
   Connection(ConnectionOwner& owner, Handshake::Side side, const Hello& own, const ClusterKey& key);
   ~Connection() override;
@@ -87,12 +96,18 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   std::size_t incoming_calls = 0;
   std::size_t incoming_bytes = 0;
   /// One of them begins, or has ended.
-  void count_incoming(bool begins) noexcept { incoming_depth_.set(begins ? ++incoming_calls : --incoming_calls); }
+  void count_incoming(bool begins) noexcept {
+    incoming_depth_.set(begins ? ++incoming_calls : --incoming_calls);
+    if (begins) wake();
+  }
   /// Answers that wait for room. As long as there are more of them than its limit, no further call begins: one that was let in
   /// begins with the largest payload for its answer, which is not known before.
   Room answers{kMaxAnswerBytes};
   /// The same calls, by their ids; all are cancelled at the end of the connection.
   ServedCalls served;
+  /// That it exists is at stake: the peer is no member, so that nobody would end the connection of one that vanished. Set when it is
+  /// established.
+  bool of_stranger = false;
 
   /// Sends a call and waits for its answer; established connections only.
   task<Result<Bytes>> call(CallTarget target, platform::Instant deadline, Bytes arguments);
@@ -110,9 +125,11 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
 
   /// Writes out what is queued, as far as the stream takes it.
   void flush();
-  /// Looks for silence, and breaks it; about once a second. `missed`: how long this core itself was away beyond that, which
-  /// says nothing about the peer.
-  void tick(platform::Instant now, platform::Duration missed);
+  /// Looks for silence, and breaks it; about twice a second while it is awake. `missed`: how long this core itself was away beyond
+  /// that, which says nothing about the peer. False when it need not be called again before the next on_awake().
+  bool tick(platform::Instant now, platform::Duration missed);
+  /// The peer may have lost it without a word: asks, and gives it up if nothing comes.
+  void probe() noexcept;
   /// Gives every pending call `reason`; node_gone as a refusal, where nothing of the call has gone out. The connection stays.
   void cancel_calls(const Error& reason);
   /// Ends it from this side: pending calls get `reason`, on_ended is not called. Queued output is sent if `in_order`.
@@ -144,6 +161,9 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   void enqueue(const FrameHeader& header, std::span<const std::byte> prefix, std::span<const std::byte> payload, bool control);
   /// A frame without payload, which waits for no room.
   void enqueue_at_once(const FrameHeader& header, bool control);
+  /// Whether something here needs the peer; see above.
+  bool at_stake() const noexcept;
+  void wake() noexcept;
   /// How long the peer may say nothing.
   platform::Duration silence_limit() const noexcept { return peer_ == kFrontEndNode ? kFrontEndSilence : kSilenceLimit; }
   /// False if there is no memory for it.
@@ -197,8 +217,11 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   detail::QueueDepth output_depth_;
   detail::QueueDepth incoming_depth_;
   platform::Instant started_;
-  platform::Instant last_received_;
-  platform::Instant last_sent_;
+  platform::Instant peer_silent_since_;  // or since that came to matter
+  platform::Instant own_silent_since_;   // the same
+  bool awake_ = false;
+  bool wants_sign_ = false;  // nothing has come since a one-way call, or a probe
+  bool owes_sign_ = false;   // nothing has gone since a ping of the peer, or a one-way call
 };
 
 }  // namespace ebb::messenger

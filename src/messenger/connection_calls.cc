@@ -43,6 +43,7 @@ std::optional<std::uint32_t> Connection::new_pending(Completion<Result<Bytes>>& 
   note_pending();
   pending.waiter = &waiter;
   pending.timer = timer;
+  wake();
   return pending.generation << kSlotBits | slot;
 }
 
@@ -128,7 +129,10 @@ bool Connection::try_enqueue_call(const CallTarget& target, platform::Instant de
   } catch (const std::bad_alloc&) {
     return false;
   }
-  if ((flags & kOneWay) != 0) return true;
+  if ((flags & kOneWay) != 0) {
+    probe();  // no answer will tell that it has arrived
+    return true;
+  }
   Pending& pending = pending_[call_id % kMaxPendingCalls];
   pending.sent = true;
   pending.control = control;

@@ -143,8 +143,16 @@ void CoreMessenger::on_established(Connection& connection) {
     connection.end(Error(Errc::node_gone, peer.forgotten ? peer.why : "this node is closing"), false);
     return;
   }
+  connection.of_stranger = !peer.known;
   if (peer.opening == shared) peer.opening.reset();
-  if (!peer.connection) peer.connection = shared;
+  if (!peer.connection) {
+    peer.connection = shared;
+  } else {
+    // Who connects once more may have lost those that it had, without this side's knowing.
+    for (const Shared& other : connections_) {
+      if (other != shared && other->established() && other->peer() == connection.peer()) other->probe();
+    }
+  }
   settle_waiters(peer, shared);
 }
 
@@ -198,7 +206,10 @@ void CoreMessenger::set_peer(NodeId node, platform::Endpoint endpoint) {
   Peer& peer = peers_[node];
   if (peer.forgotten) return;  // ids do not come back
   peer.endpoint = endpoint;
-  peer.known = true;
+  if (std::exchange(peer.known, true) || !peer.connection) return;
+  for (const Shared& connection : connections_) {
+    if (connection->peer() == node) connection->of_stranger = false;
+  }
 }
 
 void CoreMessenger::forget_peer(NodeId node, const std::string& reason) {
@@ -233,7 +244,14 @@ void CoreMessenger::tick() {
   const platform::Instant now = platform::Clock::now();
   const platform::Duration missed = std::max(platform::Duration::zero(), now - last_tick_ - kTick);
   last_tick_ = now;
-  for (const Shared& connection : std::vector<Shared>(connections_)) connection->tick(now, missed);
+  std::vector<Shared> due;
+  for (RingPlace* place = awake_.next_in_ring(); place != &awake_; place = place->next_in_ring()) {
+    due.push_back(static_cast<Connection&>(*place).shared_from_this());
+  }
+  for (const Shared& connection : due) {
+    const bool again = connection->tick(now, missed);
+    if (!again) connection->leave_ring();
+  }
   drop_ended();
   if (dropped_one_way_ > 1) {
     platform::write_log("messenger: overloaded: " + std::to_string(dropped_one_way_ - 1) + " more one-way calls were dropped");

@@ -48,6 +48,7 @@ class CoreMessenger final : public ConnectionOwner {
   void on_call(Connection& connection, std::uint32_t call_id, IncomingCall call) override;
   void on_ended(Connection& connection, const Error& reason) override;
   void on_output(Connection& connection) override;
+  void on_awake(Connection& connection) noexcept override { connection.enter_ring(awake_); }
 
  private:
   using Shared = std::shared_ptr<Connection>;
@@ -98,6 +99,7 @@ class CoreMessenger final : public ConnectionOwner {
   std::unique_ptr<platform::Listener> listener_;
   std::unordered_map<NodeId, Peer> peers_;
   std::vector<Shared> connections_;  // all that have not ended
+  RingPlace awake_;                  // heads those of them that have to be looked at
   std::vector<Ended> ended_;         // whose last output may still be on its way
   std::vector<Shared> with_output_;
   Scope scope_;               // one-way calls to this node itself

@@ -59,7 +59,8 @@ class MessengerHandler {
   /// caller; an exception that leaves it, too, as an error.
   virtual task<Result<Bytes>> on_call(IncomingCall call) = 0;
   /// An authenticated connection with `peer` ended without forget_peer() or close() on this side: closed, reset, or
-  /// silent. The peer may well live. On the core that owned it; must not block.
+  /// silent while something was at stake on it (an idle one may be dead, and nobody hears of it). The peer may well live. On the core
+  /// that owned it; must not block.
   virtual void on_connection_lost(NodeId peer, const Error& reason) = 0;
 };
 
@@ -70,8 +71,8 @@ struct MessengerOptions {
   platform::Endpoint listen;  ///< port 0: a free one
 };
 
-/// How long nothing may come from the front end before a connection to it is given up, and before a backend takes it for gone
-/// (of others: 5 s). It may compute for so long, or stand still: nothing but progress waits for it.
+/// How long nothing may come from the front end before a connection to it on which something is at stake is given up, and before a
+/// backend takes it for gone (of others: 5 s). It may compute for so long, or stand still: nothing but progress waits for it.
 inline constexpr platform::Duration kFrontEndSilence = std::chrono::seconds(60);
 
 /// One a node; made and closed on core 0 while all cores run, and used from every core. Each core has its own

@@ -58,6 +58,7 @@ struct Heard final : ConnectionOwner {
     ended = reason.code();
   }
   void on_output(Connection&) override {}
+  void on_awake(Connection&) noexcept override {}
 
   NodeId established = kNoNode;
   std::vector<std::pair<std::uint32_t, IncomingCall>> calls;

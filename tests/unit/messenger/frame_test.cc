@@ -31,7 +31,7 @@ TEST(Frame, ComesBackFromItsBytes) {
                                     FrameHeader{25, FrameType::call, 3, 0, 1024, 5, 6, kOneWay | kTraced | kControl},
                                     FrameHeader{9, FrameType::error, 4, 9, 0, 0, 0, kControl},
                                     FrameHeader{9, FrameType::error, 8, 9, 0, 0, 0, kControl | kRefusal},
-                                    FrameHeader{0, FrameType::cancel, 0, 9, 0, 0, 0}}) {
+                                    FrameHeader{0, FrameType::cancel, 0, 9, 0, 0, 0}, FrameHeader{0, FrameType::pong, 0, 0, 0, 0, 0}}) {
     EXPECT_EQ(parse_header(encode(header)), header);
   }
 }
@@ -43,7 +43,7 @@ TEST(Frame, IsRefusedWhenItBreaksARule) {
     return parse_header(bytes);
   };
   EXPECT_EQ(broken(4, 0), std::nullopt) << "no type";
-  EXPECT_EQ(broken(4, 6), std::nullopt) << "unknown type";
+  EXPECT_EQ(broken(4, 7), std::nullopt) << "unknown type";
   EXPECT_EQ(broken(5, 16), std::nullopt) << "an unknown flag";
   EXPECT_EQ(broken(5, kRefusal), std::nullopt) << "a call that is a refusal";
   EXPECT_EQ(broken(5, kRefusal, {8, FrameType::reply, 0, 9, 0, 0, 0}), std::nullopt) << "a reply that is one";
@@ -57,6 +57,7 @@ TEST(Frame, IsRefusedWhenItBreaksARule) {
   EXPECT_EQ(broken(3, 1), std::nullopt) << "a payload above the bound";
   EXPECT_EQ(broken(16, 1, {8, FrameType::reply, 0, 9, 0, 0, 0}), std::nullopt) << "a reply with a method";
   EXPECT_EQ(broken(0, 1, {}), std::nullopt) << "a ping with a payload";
+  EXPECT_EQ(broken(8, 1, {0, FrameType::pong, 0, 0, 0, 0, 0}), std::nullopt) << "a pong with an id";
   FrameHeader largest{static_cast<std::uint32_t>(Messenger::kMaxPayloadBytes), FrameType::call, 0, 0, 0, 0, 0};
   EXPECT_EQ(parse_header(encode(largest)), largest);
   ++largest.payload_bytes;
@@ -105,7 +106,7 @@ TEST(Frame, ParsersTakeRandomBytes) {
   for (int round = 0; round < 100'000; ++round) {
     std::array<std::byte, 64> bytes;
     for (auto& each : bytes) each = static_cast<std::byte>(random());
-    if (round % 2) bytes[4] = static_cast<std::byte>(round % 5), bytes[5] = bytes[3] = std::byte{0};
+    if (round % 2) bytes[4] = static_cast<std::byte>(round % 7), bytes[5] = bytes[3] = std::byte{0};
     const auto header = parse_header(std::span(bytes).first<FrameHeader::kBytes>());
     if (header) {
       EXPECT_LE(header->payload_bytes, Messenger::kMaxPayloadBytes);

@@ -13,7 +13,7 @@ namespace {
 using namespace ebb;
 using namespace ebb::messenger;
 
-const std::string kVersion = "0300";
+const std::string kVersion = "0400";
 
 template <class Run>
 std::string hexadecimal(const Run& bytes) {
@@ -59,6 +59,10 @@ TEST(GoldenFrames, Error) {
 }
 
 TEST(GoldenFrames, Ping) { EXPECT_EQ(hexadecimal(encode(FrameHeader{})), "00000000" "04" + zeros(27)); }
+
+TEST(GoldenFrames, Pong) {
+  EXPECT_EQ(hexadecimal(encode(FrameHeader{0, FrameType::pong, 0, 0, 0, 0, 0})), "00000000" "06" + zeros(27));
+}
 
 TEST(GoldenFrames, Cancel) {
   const FrameHeader header{0, FrameType::cancel, 0, 0x0a0b0c0d, 0, 0, 0};
