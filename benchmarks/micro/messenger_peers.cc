@@ -77,6 +77,6 @@ void BM_GrpcRoundTrip(benchmark::State& state) { run(state, 1); }
 BENCHMARK(BM_GrpcRoundTrip)->UseRealTime();
 
 void BM_GrpcPipelined(benchmark::State& state) { run(state, static_cast<std::size_t>(state.range(0))); }
-BENCHMARK(BM_GrpcPipelined)->Arg(64)->UseRealTime();
+BENCHMARK(BM_GrpcPipelined)->Arg(64)->Arg(1024)->UseRealTime();
 
 }  // namespace
