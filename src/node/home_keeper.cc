@@ -72,12 +72,15 @@ Member choose_home(ObjectId object, std::uint32_t epoch, const std::vector<Membe
 }
 
 void HomeKeeper::gone(NodeId member, platform::Instant last_heard) {
-  if (closed_ || waiting_.contains(member)) return;
+  if (waiting_.contains(member)) return;
   const platform::Instant lease_end = last_heard + kLeaseEnds;
-  const TimerId timer = Core::current().call_at(lease_end, [this, member] {
-    waiting_.erase(member);
-    begin(member, true);
-  });
+  TimerId timer;
+  if (!closed_) {
+    timer = Core::current().call_at(lease_end, [this, member] {
+      waiting_.erase(member);
+      begin(member, true);
+    });
+  }
   waiting_[member] = {lease_end, timer};
 }
 
@@ -99,7 +102,8 @@ void HomeKeeper::ended(NodeId member) {
 void HomeKeeper::close() {
   closed_ = true;
   wake_lookers();
-  for (const auto& [member, waiting] : std::exchange(waiting_, {})) Core::current().cancel(waiting.timer);
+  // Not waiting_: their leases end no earlier for that.
+  for (const auto& [member, waiting] : waiting_) Core::current().cancel(waiting.timer);
   for (const auto& [member, timer] : std::exchange(second_look_, {})) Core::current().cancel(timer);
 }
 
@@ -182,7 +186,7 @@ task<bool> HomeKeeper::move_all(NodeId member, Semaphore* window, platform::Inst
 }
 
 task<bool> HomeKeeper::homes_come() {
-  if (making_ != 0) co_return true;
+  if (making_ != 0 || closed_) co_return making_ != 0;
   std::vector<NodeId> ends;
   for (const auto& [member, waiting] : waiting_) ends.push_back(member);
   for (const NodeId member : ends) {

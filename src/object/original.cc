@@ -8,7 +8,6 @@
 
 #include "ebb/async/core.h"
 #include "ebb/async/sleep.h"
-#include "ebb/object/lease.h"
 #include "ebb/observe/call_meter.h"
 #include "src/object/replica.h"
 
@@ -119,8 +118,7 @@ Detached Original::send_all(std::shared_ptr<Original> self, NodeId node, CoreInd
     } else if (applied) {
       self->remove(node, core, generation);
     } else if (!is_member(node)) {
-      // It may go on showing its replica until its lease has run out.
-      co_await sleep_for(kLeaseEnds);
+      co_await outlast_lost(node);
       self->remove(node, core, generation);
     } else {
       co_await sleep_for(kSendAgain);

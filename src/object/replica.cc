@@ -121,7 +121,7 @@ task<void> leave_behind(ObjectId id, Home home, NodeId node, std::uint64_t versi
     if (dropped) co_return;
     // A list older than `version` may not know the node yet.
     if (!is_member(node) && cluster_view_version() >= version) {
-      co_await sleep_for(kLeaseEnds);
+      co_await outlast_lost(node);
       co_return;
     }
     co_await sleep_for(kDropAgain);
@@ -218,6 +218,14 @@ task<Result<void>> need_original(ObjectId id) {
 }
 
 }  // namespace
+
+task<void> outlast_lost(NodeId node) {
+  // It was declared gone before this, and has had no lease extended since.
+  const platform::Instant latest = platform::Clock::now() + kLeaseEnds;
+  const Fence fence = co_await find_fence();
+  const bool counts = std::find(fence.others.begin(), fence.others.end(), node) == fence.others.end();
+  co_await sleep_until(counts ? std::min(latest, platform::Clock::now() + fence.leases_end) : latest);
+}
 
 // --- the policy's parts ---
 

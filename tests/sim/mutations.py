@@ -145,6 +145,15 @@ MUTATIONS = [
         ],
         "saw write", nodes=7),
     Mutation(
+        "writes_outlast_no_lost_replica",
+        "the home forgets a replica as soon as its node is no member",
+        "src/object/replica.cc",
+        [
+            ("  co_await sleep_until(counts ? std::min(latest, platform::Clock::now() + fence.leases_end) : latest);\n",
+             "  if (!counts) co_await sleep_until(latest);\n"),
+        ],
+        "saw write", nodes=7),
+    Mutation(
         "an_end_needs_no_answer",
         "`destroy` takes a lost connection for the end of the object there",
         "src/node/elsewhere.cc",
@@ -319,6 +328,15 @@ MUTATIONS = [
              "  auto reached = co_await reach(again, deadline);\n"
              "  if (!reached) co_return std::move(reached).error();\n"
              "  co_return co_await (*reached)->call(again, deadline, copy);"),
+        ],
+        "ran twice"),
+    Mutation(
+        "what_was_sent_counts_as_never_sent",
+        "when its connection is lost",
+        "src/messenger/connection_calls.cc",
+        [
+            ("settle(pending, has_begun(pending) ? reason : before);",
+             "settle(pending, before);"),
         ],
         "ran twice"),
     Mutation(

@@ -27,6 +27,7 @@ class FakeLink final : public detail::NodeLink {
   bool always = false;  ///< the last of `answers` again and again
   int calls = 0;        ///< that were made, of those
   bool left = false;    ///< the other is no member any more
+  detail::Fence word;   ///< the front end's
 
   NodeId self() const noexcept override { return kFrontEndNode; }
   std::uint64_t view_version() const noexcept override { return 1; }
@@ -42,7 +43,7 @@ class FakeLink final : public detail::NodeLink {
     static_cast<void>(dropped);
     co_return Result<void>();
   }
-  task<Result<detail::Fence>> fence() override { co_return detail::Fence(); }
+  task<Result<detail::Fence>> fence() override { co_return word; }
   task<Result<void>> end_elsewhere(ObjectId, std::uint64_t) override { co_return Result<void>(); }
   task<Result<std::uint32_t>> swap_elsewhere(ObjectId, std::uint64_t, detail::Swap) override { co_return std::uint32_t{0}; }
 

@@ -11,9 +11,11 @@
 
 #include "ebb/async.h"
 #include "ebb/object.h"
+#include "ebb/object/lease.h"
 #include "ebb/platform/translation_table.h"
 #include "src/object/replica.h"
 #include "tests/unit/object/clean_end.h"
+#include "tests/unit/object/fake_link.h"
 #include "tests/unit/object/lone_link.h"
 
 namespace {
@@ -206,6 +208,40 @@ TEST(Replicated, BeginsWithTheReplicaThatIsLeft) {
   EXPECT_EQ(run([] { return lose_the_home(false); }), 0);
   EXPECT_EQ(run([] { return lose_the_home(true); }), 0);
 }
+
+/// How long a write waits for a replica on a node that is no member any more, when the front end says `word`.
+ebb::task<ebb::platform::Duration> write_beside_a_lost_replica(ebb::detail::Fence word) {
+  ebb::test::FakeLink link;
+  link.word = std::move(word);
+  const auto log = (co_await ebb::create<Log>()).value();
+  (co_await log.call<&Log::append>(1)).value();
+  const auto home = ebb::detail::kReplicaService.on(ebb::Core::current().index());
+  EXPECT_TRUE(co_await home.call<&ebb::detail::ReplicaService::subscribe>(log.id(), ebb::test::kOther, CoreIndex{1}));
+  link.left = link.for_services = link.always = true;
+  link.answers.emplace_back(Errc::node_gone, "node 5 is gone");
+  const ebb::platform::Instant begun = ebb::platform::Clock::now();
+  EXPECT_TRUE(co_await log.call<&Log::append>(2));
+  const ebb::platform::Duration waited = ebb::platform::Clock::now() - begun;
+  EXPECT_GT(link.calls, 0) << "it was not tried";
+  EXPECT_TRUE(co_await ebb::destroy(log));
+  co_return waited;
+}
+
+ebb::task<int> outlast_a_lost_replica() {
+  using namespace std::chrono_literals;
+  ebb::detail::Fence word;
+  EXPECT_LT(co_await write_beside_a_lost_replica(word), ebb::kLease) << "its end has been seen";
+  word.leases_end = 300ms;
+  const auto as_told = co_await write_beside_a_lost_replica(word);
+  EXPECT_GE(as_told, 300ms);
+  EXPECT_LT(as_told, ebb::kLease);
+  word.leases_end = 0ms;
+  word.others = {ebb::test::kOther};
+  EXPECT_GE(co_await write_beside_a_lost_replica(word), ebb::kLeaseEnds) << "that word is older than the loss";
+  co_return 0;
+}
+
+TEST(Replicated, WaitsForALostReplicaAsLongAsItsLeaseMayLast) { EXPECT_EQ(run(outlast_a_lost_replica), 0); }
 
 ebb::task<int> write_too_much() {
   const auto sheet = (co_await ebb::create<Sheet>()).value();
