@@ -44,8 +44,8 @@ std::string_view name(Errc code) noexcept;
 class [[nodiscard]] Error {
  public:
   Error(Errc code, std::string text) : code_(code), text_(std::move(text)) {}
-  /// By which the runtime turns a call away before its method begins: nothing ran. Only this lets a call be made again (where it
-  /// is `overloaded` or has `moved`); a code alone does not, since methods answer with every code.
+  /// By which the runtime says that a call's method has not begun: nothing ran. Only this lets a call be made again (`overloaded`,
+  /// `moved`, or `node_gone` where there is another place); a code alone does not, since methods answer with every code.
   static Error refusal(Errc code, std::string text) {
     Error error(code, std::move(text));
     error.refusal_ = true;

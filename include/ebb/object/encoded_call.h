@@ -28,9 +28,9 @@ struct EncodedCall {
   Bytes arguments;
 };
 
-/// Makes a call, and makes it again as long as the runtime turns it away (Error::is_refusal), since then nothing ran: where it
-/// was `overloaded`, at the same place; where it had `moved`, at the place that is looked up anew. Between attempts it pauses
-/// (pause_before_retry). Each attempt is a client span. It ends with any other answer; with `cancelled` if its caller gave up
+/// Makes a call, and makes it again as long as the runtime turns it away (Error::is_refusal), since then nothing ran: where it was
+/// `overloaded`, at the same place; where it had `moved`, or nobody was there, at the place that is looked up anew. Between attempts
+/// it pauses (pause_before_retry). Each attempt is a client span. It ends with any other answer; with `cancelled` if its caller gave up
 /// meanwhile; at its deadline with the last `overloaded`, or else deadline_exceeded. A deadline that is no limit by default
 /// (CallOptions::own_deadline) is told to methods on this node only if it was asked for.
 ///
