@@ -1,4 +1,4 @@
-// Everything of include/ebb/async: event loops, contexts, coroutines.
+// Everything of include/ebb/async that applications need: event loops, contexts, coroutines.
 #pragma once
 
 #include "ebb/async/cancellation.h"

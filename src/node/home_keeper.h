@@ -10,13 +10,13 @@
 #include "ebb/async/scope.h"
 #include "ebb/async/semaphore.h"
 #include "ebb/async/task.h"
+#include "ebb/async/timed_completion.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "ebb/node.h"
 #include "ebb/object/directory.h"
 #include "ebb/object/node_link.h"
 #include "ebb/platform/platform.h"
-#include "src/async/timed_completion.h"
 #include "src/object/replica_service.h"
 
 namespace ebb::detail {

@@ -12,8 +12,8 @@
 #include "ebb/async/core.h"
 #include "ebb/async/sleep.h"
 #include "ebb/async/on_core.h"
+#include "ebb/async/timed_completion.h"
 #include "ebb/base/node_local.h"
-#include "src/async/timed_completion.h"
 #include "src/object/closing.h"
 
 namespace ebb {

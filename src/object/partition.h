@@ -12,10 +12,10 @@
 
 #include "ebb/async/cancellation.h"
 #include "ebb/async/task.h"
+#include "ebb/async/timed_completion.h"
 #include "ebb/base/ids.h"
 #include "ebb/object/node_link.h"
 #include "ebb/object/partitioned.h"
-#include "src/async/timed_completion.h"
 #include "src/object/partition_service.h"
 
 namespace ebb::detail {

@@ -1,4 +1,4 @@
-#include "src/async/timed_completion.h"
+#include "ebb/async/timed_completion.h"
 
 #include <gtest/gtest.h>
 
