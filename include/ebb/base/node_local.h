@@ -1,9 +1,11 @@
 // What there is one of a node, and therefore one of a process: except in the simulator, which runs many nodes in one.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
+#include <utility>
+#include <vector>
 
 namespace ebb::detail {
 
@@ -29,19 +31,24 @@ class NodeLocal {
 
   /// Ends the T of a simulated node.
   void forget(std::uint32_t node) {
-    if (others_ != nullptr) others_->erase(node);
+    if (others_ != nullptr && node < others_->size()) (*others_)[node].reset();
   }
 
  private:
   [[gnu::noinline, gnu::cold]] T& simulated() {
-    if (others_ == nullptr) others_ = new std::map<std::uint32_t, std::unique_ptr<T>>();
-    std::unique_ptr<T>& place = (*others_)[simulated_node];
-    if (!place) place = std::make_unique<T>();
-    return *place;
+    const std::size_t node = simulated_node;
+    if (others_ != nullptr && node < others_->size() && (*others_)[node]) [[likely]] return *(*others_)[node];
+    return make(node);
+  }
+  T& make(std::size_t node) {
+    auto made = std::make_unique<T>();
+    if (others_ == nullptr) others_ = new std::vector<std::unique_ptr<T>>();
+    if (others_->size() <= node) others_->resize(node + 1);
+    return *((*others_)[node] = std::move(made));
   }
 
   T own_{};
-  std::map<std::uint32_t, std::unique_ptr<T>>* others_ = nullptr;
+  std::vector<std::unique_ptr<T>>* others_ = nullptr;  // by the node's number: the simulator counts them from 1
 };
 
 }  // namespace ebb::detail
