@@ -132,6 +132,7 @@ struct Owner final : ConnectionOwner {
   void on_call(Connection&, std::uint32_t, IncomingCall) override {}
   void on_ended(Connection&, const Error&) override {}
   void on_output(Connection&) override {}
+  void on_awake(Connection&) noexcept override {}
 };
 
 Hello hello(std::uint32_t node, NodeId wanted) { return {kProtocolVersion, 1, NodeId{node}, {}, wanted, {}}; }
