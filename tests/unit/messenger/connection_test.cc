@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <memory>
 #include <new>
 #include <optional>
@@ -11,29 +10,13 @@
 #include <vector>
 
 #include "tests/unit/messenger/pair.h"
+#include "tests/unit/messenger/wire.h"
 
 namespace {
 
 using namespace ebb;
 using namespace ebb::messenger;
 using namespace std::chrono_literals;
-
-struct Wire final : platform::Stream {
-  Wire(Bytes& to, std::size_t& most) : sent(to), takes(most) {}
-  void set_handler(platform::StreamHandler&) noexcept override {}
-  std::size_t send(std::span<const std::byte> bytes) override {
-    const auto taken = bytes.first(std::min(bytes.size(), takes));
-    sent.insert(sent.end(), taken.begin(), taken.end());
-    takes -= taken.size();
-    return taken.size();
-  }
-  void set_reading(bool) override {}
-  void close() override {}
-  platform::Endpoint local() const override { return {}; }
-  platform::Endpoint remote() const override { return {}; }
-  Bytes& sent;
-  std::size_t& takes;
-};
 
 struct Owner final : ConnectionOwner {
   void on_established(Connection&) override { established = true; }
@@ -67,7 +50,7 @@ struct Scene {
   platform::Instant start = platform::Clock::now();
   std::uint32_t peer = 2;
 
-  Scene() { connection->adopt(std::make_unique<Wire>(sent, takes)); }
+  Scene() { connection->adopt(std::make_unique<messenger_test::Wire>(sent, takes)); }
 
   void shake_hands() {
     Handshake other(Handshake::Side::connecting, hello(peer, NodeId{1}), key);

@@ -10,6 +10,7 @@
 
 #include "src/messenger/connection.h"
 #include "tests/unit/messenger/pair.h"
+#include "tests/unit/messenger/wire.h"
 
 namespace {
 
@@ -73,7 +74,8 @@ TEST(NeverSent, IsWhatWaitsForAConnectionToANodeThatIsForgotten) {
     co_await pair.a->set_peer(NodeId{3}, mute.value()->local());
     Scope scope;
     scope.spawn(expect_nothing_ran(pair.a->call(to(3, echo), Bytes()), "one that waits for a handshake"));
-    while (taken.empty()) co_await sleep_for(1ms);
+    const auto has_come = [&taken] { return !taken.empty(); };
+    EXPECT_TRUE(co_await comes(has_come)) << "nobody connected";
     co_await pair.a->forget_peer(NodeId{3}, "node 3 has left");
     co_await scope.join();
     co_await pair.close();
@@ -96,7 +98,8 @@ TEST(NeverSent, IsNotWhatThePeerHasBegun) {
       }
     };
     scope.spawn(Held::call(pair.a.get(), &outcomes[0]));
-    while (pair.right.calls == 0) co_await sleep_for(1ms);
+    const auto has_begun = [&pair] { return pair.right.calls != 0; };
+    EXPECT_TRUE(co_await comes(has_begun)) << "the call did not come";
     co_await pair.a->forget_peer(NodeId{2}, "node 2 has left");
     co_await scope.join();
     EXPECT_EQ(outcomes[0]->code, Errc::node_gone);
@@ -108,24 +111,6 @@ TEST(NeverSent, IsNotWhatThePeerHasBegun) {
 }
 
 // --- in one connection, without a network ---
-
-/// Takes so many bytes and no more.
-struct NarrowWire final : platform::Stream {
-  NarrowWire(Bytes& to, std::size_t& left) : sent(to), room(left) {}
-  void set_handler(platform::StreamHandler&) noexcept override {}
-  std::size_t send(std::span<const std::byte> bytes) override {
-    const auto taken = bytes.first(std::min(room, bytes.size()));
-    sent.insert(sent.end(), taken.begin(), taken.end());
-    room -= taken.size();
-    return taken.size();
-  }
-  void set_reading(bool) override {}
-  void close() override {}
-  platform::Endpoint local() const override { return {}; }
-  platform::Endpoint remote() const override { return {}; }
-  Bytes& sent;
-  std::size_t& room;
-};
 
 struct Owner final : ConnectionOwner {
   void on_established(Connection&) override {}
@@ -146,7 +131,7 @@ struct Scene {
       std::make_shared<Connection>(owner, Handshake::Side::accepting, hello(1, kNoNode), key);
 
   Scene() {
-    connection->adopt(std::make_unique<NarrowWire>(sent, room));
+    connection->adopt(std::make_unique<Wire>(sent, room));
     Handshake other(Handshake::Side::connecting, hello(2, NodeId{1}), key);
     Bytes said = other.begin();
     connection->on_data(said);

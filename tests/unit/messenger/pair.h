@@ -18,6 +18,13 @@ using namespace std::chrono_literals;
 
 inline constexpr platform::Endpoint kLoopback{0x7f000001, 0};
 
+/// Waits until `holds()`; false if that has not come in time.
+template <class Condition>
+task<bool> comes(Condition holds, platform::Duration limit = 10s) {
+  for (const auto end = platform::Clock::now() + limit; !holds() && platform::Clock::now() < end;) co_await sleep_for(1ms);
+  co_return holds();
+}
+
 inline ClusterKey key_of(int letter) {
   ClusterKey key;
   key.fill(static_cast<std::byte>(letter));

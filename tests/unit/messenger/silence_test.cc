@@ -22,7 +22,10 @@ Bytes frame(const FrameHeader& header) {
 }
 
 task<void> answer_late(Stranger* stranger) {
-  while (stranger->heard.size() < FrameHeader::kBytes) co_await sleep_for(1ms);
+  const auto is_called = [stranger] { return stranger->heard.size() >= FrameHeader::kBytes; };
+  const bool called = co_await comes(is_called);
+  EXPECT_TRUE(called);
+  if (!called) co_return;
   co_await sleep_for(1200ms);  // some ticks later
   const auto call = messenger::parse_header(std::span(stranger->heard).first<FrameHeader::kBytes>());
   EXPECT_TRUE(call && call->type == FrameType::call);
@@ -63,7 +66,8 @@ TEST(MessengerAndSilence, CancelsCallsOfACallerThatVanished) {
     co_await sleep_for(1s);
     member->stream->send(frame({0, FrameType::call, 0, 2, 1025, until_cancelled, 60'000}));
     const auto begun = platform::Clock::now();
-    while (pair.left.cancelled == 0 && platform::Clock::now() - begun < kLongSilence) co_await sleep_for(1ms);
+    const auto is_cancelled = [&pair] { return pair.left.cancelled != 0; };
+    EXPECT_TRUE(co_await comes(is_cancelled, kLongSilence));
     EXPECT_EQ(pair.left.cancelled, 1);
     EXPECT_GT(platform::Clock::now() - begun, Connection::kSilenceLimit - 500ms);
     EXPECT_TRUE(co_await becomes(&member->closed));
@@ -83,8 +87,8 @@ TEST(MessengerAndSilence, AsksConnectionsWhosePeerConnectsOnceMore) {
     first->heard.clear();
     const auto second = co_await join_as_node_7(&pair);
     second->heard.clear();
-    const auto begun = platform::Clock::now();
-    while (first->heard.empty() && platform::Clock::now() - begun < 3s) co_await sleep_for(1ms);
+    const auto is_asked = [&first] { return !first->heard.empty(); };
+    EXPECT_TRUE(co_await comes(is_asked, 3s));
     EXPECT_EQ(first->heard, frame({})) << "no ping";
     EXPECT_TRUE(second->heard.empty());
     co_await pair.close();

@@ -25,8 +25,8 @@ struct Stranger final : platform::StreamHandler {
 };
 
 inline task<bool> becomes(const bool* flag, platform::Duration limit = 2s) {
-  for (const auto end = platform::Clock::now() + limit; !*flag && platform::Clock::now() < end;) co_await sleep_for(1ms);
-  co_return *flag;
+  const auto is_so = [flag] { return *flag; };
+  co_return co_await comes(is_so, limit);
 }
 
 /// A peer with the right key that breaks the protocol afterwards.
@@ -56,7 +56,8 @@ inline task<std::unique_ptr<Stranger>> join_as_node_7(Pair* pair) {
   // The answer to a call says that the other side has seen the end of the handshake too.
   stranger->heard.clear();
   stranger->stream->send(encode(messenger::FrameHeader{0, messenger::FrameType::call, 0, 1, 1025, echo, 1000}));
-  while (stranger->heard.empty() && !stranger->closed) co_await sleep_for(1ms);
+  const auto has_answered = [&stranger] { return !stranger->heard.empty() || stranger->closed; };
+  EXPECT_TRUE(co_await comes(has_answered)) << "no answer to node 7";
   co_return stranger;
 }
 
