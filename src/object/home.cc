@@ -6,21 +6,16 @@
 #include "ebb/async/core.h"
 #include "ebb/object/node_link.h"
 #include "ebb/object/node_table.h"
+#include "src/object/construction.h"
 
 namespace ebb::detail {
 namespace {
-
-std::string describe(ObjectId id) { return "object " + std::to_string(id.index()); }
 
 task<Result<Home>> ask_directory(ObjectId id, const TypeDescriptor* type) {
   NodeTable& table = NodeTable::instance();
   const auto record = co_await table.lookup(id);
   if (!record) co_return record.error();
-  if (record->interface_id != type->interface_id || record->policy != type->policy) {
-    co_return Error(Errc::interface_mismatch,
-                    describe(id) + " is a " + record->interface_name + " of the kind " + record->policy + ", not a " +
-                        std::string(type->interface_name) + " of the kind " + std::string(type->policy));
-  }
+  if (const Result<void> agreed = agrees(*record, *type); !agreed) co_return agreed.error();
   table.enter(id, *type);
   table.learn_home(id, home_of(*record));
   co_return home_of(*record);

@@ -1,8 +1,10 @@
 // How a node comes to know an object.
+#include <exception>
 #include <string>
 #include <utility>
 
 #include "ebb/async/context.h"
+#include "ebb/async/core.h"
 #include "ebb/object/node_table.h"
 #include "ebb/object/static_object.h"
 #include "src/object/construction.h"
@@ -27,7 +29,7 @@ task<Result<ObjectRecord>> NodeTable::lookup(ObjectId id) {
   auto record = detail::StaticRegistration::find(id);
   if (record) co_return *std::move(record);
   co_return Error(Errc::no_such_object, "this program has no static object with the id " + std::to_string(id.index()) +
-                                            "; start all nodes from the same build");
+                                            std::string(kStartAlike));
 }
 
 // What the node knows agrees with `type`.
@@ -43,12 +45,7 @@ Result<void> NodeTable::enter_record(ObjectId id, const ObjectRecord& record, co
     return Error(Errc::interface_mismatch, describe(id) + " is a " + record.interface_name +
                                                ", which this node's program does not have" + std::string(kStartAlike));
   }
-  if (record.interface_id != type->interface_id) return detail::mismatch(id, record.interface_name, *type);
-  if (record.policy != type->policy) {
-    return Error(Errc::interface_mismatch, describe(id) + " is of the kind " + record.policy + ", and in this node's program a " +
-                                               std::string(type->interface_name) + " is of the kind " + std::string(type->policy) +
-                                               std::string(kStartAlike));
-  }
+  if (Result<void> agreed = detail::agrees(record, *type); !agreed) return agreed;
   const detail::Implementation* implementation = nullptr;
   if (record.implementation != 0) {
     implementation = detail::ImplementationRegistration::find(record.implementation);
@@ -62,14 +59,40 @@ Result<void> NodeTable::enter_record(ObjectId id, const ObjectRecord& record, co
   return agree(id, *entry, type);  // others may have met it meanwhile, or ended it
 }
 
+// Asks the directory, also for those who join meanwhile. They hear it when the table has it, so that who comes later finds it there.
+task<Result<void>> NodeTable::ask(ObjectId id, const detail::TypeDescriptor* type) {
+  detail::FirstLookups::Answer answer;
+  Result<void> met;
+  std::exception_ptr thrown;
+  try {
+    answer = co_await lookup(id);
+    met = *answer ? enter_record(id, **answer, type) : answer->error();
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  first_lookups_.tell(id, answer);
+  if (thrown) std::rethrow_exception(thrown);
+  co_return met;
+}
+
 task<Result<void>> NodeTable::introduce(ObjectId id, const detail::TypeDescriptor* type, bool* asked) {
   if (!id.valid()) co_return detail::names_nothing();
-  for (bool heard = false;; heard = true) {
+  for (bool heard = false;;) {
     if (const Entry* entry = find(id)) co_return agree(id, *entry, type);
-    const detail::FirstLookups::Answer answer = co_await first_lookups_.look_up(*this, id);
-    if (answer.own) *asked = true;
-    if (answer.record) co_return enter_record(id, *answer.record, type);
-    if (answer.own || heard) co_return answer.record.error();
+    detail::FirstLookups::Asker me{Core::current().index(), {}, {}};
+    if (first_lookups_.join(id, me)) {
+      if (find(id) == nullptr) {
+        *asked = true;
+        co_return co_await ask(id, type);
+      }
+      first_lookups_.tell(id, {});  // another has told, and entered, what it heard since this event looked
+    } else {
+      co_await me.answered;
+      if (me.answer && *me.answer) co_return enter_record(id, **me.answer, type);
+      // That there is nothing may be older than the object: the question was asked before this event came.
+      if (me.answer && heard) co_return me.answer->error();
+      heard = me.answer.has_value();
+    }
   }
 }
 

@@ -2,7 +2,18 @@
 
 #include <string>
 
+#include "ebb/object/directory.h"
+#include "src/object/mismatch.h"
+
 namespace ebb::detail {
+
+Result<void> agrees(const ObjectRecord& record, const TypeDescriptor& type) {
+  if (record.interface_id != type.interface_id) return mismatch(record.id, record.interface_name, type);
+  if (record.policy == type.policy) return {};
+  return Error(Errc::interface_mismatch, describe(record.id) + " is of the kind " + record.policy + ", and in this node's program a " +
+                                             std::string(type.interface_name) + " is of the kind " + std::string(type.policy) +
+                                             "; start all nodes from the same build");
+}
 
 Error not_decoded(const wire::Reader& arguments) {
   if (!arguments.too_large()) return Error(Errc::malformed, "the arguments of a call do not decode; the caller's program is broken");

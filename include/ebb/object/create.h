@@ -40,11 +40,7 @@ task<Result<ref<T>>> open(task<Result<ObjectRecord>> lookup) {
   static_cast<void>(&Registered<T>::entry);
   auto record = co_await std::move(lookup);
   if (!record) co_return std::move(record).error();
-  if (record->interface_id != T::interface::id) {
-    co_return Error(Errc::interface_mismatch, "object " + std::to_string(record->id.index()) + " is a " +
-                                                  record->interface_name + ", not a " +
-                                                  std::string(T::interface::name));
-  }
+  if (auto agreed = agrees(*record, kTypeDescriptor<T>); !agreed) co_return std::move(agreed).error();
   co_return ref<T>::unchecked(record->id);
 }
 

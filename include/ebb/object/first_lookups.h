@@ -7,41 +7,31 @@
 #include <vector>
 
 #include "ebb/async/completion.h"
-#include "ebb/async/task.h"
 #include "ebb/base/ids.h"
 #include "ebb/base/result.h"
 #include "ebb/object/directory.h"
 
-namespace ebb {
-
-class NodeTable;
-
-namespace detail {
+namespace ebb::detail {
 
 /// The look-ups of one node that are under way. Every core may call.
 class FirstLookups {
  public:
-  struct Answer {
-    Result<ObjectRecord> record;
-    bool own = false;  ///< false: another asked, before this one came, so that an object may be younger than the answer
-  };
-  /// NodeTable::lookup(id), or what one hears that is under way already. Waits; errors: those of the look-up.
-  task<Answer> look_up(NodeTable& table, ObjectId id);
-
- private:
-  /// Waits for the answer to another's question.
+  /// What the directory said; empty: look at the table again.
+  using Answer = std::optional<Result<ObjectRecord>>;
+  /// One event that needs an object, while it does.
   struct Asker {
     CoreIndex core;
-    std::optional<Result<ObjectRecord>> answer;  // empty if there was no memory for it
+    Answer answer;
     Completion<> answered;
   };
-  /// True: the caller is the one who asks.
+  /// True: nobody asks, and the caller has to; all who join until it tells wait for it. False: wait for `asker.answered`.
   bool join(ObjectId id, Asker& asker);
-  void tell(ObjectId id, const Result<ObjectRecord>& answer) noexcept;
+  /// Ends what the caller's join() began. What the node learns must be in the table before, so that whoever comes now finds it.
+  void tell(ObjectId id, const Answer& answer) noexcept;
 
+ private:
   std::mutex mutex_;
   std::map<ObjectId, std::vector<Asker*>> under_way_;  // bounded as calls under way are
 };
 
-}  // namespace detail
-}  // namespace ebb
+}  // namespace ebb::detail

@@ -267,6 +267,7 @@ class NodeTable {
   Entry* find_or_add(ObjectId id, const detail::TypeDescriptor& type, detail::Swap swap = {});
   Entry& known(ObjectId id, Entry* entry, const detail::TypeDescriptor* type);
   task<Result<void>> introduce(ObjectId id, const detail::TypeDescriptor* type, bool* asked);
+  task<Result<void>> ask(ObjectId id, const detail::TypeDescriptor* type);
   Result<void> enter_record(ObjectId id, const ObjectRecord& record, const detail::TypeDescriptor* type);
   static Result<void> agree(ObjectId id, const Entry& entry, const detail::TypeDescriptor* type);
   void* counted_miss(ObjectId id, const detail::TypeDescriptor* type);

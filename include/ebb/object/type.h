@@ -22,6 +22,8 @@
 
 namespace ebb {
 
+struct ObjectRecord;
+
 /// A class is an object's type when it names its interface.
 template <class T>
 concept object_type = std::is_class_v<T> && requires {
@@ -78,6 +80,9 @@ struct TypeDescriptor {
     return nullptr;
   }
 };
+
+/// The object of the record can be taken for a `type`. Errors: interface_mismatch (another interface, or of another kind).
+Result<void> agrees(const ObjectRecord& record, const TypeDescriptor& type);
 
 template <class T>
 inline constexpr auto kRemoteMethods = T::interface::template remote_methods<T>();
