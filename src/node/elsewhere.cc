@@ -14,6 +14,7 @@
 #include "src/node/ask_surely.h"
 #include "src/node/node.h"
 #include "src/node/system_objects.h"
+#include "src/object/fence.h"
 
 namespace ebb::detail {
 namespace {
@@ -41,7 +42,10 @@ task<Result<void>> ClusterNode::end_on(NodeId node, ObjectId object, std::uint64
     Result<void> ended = co_await kNodeService.on(node).call<&NodeService::end_object>(object, interface_id);
     if (ended || (ended.code() != Errc::node_gone && ended.code() != Errc::unavailable)) co_return ended;
     const Lost lost = co_await after_loss(node, version, attempt, give_up);
-    if (lost == Lost::gone) co_return co_await outlast(kLeaseEnds);
+    if (lost == Lost::gone) {
+      co_await outlast_lost(node);
+      co_return Result<void>();
+    }
     if (lost == Lost::unknown) co_return ended;
   }
 }

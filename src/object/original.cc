@@ -9,6 +9,7 @@
 #include "ebb/async/core.h"
 #include "ebb/async/sleep.h"
 #include "ebb/observe/call_meter.h"
+#include "src/object/fence.h"
 #include "src/object/replica.h"
 
 namespace ebb::detail {

@@ -13,10 +13,10 @@
 #include "ebb/async/on_core.h"
 #include "ebb/async/sleep.h"
 #include "ebb/async/when_all.h"
-#include "ebb/object/lease.h"
 #include "ebb/object/node_table.h"
 #include "ebb/observe/call_meter.h"
 #include "ebb/platform/translation_table.h"
+#include "src/object/fence.h"
 #include "src/object/state.h"
 
 namespace ebb::detail {
@@ -128,16 +128,6 @@ task<void> leave_behind(ObjectId id, Home home, NodeId node, std::uint64_t versi
   }
 }
 
-/// Whom the new home must leave behind. Members that were declared gone a moment ago are asked no more, and may show their
-/// replicas until their leases end. Without the front end's word everything is assumed.
-task<Fence> find_fence() {
-  NodeLink* link = node_link();
-  if (link == nullptr) co_return Fence();
-  auto fence = co_await link->fence();
-  if (fence) co_return *std::move(fence);
-  co_return Fence{link->view_version(), link->others(), kLeaseEnds};
-}
-
 task<void> outlast(platform::Duration leases) { co_await sleep_for(leases); }
 
 /// A node's farthest replica, which from now on follows no home before `epoch`; of a node that is gone, none.
@@ -218,14 +208,6 @@ task<Result<void>> need_original(ObjectId id) {
 }
 
 }  // namespace
-
-task<void> outlast_lost(NodeId node) {
-  // It was declared gone before this, and has had no lease extended since.
-  const platform::Instant latest = platform::Clock::now() + kLeaseEnds;
-  const Fence fence = co_await find_fence();
-  const bool counts = std::find(fence.others.begin(), fence.others.end(), node) == fence.others.end();
-  co_await sleep_until(counts ? std::min(latest, platform::Clock::now() + fence.leases_end) : latest);
-}
 
 // --- the policy's parts ---
 

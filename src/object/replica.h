@@ -96,10 +96,6 @@ class Original : public std::enable_shared_from_this<Original> {
   bool ended_ = false;
 };
 
-/// Waits until `node`, which is known here to be no member any more, surely shows no replica: as the front end says when it was last
-/// heard of, or, without its word, as if that had been now.
-task<void> outlast_lost(NodeId node);
-
 /// A node's part of a replicated object.
 struct ReplicaRoot {
   explicit ReplicaRoot(std::size_t cores) : replicas(cores) {}

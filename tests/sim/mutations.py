@@ -147,7 +147,7 @@ MUTATIONS = [
     Mutation(
         "writes_outlast_no_lost_replica",
         "the home forgets a replica as soon as its node is no member",
-        "src/object/replica.cc",
+        "src/object/fence.cc",
         [
             ("  co_await sleep_until(counts ? std::min(latest, platform::Clock::now() + fence.leases_end) : latest);\n",
              "  if (!counts) co_await sleep_until(latest);\n"),
