@@ -141,6 +141,7 @@ void Cluster::on_joined(const Member& member) {
 }
 
 task<void> Cluster::before_stop(NodeId member) {
+  if (const auto run = run_of(member)) run->may_end = true;
   if (before_stop_) co_await before_stop_(member);
 }
 
@@ -167,7 +168,17 @@ void Cluster::ended(NodeId id, std::string reason) {
   run->end_reason = reason;
   run->ended.happen();
   fail(*run, Error(Errc::node_gone, named(id) + " ended before it had joined: " + reason + console_.tail(id)));
-  if (membership_.leave(id)) scope_.spawn(lost(id, std::move(reason)));
+  if (membership_.leave(id)) {
+    scope_.spawn(lost(id, std::move(reason)));
+  } else if (membership_.stage(id) == Stage::leaving && !run->may_end) {
+    scope_.spawn(lost_while_it_drains(id, named(id) + ": " + reason));
+  }
+}
+
+/// What it has is as lost as if it had not been asked to leave; who asked it hears that at once, and does the rest.
+task<void> Cluster::lost_while_it_drains(NodeId id, std::string reason) {
+  co_await node_->remove_member(id, std::move(reason));
+  node_->member_ended(id);
 }
 
 void Cluster::report_lost(NodeId id, const std::string& reason) {

@@ -86,6 +86,7 @@ class Cluster final : public cluster_nodes, public MembershipAuthority, private 
     std::optional<Error> failure;       // why it will not
     OneShot ended;                      // its driver has seen its end
     bool surely_ended = false;          // or was told to end it, and says that it has
+    bool may_end = false;               // has given away what it could, and is asked to end
     bool lost = false;                  // nobody had asked it to end
     std::string end_reason;
   };
@@ -100,6 +101,7 @@ class Cluster final : public cluster_nodes, public MembershipAuthority, private 
   task<void> ask_to_stop(NodeId id, std::shared_ptr<Run> run);
   task<void> kill(NodeId id, std::shared_ptr<Run> run);
   task<void> lost(NodeId id, std::string reason);
+  task<void> lost_while_it_drains(NodeId id, std::string reason);
   void report_lost(NodeId id, const std::string& reason);
   void ended(NodeId id, std::string reason);
   void fail(Run& run, Error error);

@@ -28,7 +28,7 @@ ApplicationRun::Frame ApplicationRun::run(application* app, std::function<void(E
   } catch (const ErrorException& error) {
     ending = {1, error.what(), error.error().code() == Errc::node_gone};
   } catch (const std::exception& error) {
-    ending = {Core::kUncaughtStatus, "the application threw " + type_name(error) + ": " + error.what(), false};
+    ending = {Core::kUncaughtStatus, "the application threw " + type_name(error) + ": " + detail::text_of(error), false};
   } catch (...) {
     ending = {Core::kUncaughtStatus, "the application threw something that is no std::exception", false};
   }

@@ -47,7 +47,7 @@ void report_uncaught(const char* where) noexcept {
     try {
       throw;
     } catch (const std::exception& error) {
-      line += std::string(": ") + error.what();
+      line += std::string(": ") + text_of(error);
     } catch (...) {
       // No text to show; the type has to do.
     }

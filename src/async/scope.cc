@@ -21,7 +21,7 @@ std::string describe(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
   } catch (const std::exception& thrown) {
-    return thrown.what();
+    return detail::text_of(thrown);
   } catch (...) {
     return "it is no std::exception";
   }

@@ -135,6 +135,9 @@ void Connection::take_frame(const FrameHeader& header, std::span<const std::byte
       return wake();
     case FrameType::pong:
       return;
+    case FrameType::goodbye:
+      rest_never_ran_ = true;
+      return fail(Error(Errc::node_gone, named(peer_) + " closed its connection"));
     case FrameType::cancel:
       served.cancel(header.call_id);
       return;
@@ -287,9 +290,22 @@ void Connection::fail(const Error& reason) {
   owner_.on_ended(*this, reason);
 }
 
+void Connection::say_goodbye() noexcept {
+  // Answers go before it by the same stream; while some wait here, or a call is under way, nothing can be promised.
+  if (!established() || incoming_calls != 0 || queued() != 0) return;
+  try {
+    enqueue_at_once(FrameHeader{.type = FrameType::goodbye}, false);
+  } catch (const std::bad_alloc&) {
+    return;  // the end alone leaves the peer's last calls in doubt
+  }
+}
+
 void Connection::end(const Error& reason, bool in_order) {
   if (ended()) return;
-  if (in_order) flush();
+  if (in_order) {
+    say_goodbye();
+    flush();
+  }
   finish(reason);
   if (!stream_) return;
   if (in_order) {

@@ -132,7 +132,8 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   void probe() noexcept;
   /// Gives every pending call `reason`; node_gone as a refusal, where nothing of the call has gone out. The connection stays.
   void cancel_calls(const Error& reason);
-  /// Ends it from this side: pending calls get `reason`, on_ended is not called. Queued output is sent if `in_order`.
+  /// Ends it from this side: pending calls get `reason`, on_ended is not called. Queued output is sent if `in_order`, and the peer told
+  /// that of its calls only those have run which are answered.
   void end(const Error& reason, bool in_order);
 
   // platform::StreamHandler
@@ -190,6 +191,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   void take_answer(std::uint32_t call_id, Result<Bytes> answer);
   void free_slot(std::uint32_t slot);
   std::optional<std::uint32_t> new_pending(Completion<Result<Bytes>>& waiter, platform::Instant deadline, bool control);
+  void say_goodbye() noexcept;
   void fail(const Error& reason);
   void finish(const Error& reason);
 
@@ -219,6 +221,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   platform::Instant started_;
   platform::Instant peer_silent_since_;  // or since that came to matter
   platform::Instant own_silent_since_;   // the same
+  bool rest_never_ran_ = false;  // the peer has said goodbye
   bool awake_ = false;
   bool wants_sign_ = false;  // nothing has come since a one-way call, or a probe
   bool owes_sign_ = false;   // nothing has gone since a ping of the peer, or a one-way call

@@ -64,7 +64,7 @@ void Connection::settle(Pending& pending, Result<Bytes> answer) {
 }
 
 bool Connection::has_begun(const Pending& pending) const noexcept {
-  return pending.sent && (pending.control ? control_ : output_).has_begun(pending.begin);
+  return pending.sent && !rest_never_ran_ && (pending.control ? control_ : output_).has_begun(pending.begin);
 }
 
 void Connection::cancel_calls(const Error& reason) {

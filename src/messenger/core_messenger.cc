@@ -83,7 +83,7 @@ task<Result<CoreMessenger::Shared>> CoreMessenger::connection_to(NodeId node, pl
   }
   if (peer.connection) co_return peer.connection;
   if (peer.forgotten) co_return never_sent(peer.why);
-  if (closing_) co_return Error(Errc::cancelled, "this node is closing");
+  if (calls_nobody_) co_return closing();
   if (!peer.known) co_return never_sent(named(node) + " is not a member of this cluster");
   if (peer.waiters.size() >= Connection::kMaxPendingCalls - (control ? 0 : Connection::kControlCalls)) {
     co_return Error::refusal(Errc::overloaded, std::to_string(peer.waiters.size()) +
@@ -138,9 +138,9 @@ void CoreMessenger::settle_waiters(Peer& peer, const Result<Shared>& outcome) {
 void CoreMessenger::on_established(Connection& connection) {
   Peer& peer = peers_[connection.peer()];
   const Shared shared = connection.shared_from_this();
-  if (peer.forgotten || closing_) {
+  if (peer.forgotten || (closing_ && !connection.outgoing())) {
     release(connection);
-    connection.end(Error(Errc::node_gone, peer.forgotten ? peer.why : "this node is closing"), false);
+    connection.end(Error(Errc::node_gone, peer.forgotten ? peer.why : closing().text()), false);
     return;
   }
   connection.of_stranger = !peer.known;
@@ -260,21 +260,27 @@ void CoreMessenger::tick() {
   ticker_ = Core::current().call_after(kTick, [this] { tick(); });
 }
 
+void CoreMessenger::give_up_own_calls() {
+  calls_nobody_ = true;
+  const Error reason = closing();
+  for (auto& [node, peer] : peers_) settle_waiters(peer, reason);
+  for (const Shared& connection : std::vector<Shared>(connections_)) connection->cancel_calls(reason);
+}
+
 task<void> CoreMessenger::close() {
   closing_ = true;
   listener_.reset();
-  const Error reason(Errc::cancelled, "this node is closing");
-  for (auto& [node, peer] : peers_) settle_waiters(peer, reason);
-  for (const Shared& connection : std::vector<Shared>(connections_)) connection->cancel_calls(reason);
   if (working_ == 0) idle_.complete();
-  // What still runs then hears that it need not.
+  // What still runs then hears that it need not, and calls nobody any more.
   const TimerId patience = Core::current().call_after(kCloseTimeout, [this] {
     for (const Shared& connection : connections_) connection->served.cancel_all();
     own_.cancel_all();
+    give_up_own_calls();
   });
   co_await idle_;
   co_await scope_.join();
   Core::current().cancel(patience);
+  give_up_own_calls();
   flush();
   const platform::Instant give_up = platform::Clock::now() + kCloseTimeout;
   while (std::any_of(connections_.begin(), connections_.end(), [](const Shared& each) { return each->has_output(); }) &&
@@ -283,7 +289,7 @@ task<void> CoreMessenger::close() {
   }
   for (const Shared& connection : std::vector<Shared>(connections_)) {
     release(*connection);
-    connection->end(reason, true);
+    connection->end(closing(), true);
   }
   while (std::any_of(ended_.begin(), ended_.end(), [](const Ended& each) { return !each.connection->stream_closed(); }) &&
          platform::Clock::now() < give_up) {

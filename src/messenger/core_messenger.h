@@ -17,6 +17,9 @@
 
 namespace ebb::messenger {
 
+/// What calls of a node end with that closes itself.
+inline Error closing() { return Error(Errc::cancelled, "this node is closing"); }
+
 class CoreMessenger final : public ConnectionOwner {
  public:
   /// Accepted connections that have not ended their handshake; for a further one the oldest of them is closed.
@@ -28,6 +31,8 @@ class CoreMessenger final : public ConnectionOwner {
   /// Of all connections together: a quarter of the memory of a small bare-metal node (128 MiB) for each of its two cores.
   /// Calls to objects of the runtime are bounded by their connection alone.
   static constexpr std::size_t kMaxHeldBytes = std::size_t{32} << 20;
+  /// What a call counts for besides its bytes: a method without arguments that waits took 2.8 KB, most of it frames of coroutines.
+  static constexpr std::size_t kCallCost = std::size_t{3} << 10;
   static constexpr platform::Duration kCloseTimeout = std::chrono::seconds(1);
 
   CoreMessenger(const MessengerOptions& options, MessengerHandler& handler);
@@ -85,6 +90,7 @@ class CoreMessenger final : public ConnectionOwner {
   task<void> run_one_way(IncomingCall call);
   /// Bytes that a call of the connection begins to hold, arguments or an answer, or (below zero) holds no more.
   void hold(Connection& connection, std::ptrdiff_t bytes) noexcept;
+  void give_up_own_calls();
   void drop_one_way(const Connection& connection);
   Shared release(Connection& connection);
   void drop_ended();
@@ -114,7 +120,8 @@ class CoreMessenger final : public ConnectionOwner {
   platform::Instant last_tick_ = platform::Clock::now();
   platform::Instant last_complaint_{};
   std::uint64_t unspoken_ = 0;
-  bool closing_ = false;
+  bool closing_ = false;        // takes no calls of others any more
+  bool calls_nobody_ = false;   // and makes none
 };
 
 }  // namespace ebb::messenger

@@ -47,7 +47,7 @@ Error to_caller(bool ran) noexcept {
     } catch (const std::bad_alloc&) {
       return Error(Errc::resource_exhausted, "there was no memory for the call; it may or may not have run to its end");
     } catch (const std::exception& thrown) {
-      return Error(Errc::internal, thrown.what());
+      return Error(Errc::internal, detail::text_of(thrown));
     } catch (...) {
       return Error(Errc::internal, "an exception that is no std::exception left the call");
     }
@@ -88,7 +88,7 @@ task<Result<void>> CoreMessenger::send(CallTarget target, Bytes arguments) {
   if (Result<void> checked = check(target, arguments); !checked) co_return checked;
   const platform::Instant deadline = platform::Clock::now() + target.timeout;
   if (target.node == options_.self) {
-    if (closing_) co_return Error(Errc::cancelled, "this node is closing");
+    if (closing_) co_return closing();
     if (scope_.running() >= kMaxIncomingCalls) {
       co_return Error(Errc::overloaded, std::to_string(kMaxIncomingCalls) + " one-way calls of this node to itself are "
                                                                            "under way; try again later");
@@ -124,13 +124,14 @@ bool CoreMessenger::has_room_for(const Connection& connection, const IncomingCal
            connection.incoming_bytes + bytes <= kMaxIncomingBytes + Connection::kMaxControlBytes;
   }
   return connection.incoming_calls < kMaxIncomingCalls - Connection::kControlCalls &&
-         connection.incoming_bytes + bytes <= kMaxIncomingBytes && held_bytes_ + bytes <= kMaxHeldBytes;
+         connection.incoming_bytes + bytes <= kMaxIncomingBytes &&
+         held_bytes_ + bytes + (working_ + 1) * kCallCost <= kMaxHeldBytes;
 }
 
 void CoreMessenger::on_call(Connection& connection, std::uint32_t call_id, IncomingCall call) {
   if (closing_ || !has_room_for(connection, call)) {
     if (call.one_way) return drop_one_way(connection);
-    const Error refusal = closing_ ? Error(Errc::unavailable, named(options_.self) + " is closing")
+    const Error refusal = closing_ ? never_sent(named(options_.self) + " is closing")
                                    : Error::refusal(Errc::overloaded, named(options_.self) + " works on as many calls as it may; "
                                                                                              "try again later");
     connection.answer_error(call_id, refusal, is_control(call.object));

@@ -47,7 +47,7 @@ std::array<std::byte, FrameHeader::kBytes> encode(const FrameHeader& header) noe
 
 std::optional<FrameHeader> parse_header(std::span<const std::byte, FrameHeader::kBytes> bytes) noexcept {
   const auto type = static_cast<std::uint8_t>(bytes[4]);
-  if (type < 1 || type > 6 || get<std::uint32_t>(&bytes[28]) != 0) return std::nullopt;
+  if (type < 1 || type > 7 || get<std::uint32_t>(&bytes[28]) != 0) return std::nullopt;
   FrameHeader header;
   header.type = FrameType{type};
   header.payload_bytes = get<std::uint32_t>(&bytes[0]);
@@ -62,8 +62,9 @@ std::optional<FrameHeader> parse_header(std::span<const std::byte, FrameHeader::
   if (header.payload_bytes < prefix || header.payload_bytes - prefix > Messenger::kMaxPayloadBytes) return std::nullopt;
   if (header.type == FrameType::cancel && (header.payload_bytes != 0 || header.core_or_code != 0)) return std::nullopt;
   if (header.type == FrameType::error && header.payload_bytes > FrameHeader::kMaxErrorTextBytes) return std::nullopt;
-  const bool is_sign = header.type == FrameType::ping || header.type == FrameType::pong;
-  if (is_sign && header != FrameHeader{.type = header.type}) return std::nullopt;
+  const bool says_one_thing =
+      header.type == FrameType::ping || header.type == FrameType::pong || header.type == FrameType::goodbye;
+  if (says_one_thing && header != FrameHeader{.type = header.type}) return std::nullopt;
   if (header.type == FrameType::reply && header.core_or_code != 0) return std::nullopt;
   if (header.type != FrameType::call && (header.object != 0 || header.method != 0 || header.timeout_ms != 0)) {
     return std::nullopt;

@@ -14,9 +14,9 @@
 
 namespace ebb::messenger {
 
-inline constexpr std::uint16_t kProtocolVersion = 4;
+inline constexpr std::uint16_t kProtocolVersion = 5;
 
-enum class FrameType : std::uint8_t { call = 1, reply = 2, error = 3, ping = 4, cancel = 5, pong = 6 };
+enum class FrameType : std::uint8_t { call = 1, reply = 2, error = 3, ping = 4, cancel = 5, pong = 6, goodbye = 7 };
 
 /// Bits of FrameHeader::flags.
 enum FrameFlag : std::uint8_t {

@@ -89,7 +89,7 @@ class ClusterMessenger final : public Messenger {
 
   template <class T>
   static task<Result<T>> closed() {
-    co_return Error(Errc::cancelled, "this node is closing");
+    co_return messenger::closing();
   }
 
   /// Parts are left only where the node was stopped without close(): the loops have ended, and so does the process. Those of

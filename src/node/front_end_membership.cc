@@ -227,7 +227,7 @@ task<void> ClusterNode::drain(NodeId member) {
   for (bool again = true; again && platform::Clock::now() < give_up;) {
     co_await homes_.move_from(member);
     // What has not moved when this fails is lost with the node, as if it had died.
-    if (!told) co_return;
+    if (!told || !is_member(member)) co_return;
     const Result<void> drained = co_await drained_surely(member);
     if (drained.code() == Errc::deadline_exceeded) platform::write_log("ebb: " + drained.error().text());
     // Homes of a node that was lost meanwhile may be here next, or begin with what is here.
@@ -237,6 +237,7 @@ task<void> ClusterNode::drain(NodeId member) {
 
 task<Result<void>> ClusterNode::ask_to_stop(NodeId member) {
   if (!ending_) co_await drain(member);
+  if (!is_member(member)) co_return Error(Errc::node_gone, named(member) + " was lost before it had left");
   co_await options_.authority->before_stop(member);
   leaving_.insert(member);
   const auto ask = [member](platform::Duration left) { return kNodeService.on(member).within(left).call<&NodeService::stop>(); };

@@ -78,7 +78,7 @@ void HomeKeeper::gone(NodeId member, platform::Instant last_heard) {
   if (!closed_) {
     timer = Core::current().call_at(lease_end, [this, member] {
       waiting_.erase(member);
-      begin(member, true);
+      begin(member);
     });
   }
   waiting_[member] = {lease_end, timer};
@@ -96,7 +96,7 @@ void HomeKeeper::ended(NodeId member) {
   if (found == waiting_.end()) return;
   Core::current().cancel(found->second.timer);
   waiting_.erase(found);
-  begin(member, true);
+  begin(member);
 }
 
 void HomeKeeper::close() {
@@ -104,20 +104,19 @@ void HomeKeeper::close() {
   wake_lookers();
   // Not waiting_: their leases end no earlier for that.
   for (const auto& [member, waiting] : waiting_) Core::current().cancel(waiting.timer);
-  for (const auto& [member, timer] : std::exchange(second_look_, {})) Core::current().cancel(timer);
+  for (const auto& [member, look] : std::exchange(second_look_, {})) Core::current().cancel(look.timer);
 }
 
-void HomeKeeper::begin(NodeId member, bool again) {
+void HomeKeeper::begin(NodeId member) {
   if (closed_) return;
-  scope_.spawn(make_anew(member));
-  if (!again) return;
-  second_look_[member] = Core::current().call_after(kSecondLook, [this, member] {
-    second_look_.erase(member);
-    begin(member, false);
+  scope_.spawn(make_anew(member, 0));
+  second_look_[member].timer = Core::current().call_after(kSecondLook, [this, member] {
+    const std::uint64_t reported = second_look_.extract(member).mapped().reported;
+    if (!closed_) scope_.spawn(make_anew(member, reported));
   });
 }
 
-task<void> HomeKeeper::make_anew(NodeId member) {
+task<void> HomeKeeper::make_anew(NodeId member, std::uint64_t reported) {
   const Making making(*this);
   const std::string who = member == kNoNode ? "an earlier cluster" : "node " + std::to_string(to_number(member));
   if (const auto ended = co_await NodeTable::instance().directory().end_leases(member); !ended) {
@@ -136,6 +135,9 @@ task<void> HomeKeeper::make_anew(NodeId member) {
     if (records->empty()) break;
     last = records->back().id;
     for (const ObjectRecord& record : *records) {
+      if (const auto next = second_look_.find(member); next != second_look_.end()) {
+        next->second.reported = std::max(next->second.reported, record.created);
+      }
       const TypeDescriptor* type = TypeRegistration::find(record.interface_id);
       // Kinds without a home only remember who created them.
       if (type == nullptr || !type->exclusive) continue;
@@ -143,15 +145,14 @@ task<void> HomeKeeper::make_anew(NodeId member) {
         // One whose on_lost() takes long keeps its place in the window, and no other from its own.
         Semaphore::Permit place = co_await window.acquire();
         works.spawn(make_anew(record, std::move(place)));
-      } else if (++lost <= kMaxReports) {
+      } else if (record.created > reported && ++lost <= kMaxReports) {
         platform::write_log("ebb: object " + std::to_string(record.id.index()) + ", a " + record.interface_name +
                             ", was lost with " + who);
       }
     }
   }
   co_await works.join();
-  if (closed_) co_return;
-  if (lost > kMaxReports) {
+  if (!closed_ && lost > kMaxReports) {
     platform::write_log("ebb: " + std::to_string(lost - kMaxReports) + " more objects were lost with " + who);
   }
 }
@@ -161,7 +162,7 @@ task<void> HomeKeeper::move_from(NodeId member) {
   Semaphore window(kMovesAtOnce);
   platform::Duration pause = kComingLook;
   // Once more from the beginning, for what is created there, or made anew, while others move.
-  for (bool again = true; again && !closed_ && platform::Clock::now() < give_up;) {
+  for (bool again = true; again && !closed_ && is_member(member) && platform::Clock::now() < give_up;) {
     const bool come = co_await homes_come();
     if (come) co_await wait_for_homes(pause);
     if (come) pause = std::min(2 * pause, kLongestComingLook);
@@ -217,6 +218,7 @@ task<bool> HomeKeeper::move(ObjectRecord record, Semaphore* window, platform::In
   const bool late = platform::Clock::now() >= give_up;
   if (late) moved = Error(Errc::deadline_exceeded, "its turn did not come in time");
   for (int attempt = 0; !late && !closed_; ++attempt) {
+    if (!is_member(record.home)) co_return false;  // it was lost meanwhile, and what it had is made anew, or said to be lost
     // Somewhere else each time: a member that has no room, or is lost, is not the only one.
     const Member target = choose_home(record.id, record.epoch + 1 + static_cast<std::uint32_t>(attempt), Node::current()->members());
     const CoreIndex core{static_cast<std::uint16_t>(record.id.index() % target.cores)};

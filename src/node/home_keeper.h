@@ -32,7 +32,7 @@ class HomeKeeper {
   /// It has surely ended.
   void ended(NodeId member);
   /// The cluster begins, with a directory that may have kept objects of an earlier one: their homes are lost.
-  void begin_cluster() { scope_.spawn(make_anew(kNoNode)); }
+  void begin_cluster() { scope_.spawn(make_anew(kNoNode, 0)); }
   /// `member` is about to leave: moves its homes to others as far as their state travels, and makes sure that what is
   /// replicated has another replica. Whatever fails is tried again as long as a node may take to drain.
   task<void> move_from(NodeId member);
@@ -61,8 +61,9 @@ class HomeKeeper {
   /// Waits until all homes that were being made anew have been, `at_most` so long.
   task<void> wait_for_homes(platform::Duration at_most);
   void wake_lookers();
-  void begin(NodeId member, bool again);
-  task<void> make_anew(NodeId member);
+  void begin(NodeId member);
+  /// Objects up to `reported`, by ObjectRecord::created, have been said to be lost before.
+  task<void> make_anew(NodeId member, std::uint64_t reported);
   task<Home> next_home(ObjectRecord record);
   task<void> make_anew(ObjectRecord record, Semaphore::Permit place);
 
@@ -76,7 +77,11 @@ class HomeKeeper {
     TimerId timer;
   };
   std::map<NodeId, Waiting> waiting_;      // for its end; bounded, as the next, by the nodes lost in half a minute
-  std::map<NodeId, TimerId> second_look_;
+  struct SecondLook {
+    TimerId timer;
+    std::uint64_t reported = 0;            // by the first
+  };
+  std::map<NodeId, SecondLook> second_look_;
   std::size_t making_ = 0;                 // of those that are lost, the ones whose homes are being made anew
 };
 

@@ -169,7 +169,9 @@ task<Result<void>> ClusterNode::send(RemoteCall call, Bytes arguments) {
 }
 
 task<Result<Bytes>> ClusterNode::on_call(IncomingCall call) {
-  if (stopping_.load(std::memory_order_relaxed) && call.object >= kFirstDynamicObject) return refuse(call.object, options_.self);
+  // Static objects live as long as their node, and the front end's serve what still ends elsewhere.
+  const ObjectId first_refused = options_.authority != nullptr ? kFirstDynamicObject : kFirstApplicationObject;
+  if (stopping_.load(std::memory_order_relaxed) && call.object >= first_refused) return refuse(call.object, options_.self);
   const CallOrigin origin{call.from, call.deadline, call.trace, call.cancellation};
   return serve_call(call.object, call.core, call.method, std::move(call.arguments), origin);
 }

@@ -50,14 +50,20 @@ Result<CollectiveAnswer> merged(std::vector<Answer> parts, const Collective& col
   return all;
 }
 
+/// Where a node remembers a request: the same core, whoever asks it. Another for each object and each core that calls, so that calls
+/// are spread; but the same for the next call, which finds all connections made.
+CoreIndex core_of(const Stop& stop, const CollectiveRequest& request) {
+  const std::uint64_t caller = to_number(request.origin) + (request.number >> 48);
+  return CoreIndex{static_cast<std::uint16_t>((request.collective.object.index() + caller) % stop.cores)};
+}
+
 task<std::vector<Answer>> ask_all(std::shared_ptr<const CollectiveRequest> request, std::vector<Stop> stops, CallOptions options);
 
 /// The first of `stops` and, through it, the others; without it, if it is lost.
 task<Answer> ask(std::shared_ptr<const CollectiveRequest> request, std::vector<Stop> stops, CallOptions options) {
   const Stop child = stops.front();
   const std::vector<Stop> below(stops.begin() + 1, stops.end());
-  const CoreIndex core{static_cast<std::uint16_t>(request->number % child.cores)};
-  const auto place = kCollectiveService.on(child.node, core).with_options(options);
+  const auto place = kCollectiveService.on(child.node, core_of(child, *request)).with_options(options);
   for (int attempt = 0;; ++attempt) {
     CollectiveRequest copy = *request;
     copy.below = below;
@@ -103,10 +109,9 @@ task<void> send_on(CollectiveRequest request, std::vector<Stop> stops, CallOptio
   std::vector<task<Result<void>>> sends;
   for (std::vector<Stop>& run : split<Stop>(stops)) {
     const Stop child = run.front();
-    const CoreIndex core{static_cast<std::uint16_t>(request.number % child.cores)};
     CollectiveRequest copy = request;
     copy.below.assign(run.begin() + 1, run.end());
-    const auto place = kCollectiveService.on(child.node, core).with_options(options);
+    const auto place = kCollectiveService.on(child.node, core_of(child, request)).with_options(options);
     sends.push_back(place.send<&CollectiveService::run>(std::move(copy)));
   }
   // Of a node that is lost nobody hears, and nobody asks for those below it.

@@ -8,6 +8,7 @@
 #include "ebb/async/when_all.h"
 #include "ebb/base/hash.h"
 #include "ebb/object/lease.h"
+#include "src/object/fence.h"
 #include "src/object/partition.h"
 
 namespace ebb::detail {
@@ -100,6 +101,7 @@ Detached Coordinator::follow(std::shared_ptr<Coordinator> self) {
       }
     }
     // What is in doubt has been decided about in this round, so it is left alone until the next.
+    if (self->collected_) co_await self->look_for_leases(&view);
     const bool may_decide = !self->ended_ && (self->collected_ || self->under_way_ != 0);
     if (may_decide && self->arrange(view)) {
       self->failures_ = 0;
@@ -120,6 +122,7 @@ task<bool> Coordinator::collect(const ClusterView* view) {
   found->owners.assign(found->owners.size(), PartitionOwner{});
   // Whoever was lost in an earlier round may have carried out what was decided in it.
   lost_since_.clear();
+  leases_.reset();
   std::set<std::uint32_t> unsettled;
   for (const Hold wanted : {Hold::frozen, Hold::live}) {  // who answers counts more than who keeps a copy
     for (std::size_t at = 0; at < answers.size(); ++at) {
@@ -153,10 +156,21 @@ void Coordinator::find_fresh(const ClusterView& view, const std::vector<Result<s
   }
 }
 
-bool Coordinator::surely_lost(std::uint32_t partition) {
+task<void> Coordinator::look_for_leases(const ClusterView* view) {
+  const auto has_no_owner = [view](const PartitionOwner& owner) { return owner.node == kNoNode || !is_in(*view, owner.node); };
+  const bool missing = std::any_of(map_->owners.begin(), map_->owners.end(), has_no_owner);
+  if (!missing || (leases_ && leases_->view == view->version && leases_->end <= platform::Clock::now())) co_return;
+  const Fence fence = co_await find_fence();
+  // Of a member that is not in the view nobody has asked what it has.
+  const bool all_asked = std::all_of(fence.others.begin(), fence.others.end(), [view](NodeId node) { return is_in(*view, node); });
+  if (all_asked) leases_ = Leases{view->version, platform::Clock::now() + fence.leases_end};
+}
+
+bool Coordinator::surely_lost(std::uint32_t partition, const ClusterView& view) {
   const platform::Instant now = platform::Clock::now();
   const auto [since, first] = lost_since_.emplace(partition, now);
-  return now - since->second > kLeaseEnds;
+  const bool by_word = leases_ && leases_->view == view.version && leases_->end <= now;
+  return by_word || now - since->second > kLeaseEnds;
 }
 
 bool Coordinator::arrange(const ClusterView& view) {
@@ -203,7 +217,7 @@ std::optional<std::pair<PartitionOwner, Adoption>> Coordinator::next_step(std::u
     // One that its owner keeps after all is adopted from itself, which makes it answer again.
     if (owner == target && !unsettled_.contains(partition)) return std::nullopt;
     adoption.from = owner;
-  } else if (stays || (!fresh_[partition] && !surely_lost(partition))) {
+  } else if (stays || (!fresh_[partition] && !surely_lost(partition, view))) {
     *done = false;
     return std::nullopt;
   }

@@ -68,6 +68,10 @@ class HomeRoute final : public Route {
     // By an old list it may be a member that this node has yet to hear of.
     const bool unheard = co_await may_be_member_by_now(home->node);
     if (unheard) co_return Error::refusal(Errc::moved, describe(id_) + " has its home on a node that is not known here yet");
+    if (!type_->exclusive) {
+      co_return Error(Errc::node_gone, "node " + std::to_string(to_number(home->node)) + ", the home of " + describe(id_) +
+                                           ", is gone; nothing ran. Its representatives elsewhere live on: call them with .on(node)");
+    }
     const std::string lost_with = home->node == kNoNode ? "an earlier cluster" : "node " + std::to_string(to_number(home->node));
     co_return Error(Errc::node_gone, describe(id_) + " was lost with its home, " + lost_with +
                                          "; nothing ran. The kind remade_home would have been made anew");
@@ -118,6 +122,8 @@ struct Attempts {
 
 /// On a core of this node, for a caller who may give up: what the method hears of that stays until it has ended.
 task<Result<Bytes>> carry_out_here(CoreIndex core, const Attempts* attempts, TraceContext trace) {
+  // An event of its own, as on another core: who calls in a loop leaves the core to others meanwhile.
+  if (core == kAnyCore || core == Core::current().index()) co_await yield();
   const EncodedCall& call = attempts->call;
   cancel_source cancellation;
   const cancel_callback given_up(attempts->joined.token(), [&cancellation] { cancellation.cancel(); });

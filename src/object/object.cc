@@ -40,8 +40,10 @@ Error to_error(std::exception_ptr exception) {
     std::rethrow_exception(exception);
   } catch (const ErrorException& error) {
     return error.error();
+  } catch (const Error& error) {
+    return error;
   } catch (const std::exception& error) {
-    return Error(Errc::application_error, readable(typeid(error)) + ": " + error.what());
+    return Error(Errc::application_error, readable(typeid(error)) + ": " + detail::text_of(error));
   } catch (...) {
     const std::type_info* type = abi::__cxa_current_exception_type();
     return Error(Errc::application_error, (type == nullptr ? "something of an unknown type" : readable(*type)) +

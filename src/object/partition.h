@@ -78,8 +78,10 @@ class Coordinator : public std::enable_shared_from_this<Coordinator> {
   void doubt();
   task<void> wait_for_hand_overs();
   void set_owner(const std::vector<std::uint32_t>& partitions, PartitionOwner owner);
-  /// Whether a partition without a living owner may be made anew.
-  bool surely_lost(std::uint32_t partition);
+  /// Asks when the leases of those end that are no members any more, if a partition has no owner in `view`.
+  task<void> look_for_leases(const ClusterView* view);
+  /// Whether a partition without a living owner may be made anew: by that word, or as long after as a lease may last.
+  bool surely_lost(std::uint32_t partition, const ClusterView& view);
 
   const ObjectId id_;
   const std::uint32_t epoch_;
@@ -98,6 +100,11 @@ class Coordinator : public std::enable_shared_from_this<Coordinator> {
   std::set<std::uint32_t> unsettled_;                // its owner may not answer for it until it adopts it again
   std::map<std::uint32_t, platform::Instant> stays_; // where it is until then, or until the membership changes
   std::map<std::uint32_t, platform::Instant> lost_since_;
+  struct Leases {
+    std::uint64_t view;                              // all of whose members have been asked what they have
+    platform::Instant end;
+  };
+  std::optional<Leases> leases_;                     // of those who are no members of it, as the front end said since
   std::size_t under_way_ = 0;                        // hand-overs
   TimedCompletion* pause_ = nullptr;                 // the loop's, until hand-overs have ended
 };

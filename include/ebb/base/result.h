@@ -22,7 +22,7 @@ enum class Errc : std::uint16_t {
   no_such_method = 6,        ///< the object's interface on that node lacks the method
   interface_mismatch = 7,    ///< the object exists under another interface
   overloaded = 8,            ///< a bounded queue is full; trying later may help
-  too_large = 9,             ///< a message or argument passes its bound; nothing was sent
+  too_large = 9,             ///< arguments pass their bound and nothing ran, or a result does and the method did
   malformed = 10,            ///< bytes that do not decode
   unauthenticated = 11,      ///< wrong or missing cluster key
   unavailable = 12,          ///< a dependency (network, libvirt, directory) does not answer
@@ -43,7 +43,9 @@ std::string_view name(Errc code) noexcept;
 /// A code and one sentence for a person: what happened, to what, and what to do about it.
 class [[nodiscard]] Error {
  public:
-  Error(Errc code, std::string text) : code_(code), text_(std::move(text)) {}
+  /// A code that is no error's (ok, or one that there is not) becomes internal.
+  Error(Errc code, std::string text)
+      : code_(code == Errc::ok || code > Errc::already_exists ? Errc::internal : code), text_(std::move(text)) {}
   /// By which the runtime says that a call's method has not begun: nothing ran. Only this lets a call be made again (`overloaded`,
   /// `moved`, or `node_gone` where there is another place); a code alone does not, since methods answer with every code.
   static Error refusal(Errc code, std::string text) {
@@ -67,6 +69,11 @@ class [[nodiscard]] Error {
   bool refusal_ = false;
   std::string text_;
 };
+
+namespace detail {
+/// What an exception says; nothing if its what() is nullptr.
+inline const char* text_of(const std::exception& thrown) noexcept { return thrown.what() != nullptr ? thrown.what() : ""; }
+}  // namespace detail
 
 /// What Result::value() throws when there is no value. Runtime code never throws it; applications may let it
 /// end a method (the remote caller gets the error) or ebb_main (the process prints it and exits with 1).

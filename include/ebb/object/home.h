@@ -99,6 +99,8 @@ class home_target : public adjustable_target<home_target<T>> {
   template <auto Member, class Stored>
   static task<Result<detail::MethodResult<Member>>> run(home_target self, Stored arguments) {
     using R = detail::MethodResult<Member>;
+    static_assert(std::is_copy_constructible_v<Stored>, "calls of homes may be made again, and need arguments that can be copied; "
+                                                        "those of `.on(node)` may be move-only");
     self.options_.begin();
     self.options_.begin_trace_if(false);  // once for all attempts
     const CoreIndex core = detail::home_here(self.id_);

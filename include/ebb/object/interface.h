@@ -72,6 +72,8 @@ struct interface {
   /// What other nodes may call on a T.
   template <class T>
   static constexpr auto remote_methods() noexcept {
+    // Not in the class: methods may name references to types whose interfaces are not complete yet.
+    static_assert(differ({id_of<Methods>()...}), "the ids of two methods of this interface collide: rename one");
     return detail::remote_methods<T, interface, Methods...>();
   }
 
@@ -94,7 +96,6 @@ struct interface {
   static_assert(name_has_version(),
                 "an interface's name carries its version, as in \"demo.Counter/1\"");
   static_assert(differ({fnv1a(Methods::name)...}), "two methods of this interface have the same name: rename one");
-  static_assert(differ({id_of<Methods>()...}), "the ids of two methods of this interface collide: rename one");
 };
 
 }  // namespace ebb

@@ -94,6 +94,7 @@ inline Result<void> still_wanted(const CallOptions& options) {
 /// `work`, all attempts of a call that has `options`, until they end it. It goes on without its caller then.
 template <class R>
 task<Result<R>> within_options(task<Result<R>> work, CallOptions options) {
+  if (Result<void> wanted = still_wanted(options); !wanted) co_return std::move(wanted).error();
   const platform::Instant deadline = options.own_deadline(platform::Clock::now());
   const JoinedToken joined(options);
   co_return co_await until(std::move(work), deadline, joined.token());

@@ -112,6 +112,7 @@ class partition_target : public adjustable_target<partition_target<T>> {
   template <auto Member, class Stored>
   static task<Result<detail::MethodResult<Member>>> run(partition_target self, Stored arguments) {
     using R = detail::MethodResult<Member>;
+    static_assert(std::is_copy_constructible_v<Stored>, "calls by key may be made again, and need arguments that can be copied");
     if (Result<void> wanted = detail::still_wanted(self.options_); !wanted) co_return std::move(wanted).error();
     self.options_.begin();
     self.options_.begin_trace_if(false);  // once for all attempts

@@ -1,7 +1,10 @@
 // A reference to an object, and this core's representative behind it.
 #pragma once
 
+#include <compare>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -112,7 +115,8 @@ class ref {
   template <auto Member, class Value, class Combine>
   task<Result<Value>> reduce(Value initial, Combine combine) const;
 
-  friend constexpr bool operator==(ref, ref) noexcept = default;
+  /// By their ids, so that references can be keys of maps and members of sets.
+  friend constexpr auto operator<=>(ref, ref) noexcept = default;
 
  private:
   constexpr explicit ref(ObjectId id) noexcept : id_(id) {}
@@ -132,3 +136,8 @@ struct wire::Codec<ref<T>> {
 };
 
 }  // namespace ebb
+
+template <class T>
+struct std::hash<ebb::ref<T>> {
+  std::size_t operator()(ebb::ref<T> object) const noexcept { return std::hash<ebb::ObjectId>()(object.id()); }
+};

@@ -109,13 +109,22 @@ struct MethodShape {
       return (ArgumentTravels<I + 1, Parameters>::value && ... && ResultTravels<result>::value);
     }(std::index_sequence_for<Parameters...>());
   }
-  /// Arguments of a call, as they are kept. What the method itself could not be called with does not compile, which says so.
+  /// Does not compile for what the method itself could not be called with, and says so. Of what stays on its node as it came the
+  /// compiler says the rest.
+  template <class... Arguments>
+  static consteval bool must_take() noexcept {
+    static_assert(sizeof...(Arguments) == sizeof...(Parameters), "a call has more or fewer arguments than its method takes");
+    if constexpr (sizeof...(Arguments) == sizeof...(Parameters)) {
+      return []<std::size_t... I>(std::index_sequence<I...>) {
+        return ((!kParameterTravels<Parameters> || ArgumentConverts<I + 1, Arguments, Parameters>::value) && ...);
+      }(std::index_sequence_for<Parameters...>());
+    }
+    return true;
+  }
+  /// Arguments of a call, as they are kept.
   template <class... Arguments>
   static stored store(Arguments&&... arguments) {
-    static_assert(sizeof...(Arguments) == sizeof...(Parameters), "a call has more or fewer arguments than its method takes");
-    [[maybe_unused]] constexpr bool kConvert = []<std::size_t... I>(std::index_sequence<I...>) {
-      return (ArgumentConverts<I + 1, Arguments, Parameters>::value && ...);
-    }(std::index_sequence_for<Parameters...>());
+    static_assert(must_take<Arguments...>());
     return stored(std::forward<Arguments>(arguments)...);
   }
   /// "(u64,string)list<byte>" added to a hash.

@@ -102,7 +102,8 @@ class stream {
   }
 
   /// The next item; nothing once it has ended. Errors, after which it has ended: what the generator threw
-  /// (application_error), node_gone, no_such_object (it was closed, or taken by someone else), malformed. invalid_argument:
+  /// (application_error), node_gone, no_such_object (it was closed, or taken by someone else), malformed, and those of a call that asks
+  /// where they are made for more: deadline_exceeded, overloaded, too_large (an item from another node). invalid_argument:
   /// its items are being taken on another core; there it goes on.
   task<Result<std::optional<T>>> next() { return take(handle_); }
 

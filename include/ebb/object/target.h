@@ -71,6 +71,7 @@ class target : public adjustable_target<target<T>> {
   template <auto Member, class... Arguments>
   task<Result<detail::MethodResult<Member>>> call(Arguments&&... arguments) const {
     static_cast<void>(T::interface::template method_id<Member>());
+    static_assert(detail::SignatureOf<Member>::template must_take<Arguments...>());
     static_assert(!detail::kSpreadByKey<T>, "objects of this kind are many instances: say which, "
                                             "`object.on_key(key).call<&T::method>(...)`");
     static_assert(detail::SignatureOf<Member>::kConst || !detail::kReadOnlyHere<T>,

@@ -34,6 +34,12 @@ TEST(Result, OfVoidIsAValueUntilGivenAnError) {
   EXPECT_THROW(bad.value(), ebb::ErrorException);
 }
 
+TEST(Error, HasACodeOfAnError) {
+  EXPECT_EQ(ebb::Error(ebb::Errc::ok, "a method's own").code(), ebb::Errc::internal);
+  EXPECT_EQ(ebb::Error(static_cast<ebb::Errc>(22), "").code(), ebb::Errc::internal);
+  EXPECT_EQ(ebb::Error(ebb::Errc::already_exists, "").code(), ebb::Errc::already_exists);
+}
+
 TEST(Errc, OfANewerPeerHasAName) {
   EXPECT_EQ(ebb::name(static_cast<ebb::Errc>(999)), "unknown_error");
   EXPECT_EQ(ebb::name(ebb::Errc::version_mismatch), "version_mismatch");

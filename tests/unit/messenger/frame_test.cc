@@ -31,7 +31,8 @@ TEST(Frame, ComesBackFromItsBytes) {
                                     FrameHeader{25, FrameType::call, 3, 0, 1024, 5, 6, kOneWay | kTraced | kControl},
                                     FrameHeader{9, FrameType::error, 4, 9, 0, 0, 0, kControl},
                                     FrameHeader{9, FrameType::error, 8, 9, 0, 0, 0, kControl | kRefusal},
-                                    FrameHeader{0, FrameType::cancel, 0, 9, 0, 0, 0}, FrameHeader{0, FrameType::pong, 0, 0, 0, 0, 0}}) {
+                                    FrameHeader{0, FrameType::cancel, 0, 9, 0, 0, 0}, FrameHeader{0, FrameType::pong, 0, 0, 0, 0, 0},
+                                    FrameHeader{0, FrameType::goodbye, 0, 0, 0, 0, 0}}) {
     EXPECT_EQ(parse_header(encode(header)), header);
   }
 }
@@ -43,7 +44,7 @@ TEST(Frame, IsRefusedWhenItBreaksARule) {
     return parse_header(bytes);
   };
   EXPECT_EQ(broken(4, 0), std::nullopt) << "no type";
-  EXPECT_EQ(broken(4, 7), std::nullopt) << "unknown type";
+  EXPECT_EQ(broken(4, 8, {}), std::nullopt) << "unknown type";
   EXPECT_EQ(broken(5, 16), std::nullopt) << "an unknown flag";
   EXPECT_EQ(broken(5, kRefusal), std::nullopt) << "a call that is a refusal";
   EXPECT_EQ(broken(5, kRefusal, {8, FrameType::reply, 0, 9, 0, 0, 0}), std::nullopt) << "a reply that is one";
@@ -58,6 +59,7 @@ TEST(Frame, IsRefusedWhenItBreaksARule) {
   EXPECT_EQ(broken(16, 1, {8, FrameType::reply, 0, 9, 0, 0, 0}), std::nullopt) << "a reply with a method";
   EXPECT_EQ(broken(0, 1, {}), std::nullopt) << "a ping with a payload";
   EXPECT_EQ(broken(8, 1, {0, FrameType::pong, 0, 0, 0, 0, 0}), std::nullopt) << "a pong with an id";
+  EXPECT_EQ(broken(0, 1, {0, FrameType::goodbye, 0, 0, 0, 0, 0}), std::nullopt) << "a goodbye with a payload";
   FrameHeader largest{static_cast<std::uint32_t>(Messenger::kMaxPayloadBytes), FrameType::call, 0, 0, 0, 0, 0};
   EXPECT_EQ(parse_header(encode(largest)), largest);
   ++largest.payload_bytes;

@@ -13,7 +13,7 @@ namespace {
 using namespace ebb;
 using namespace ebb::messenger;
 
-const std::string kVersion = "0400";
+const std::string kVersion = "0500";
 
 template <class Run>
 std::string hexadecimal(const Run& bytes) {
@@ -60,8 +60,9 @@ TEST(GoldenFrames, Error) {
 
 TEST(GoldenFrames, Ping) { EXPECT_EQ(hexadecimal(encode(FrameHeader{})), "00000000" "04" + zeros(27)); }
 
-TEST(GoldenFrames, Pong) {
+TEST(GoldenFrames, PongAndGoodbye) {
   EXPECT_EQ(hexadecimal(encode(FrameHeader{0, FrameType::pong, 0, 0, 0, 0, 0})), "00000000" "06" + zeros(27));
+  EXPECT_EQ(hexadecimal(encode(FrameHeader{0, FrameType::goodbye, 0, 0, 0, 0, 0})), "00000000" "07" + zeros(27));
 }
 
 TEST(GoldenFrames, Cancel) {

@@ -242,37 +242,45 @@ TEST(Messenger, KeepsRoomForCallsOfTheRuntimeBesidePartsOfCollectiveCalls) {
   run(1, [] { return keep_room_beside(detail::kCollectiveService.id()); });
 }
 
-task<void> call_with_much(Messenger* messenger, int* overloaded) {
-  const auto answer = co_await messenger->call(to(1, until_cancelled), Bytes(Messenger::kMaxPayloadBytes));
+task<void> call_with(Messenger* messenger, std::size_t bytes, std::size_t* overloaded) {
+  const auto answer = co_await messenger->call(to(1, until_cancelled), Bytes(bytes));
   if (answer.code() == Errc::overloaded) ++*overloaded;
 }
 
+/// Calls of so many bytes, of more peers than a core has room for, each with fewer than a connection may have.
+task<int> hold_for_all(std::size_t bytes, std::size_t calls_each) {
+  Pair pair;
+  co_await pair.start();
+  constexpr std::size_t kMost = messenger::CoreMessenger::kMaxHeldBytes;
+  const std::size_t room = kMost / (bytes + messenger::CoreMessenger::kCallCost);
+  const std::size_t count = room / calls_each + 1;
+  Peer handler;
+  std::vector<std::unique_ptr<Messenger>> peers;
+  std::size_t overloaded = 0;
+  Scope scope;
+  for (std::uint32_t at = 0; at < count; ++at) {
+    peers.push_back((co_await Messenger::start({NodeId{10 + at}, key_of('k'), kLoopback}, handler)).value());
+    co_await peers.back()->set_peer(NodeId{1}, pair.a->local());
+    for (std::size_t i = 0; i < calls_each; ++i) scope.spawn(call_with(peers.back().get(), bytes, &overloaded));
+  }
+  const std::size_t too_many = count * calls_each - room;
+  for (int i = 0; i < 20000 && overloaded < too_many; ++i) co_await sleep_for(1ms);
+  EXPECT_EQ(static_cast<std::size_t>(pair.left.calls), room);
+  EXPECT_EQ(overloaded, too_many);
+  EXPECT_TRUE(co_await pair.b->call(control_to(1, echo), Bytes())) << "what keeps the cluster together goes on";
+  // They are cancelled, and hold nothing any more.
+  for (const auto& each : peers) co_await each->close();
+  co_await scope.join();
+  co_await pair.close();
+  co_return 0;
+}
+
 TEST(Messenger, BoundsWhatACoreHoldsForAllItsPeers) {
-  run(1, []() -> task<int> {
-    Pair pair;
-    co_await pair.start();
-    constexpr std::size_t kCallsEach = 3;  // fewer bytes than a connection may have
-    constexpr std::size_t kPeers = messenger::CoreMessenger::kMaxHeldBytes / (kCallsEach * Messenger::kMaxPayloadBytes) + 1;
-    Peer handler;
-    std::vector<std::unique_ptr<Messenger>> peers;
-    int overloaded = 0;
-    Scope scope;
-    for (std::uint32_t at = 0; at < kPeers; ++at) {
-      peers.push_back((co_await Messenger::start({NodeId{10 + at}, key_of('k'), kLoopback}, handler)).value());
-      co_await peers.back()->set_peer(NodeId{1}, pair.a->local());
-      for (std::size_t i = 0; i < kCallsEach; ++i) scope.spawn(call_with_much(peers.back().get(), &overloaded));
-    }
-    constexpr int kRoom = static_cast<int>(messenger::CoreMessenger::kMaxHeldBytes / Messenger::kMaxPayloadBytes);
-    for (int i = 0; i < 5000 && overloaded == 0; ++i) co_await sleep_for(1ms);
-    EXPECT_EQ(pair.left.calls, kRoom);
-    EXPECT_EQ(overloaded, static_cast<int>(kPeers * kCallsEach) - kRoom);
-    EXPECT_TRUE(co_await pair.b->call(control_to(1, echo), Bytes())) << "what keeps the cluster together goes on";
-    // They are cancelled, and hold nothing any more.
-    for (const auto& each : peers) co_await each->close();
-    co_await scope.join();
-    co_await pair.close();
-    co_return 0;
-  });
+  run(1, [] { return hold_for_all(Messenger::kMaxPayloadBytes, 3); });
+}
+
+TEST(Messenger, BoundsHowManyCallsACoreWorksOnForAllItsPeers) {
+  run(1, [] { return hold_for_all(0, messenger::Connection::kMaxIncomingCalls - messenger::Connection::kControlCalls); });
 }
 
 TEST(Messenger, AnswersAnExceptionThatLeavesACallWithAnError) {

@@ -178,4 +178,137 @@ TEST(NeverSent, IsWhatWasQueuedWhenTheConnectionWasLost) {
   });
 }
 
+TEST(NeverSent, IsWhatThePeerHasNotAnsweredWhenItSaysGoodbye) {
+  run(1, []() -> task<int> {
+    Scene scene;
+    Scope scope;
+    Outcomes outcomes(3);
+    for (auto& outcome : outcomes) scope.spawn(call(scene.connection, to(2, echo), 10, &outcome));
+    co_await yield();
+    scene.connection->flush();
+    EXPECT_EQ(scene.sent.size(), 3 * (FrameHeader::kBytes + 10)) << "all have gone out";
+    scene.connection->on_data(encode(FrameHeader{.type = FrameType::goodbye}));
+    co_await scope.join();
+    for (const auto& outcome : outcomes) {
+      EXPECT_EQ(outcome->code, Errc::node_gone);
+      EXPECT_TRUE(outcome->refused);
+      EXPECT_EQ(outcome->text, "node 2 closed its connection; nothing ran");
+    }
+    co_return 0;
+  });
+}
+
+TEST(NeverSent, IsSaidByASideThatHasAnsweredEverything) {
+  run(1, []() -> task<int> {
+    const auto said = encode(FrameHeader{.type = FrameType::goodbye});
+    const Bytes goodbye(said.begin(), said.end());
+    for (const bool works : {false, true}) {
+      Scene scene;
+      if (works) scene.connection->count_incoming(true);
+      scene.connection->end(Error(Errc::cancelled, "this node is closing"), true);
+      EXPECT_EQ(scene.sent, works ? Bytes() : goodbye);
+      if (works) scene.connection->count_incoming(false);
+    }
+    Scene scene;
+    scene.room = 0;
+    scene.connection->answer_error(7, Error(Errc::internal, ""), false);
+    scene.connection->flush();
+    scene.room = 1000;
+    scene.connection->end(Error(Errc::cancelled, "this node is closing"), true);
+    EXPECT_EQ(scene.sent.size(), FrameHeader::kBytes) << "an answer that waited, and no more";
+    Scene cut;
+    cut.connection->end(Error(Errc::node_gone, "it is forgotten"), false);
+    EXPECT_TRUE(cut.sent.empty());
+    co_return 0;
+  });
+}
+
+/// Calls until the peer is gone; counts answers, refusals, and those of which it is not known.
+struct Calls {
+  int answered = 0;
+  int refused = 0;
+  int in_doubt = 0;
+};
+task<void> call_until_gone(Messenger* messenger, CoreIndex core, Calls* calls) {
+  for (;;) {
+    CallTarget target = to(2, echo);
+    target.core = core;
+    const auto answer = co_await messenger->call(std::move(target), bytes("x"));
+    if (answer) {
+      ++calls->answered;
+      continue;
+    }
+    EXPECT_EQ(answer.code(), Errc::node_gone) << answer.error().to_string();
+    ++(answer.error().is_refusal() ? calls->refused : calls->in_doubt);
+    if (answer.error().text().find("cannot connect") != std::string::npos || calls->refused > 1000) co_return;
+    co_await yield();
+  }
+}
+
+TEST(NeverSent, LeavesNobodyInDoubtOfANodeThatCloses) {
+  run(1, []() -> task<int> {
+    for (int round = 0; round < 20; ++round) {
+      Pair pair;
+      co_await pair.start();
+      Scope scope;
+      Calls calls;
+      for (int i = 0; i < 200; ++i) scope.spawn(call_until_gone(pair.a.get(), CoreIndex{0}, &calls));
+      const auto runs = [&calls] { return calls.answered > 1000; };
+      EXPECT_TRUE(co_await comes(runs));
+      co_await pair.b->close();
+      co_await scope.join();
+      EXPECT_EQ(calls.in_doubt, 0) << "round " << round;
+      EXPECT_EQ(pair.right.calls, calls.answered);
+      co_await pair.a->close();
+    }
+    co_return 0;
+  });
+}
+
+/// What a node works on while it closes may call others, for a while.
+struct Passing final : MessengerHandler {
+  task<Result<Bytes>> on_call(IncomingCall call) override { return pass(this, std::move(call)); }
+  static task<Result<Bytes>> pass(Passing* self, IncomingCall call) {
+    ++self->came;
+    co_await self->go;
+    co_return co_await self->messenger->call(to(1, echo), std::move(call.arguments));
+  }
+  void on_connection_lost(NodeId, const Error&) override {}
+  Messenger* messenger = nullptr;
+  int came = 0;
+  Completion<> go;
+};
+
+TEST(NeverSent, LetsWhatIsUnderWayCallOthersWhileItsNodeCloses) {
+  run(1, []() -> task<int> {
+    Peer left;
+    Passing right;
+    auto a = (co_await Messenger::start({NodeId{1}, key_of('k'), kLoopback}, left)).value();
+    auto b = (co_await Messenger::start({NodeId{2}, key_of('k'), kLoopback}, right)).value();
+    right.messenger = b.get();
+    co_await a->set_peer(NodeId{2}, b->local());
+    co_await b->set_peer(NodeId{1}, a->local());
+    Scope scope;
+    std::optional<Bytes> answer;
+    struct Caller {
+      static task<void> call(Messenger* messenger, std::optional<Bytes>* answer) {
+        const auto got = co_await messenger->call(to(2, echo), bytes("passed on"));
+        EXPECT_TRUE(got) << got.error().to_string();
+        if (got) *answer = *got;
+      }
+      static task<void> close(Messenger* messenger) { co_await messenger->close(); }
+    };
+    scope.spawn(Caller::call(a.get(), &answer));
+    const auto has_come = [&right] { return right.came != 0; };
+    EXPECT_TRUE(co_await comes(has_come));
+    scope.spawn(Caller::close(b.get()));
+    co_await yield();
+    right.go.complete();
+    co_await scope.join();
+    EXPECT_EQ(answer, bytes("passed on"));
+    co_await a->close();
+    co_return 0;
+  });
+}
+
 }  // namespace

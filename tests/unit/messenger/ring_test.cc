@@ -9,10 +9,9 @@ namespace {
 
 using ebb::messenger::RingPlace;
 
-std::vector<const RingPlace *> in(const RingPlace &head) {
-  std::vector<const RingPlace *> places;
-  for (const RingPlace *place = head.next_in_ring();
-       place != &head && places.size() < 9; place = place->next_in_ring()) {
+std::vector<const RingPlace*> in(const RingPlace& head) {
+  std::vector<const RingPlace*> places;
+  for (const RingPlace* place = head.next_in_ring(); place != &head && places.size() < 9; place = place->next_in_ring()) {
     places.push_back(place);
   }
   return places;
@@ -20,18 +19,17 @@ std::vector<const RingPlace *> in(const RingPlace &head) {
 
 TEST(Ring, IsEnteredAtItsEndAndLeftAnywhere) {
   RingPlace head, first, second, third;
-  for (RingPlace *place : {&first, &second, &third})
-    place->enter_ring(head);
+  for (RingPlace* place : {&first, &second, &third}) place->enter_ring(head);
   second.leave_ring();
-  EXPECT_EQ(in(head), (std::vector<const RingPlace *>{&first, &third}));
+  EXPECT_EQ(in(head), (std::vector<const RingPlace*>{&first, &third}));
   third.leave_ring();
-  EXPECT_EQ(in(head), std::vector<const RingPlace *>{&first});
-  second.leave_ring(); // it stands alone, and knows nobody any more
-  EXPECT_EQ(in(head), std::vector<const RingPlace *>{&first});
+  EXPECT_EQ(in(head), std::vector<const RingPlace*>{&first});
+  second.leave_ring();  // it stands alone, and knows nobody any more
+  EXPECT_EQ(in(head), std::vector<const RingPlace*>{&first});
   second.enter_ring(head);
   first.leave_ring();
   third.enter_ring(head);
-  EXPECT_EQ(in(head), (std::vector<const RingPlace *>{&second, &third}));
+  EXPECT_EQ(in(head), (std::vector<const RingPlace*>{&second, &third}));
 }
 
 TEST(Ring, OutlivesThoseInItAndIsOutlived) {
@@ -42,9 +40,9 @@ TEST(Ring, OutlivesThoseInItAndIsOutlived) {
     goes.enter_ring(*head);
     stays.enter_ring(*head);
   }
-  EXPECT_EQ(in(*head), std::vector<const RingPlace *>{&stays});
+  EXPECT_EQ(in(*head), std::vector<const RingPlace*>{&stays});
   head.reset();
   EXPECT_TRUE(in(stays).empty());
 }
 
-} // namespace
+}  // namespace

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <set>
 #include <stdexcept>
+#include <unordered_set>
 #include <vector>
 
 #include "ebb/async.h"
@@ -201,6 +203,30 @@ TEST(ToError, NamesTheTypeOfWhatIsNoStdException) {
   const ebb::Error error = ebb::detail::to_error(std::make_exception_ptr(thrown));
   EXPECT_EQ(error.code(), Errc::application_error);
   EXPECT_EQ(error.text(), "(anonymous namespace)::Counter, which is no std::exception");
+}
+
+struct Mute : std::exception {
+  const char* what() const noexcept override { return nullptr; }
+};
+
+TEST(ToError, BearsAnExceptionWithoutAText) {
+  const ebb::Error error = ebb::detail::to_error(std::make_exception_ptr(Mute()));
+  EXPECT_EQ(error.code(), Errc::application_error);
+  EXPECT_EQ(error.text(), "(anonymous namespace)::Mute: ");
+}
+
+TEST(ToError, TakesAnErrorThatIsThrownAsItIs) {
+  const ebb::Error error = ebb::detail::to_error(std::make_exception_ptr(ebb::Error(Errc::not_found, "no such bean")));
+  EXPECT_EQ(error.code(), Errc::not_found);
+  EXPECT_EQ(error.text(), "no such bean");
+}
+
+TEST(Ref, IsAKeyOfMapsAndAMemberOfSets) {
+  const auto first = ebb::ref<Counter>::unchecked(ebb::ObjectId(2000));
+  const auto second = ebb::ref<Counter>::unchecked(ebb::ObjectId(2001));
+  EXPECT_EQ(std::set({second, first, second}), (std::set{first, second}));
+  EXPECT_EQ(*std::set({second, first}).begin(), first);
+  EXPECT_EQ(std::unordered_set({second, first, second}).size(), 2u);
 }
 
 TEST(Object, IsNotReachedThroughAWrongTypeOrId) {

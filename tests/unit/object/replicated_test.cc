@@ -65,6 +65,27 @@ ebb::task<int> adjust() {
 
 TEST(Replicated, TakesWritesWithADeadlineOrACancellation) { EXPECT_EQ(run(adjust), 0); }
 
+ebb::task<void> run_beside(bool* ran) {
+  co_await ebb::yield();
+  *ran = true;
+}
+
+/// The home is here, and nobody else has a replica: nothing that a write waits for.
+ebb::task<int> write_in_a_loop() {
+  const auto log = (co_await ebb::create_at<Log>(ebb::kFrontEndNode, CoreIndex{0})).value();
+  EXPECT_EQ((co_await log.call<&Log::append>(0)).value(), 1);
+  bool ran = false;
+  ebb::Scope scope;
+  scope.spawn(run_beside(&ran));
+  for (std::int64_t line = 1; line <= 10; ++line) EXPECT_EQ((co_await log.call<&Log::append>(line)).value(), line + 1);
+  EXPECT_TRUE(ran) << "ten writes let nobody else come to its turn";
+  co_await scope.join();
+  EXPECT_TRUE(co_await ebb::destroy(log));
+  co_return 0;
+}
+
+TEST(Replicated, LeavesTheCoreToOthersBetweenWrites) { EXPECT_EQ(run(write_in_a_loop), 0); }
+
 ebb::task<std::vector<std::int64_t>> read_on(ebb::ref<Log> log, CoreIndex core) {
   co_return (co_await log.on(core).call<&Log::read>()).value();
 }

@@ -69,6 +69,35 @@ OBJECTS = [
     ("using policy = ebb::single_home;", "object.everywhere().call<&Target::method>()", "there is nothing to call everywhere"),
     ("using policy = ebb::replicated; int save() const; void restore(int);", "object.on(ebb::CoreIndex{1}).call<&Target::method>()",
      "representatives of this kind are only read where they are"),
+    ("", "object.call<&Target::method>(1)", "a call has more or fewer arguments than its method takes"),
+    ("", "object.on(ebb::NodeId{1}).call<&Target::method>(1)", "a call has more or fewer arguments than its method takes"),
+]
+
+# A move-only argument, of what may have to be called again.
+MOVED = """
+struct Only {{
+  Only() = default;
+  Only(Only&&) = default;
+  Only& operator=(Only&&) = default;
+  std::vector<int> items;
+  using fields = ebb::fields<&Only::items>;
+}};
+struct Target {{
+  using policy = {policy};
+  void method(Only) {{}}
+  using interface = ebb::interface<"test.Target/1", ebb::method<"method", &Target::method>>;
+}};
+ebb::task<void> use(ebb::ref<Target> object) {{
+  auto called = {target}.call<&Target::method>(Only());
+  static_cast<void>(co_await std::move(called));
+}}
+"""
+MOVES = [
+    ("ebb::per_core", "object.on(ebb::NodeId{1})", None),
+    ("ebb::per_core", "object", None),
+    ("ebb::single_home", "object", "calls of homes may be made again"),
+    ("ebb::per_core", "object.on_home()", "calls of homes may be made again"),
+    ("ebb::partitioned", "object.on_key(1)", "calls by key may be made again"),
 ]
 
 # What stands before the class, the result, the parameters, and what the message must say: nothing if it compiles.
@@ -116,7 +145,7 @@ ARRAYS_AND_UNIONS = [
     ("struct Either { int a; union { int b; float c; }; };", "void", "Either", "ArgumentTravels<1, Either>"),
 ]
 
-OURS = ("cannot travel between nodes", "this is no method of an interface", *(message for _, _, message in OBJECTS))
+OURS = ("calls of homes may be made again", "calls by key may be made again", "cannot travel between nodes", "this is no method of an interface", *(message for _, _, message in OBJECTS))
 
 
 def options(compiler, folders):
@@ -152,7 +181,8 @@ def is_right(wanted, status, text):
 def main():
     compiler, folders = sys.argv[1], sys.argv[2:]
     objects = [(OBJECT.format(members=members, call=call), message) for members, call, message in OBJECTS]
-    cases = objects + CASES + [(CALL, "ArgumentTravels<1, int*>"), (QUALIFIED, "Signature<void (Target::*)(int)&>")]
+    moves = [(MOVED.format(policy=policy, target=target), message) for policy, target, message in MOVES]
+    cases = objects + moves + CASES + [(CALL, "ArgumentTravels<1, int*>"), (QUALIFIED, "Signature<void (Target::*)(int)&>")]
     if "clang" not in compiler:
         cases += ARRAYS_AND_UNIONS
     bad = 0
