@@ -1,10 +1,12 @@
-/* Calls of an object with one home, while its home is lost and made anew: a call runs at most once and is answered at most
- * once, by the home of the present epoch.
+/* Calls of an object with one home, while its home is lost and made anew: a call runs at most once and ends exactly once,
+ * with a value only from the home of the present epoch.
  *
  * Nodes 0 (the front end, which has the directory) to 2; the first home is node 1. That a node which is surely gone answers
  * no more is what membership.pml shows, and is taken for granted here. Two callers, on nodes that stay, make one call each,
  * with at most TRIES attempts; what they know of the home may be as old as anything.
- * Bugs: NO_SURE_END, NO_RECORD_CHECK, NO_COMPARE, SEND_AGAIN, ANSWER_ALWAYS, ANSWER_TWICE. */
+ * No step leads back to where it began, so every run comes to rest: what has not ended by then never will.
+ * Bugs: NO_SURE_END, NO_RECORD_CHECK, NO_COMPARE, SEND_AGAIN, ANSWER_ALWAYS, ANSWER_TWICE, NOT_TOLD,
+ * UNANSWERED. */
 
 #define NODES   3
 #define CALLERS 2
@@ -51,6 +53,7 @@ proctype caller(byte c) {
   byte read_at;
   byte stale;               /* an epoch that has failed */
   byte tries;
+end:
   do
   :: atomic { call[c] == idle && tries < TRIES && (known == NOWHERE || known_at <= stale) -> call[c] = asking }
   :: atomic { call[c] == asking && read == NOWHERE -> read = home; read_at = epoch }
@@ -85,8 +88,8 @@ proctype caller(byte c) {
        /* Nothing has run. */
        answers[c]++; assert(ran[c] == 0 && answers[c] == 1); call[c] = ended }
   :: atomic { call[c] == calling ->        /* its deadline passes, or it is cancelled; the call may still run */
+       assert(request[c] || running[c]);   /* what it waited for would have come: no call needs a deadline to end */
        answers[c]++; assert(answers[c] == 1); call[c] = ended }
-  :: atomic { call[c] == ended -> break }
   od
 }
 
@@ -109,69 +112,75 @@ inline construct(n, e) {
   fi
 }
 
+/* The request of call c arrives at node n. */
+inline serve(n, c) {
+  request[c] = false;
+  if
+#ifdef NO_RECORD_CHECK
+  :: instance[n] == 0 -> construct(n, epoch)
+#else
+  :: instance[n] == 0 && known_epoch[n] != 0 -> construct(n, known_epoch[n])
+#endif
+  :: else
+  fi;
+  if
+  :: instance[n] != 0 && may_answer(n) ->
+       assert(home == n && epoch == instance[n]);
+       assert(ran[c] == 0);
+       ran[c]++; ran_in[c] = instance[n]; running[c] = true
+  :: else -> answer(c, moved)
+  fi
+}
+
+inline end_method(n, c) {
+  running[c] = false;
+  if
+#ifdef UNANSWERED
+  :: !may_answer(n)
+#elif !defined(ANSWER_ALWAYS)
+  :: !may_answer(n) -> answer(c, gone_node)
+#endif
+  :: else ->
+       if
+       :: call[c] == calling -> assert(ran_in[c] == epoch)
+       :: else
+       fi;
+       answer(c, value)
+  fi
+}
+
+inline end_connection(c) {
+  request[c] = false; running[c] = false;
+#ifndef NOT_TOLD
+  answer(c, gone_node)
+#endif
+}
+
+#define arrives(n, c)  (request[c] && target[c] == n && !dead[n])
+#define runs_at(n, c)  (running[c] && target[c] == n && !dead[n])
+#define may_cut(n, c)  ((request[c] || running[c]) && target[c] == n && (dead[n] || n != 0))
+
 proctype node(byte n) {
-  byte c;
+end:
   do
   :: atomic { !dead[n] && home == n && known_epoch[n] == 0 -> known_epoch[n] = epoch }  /* it asks the directory */
-  :: atomic {
-       select(c : 0 .. CALLERS - 1);
-       if
-       :: request[c] && target[c] == n && !dead[n] ->
-            request[c] = false;
-            if
-#ifdef NO_RECORD_CHECK
-            :: instance[n] == 0 -> construct(n, epoch)
-#else
-            :: instance[n] == 0 && known_epoch[n] != 0 -> construct(n, known_epoch[n])
-#endif
-            :: else
-            fi;
-            if
-            :: instance[n] != 0 && may_answer(n) ->
-                 assert(home == n && epoch == instance[n]);
-                 assert(ran[c] == 0);
-                 ran[c]++; ran_in[c] = instance[n]; running[c] = true
-            :: else -> answer(c, moved)
-            fi
-       :: running[c] && target[c] == n && !dead[n] ->    /* the method ends */
-            running[c] = false;
-            if
-#ifndef ANSWER_ALWAYS
-            :: !may_answer(n) -> answer(c, gone_node)
-#endif
-            :: else ->
-                 if
-                 :: call[c] == calling -> assert(ran_in[c] == epoch)
-                 :: else
-                 fi;
-                 answer(c, value)
-            fi
-       :: else
-       fi;
-       c = 0 }
+  :: atomic { arrives(n, 0) -> serve(n, 0) }
+  :: atomic { arrives(n, 1) -> serve(n, 1) }
+  :: atomic { runs_at(n, 0) -> end_method(n, 0) }
+  :: atomic { runs_at(n, 1) -> end_method(n, 1) }
   :: atomic { n != 0 && !dead[n] -> dead[n] = true; instance[n] = 0; known_epoch[n] = 0 }
-  :: atomic {
-       select(c : 0 .. CALLERS - 1);
-       if
-       :: (request[c] || running[c]) && target[c] == n && (dead[n] || n != 0) ->  /* the connection ends */
-            request[c] = false; running[c] = false; answer(c, gone_node)
-       :: else
-       fi;
-       c = 0 }
+  :: atomic { may_cut(n, 0) -> end_connection(0) }
+  :: atomic { may_cut(n, 1) -> end_connection(1) }
   od
 }
 
 proctype membership() {
-  byte n;
+end:
   do
-  :: atomic {
-       select(n : 1 .. NODES - 1);
-       if
-       :: member[n] -> member[n] = false
-       :: !member[n] && !sure[n] -> sure[n] = true
-       :: else
-       fi;
-       n = 0 }
+  :: atomic { member[1] -> member[1] = false }
+  :: atomic { member[2] -> member[2] = false }
+  :: atomic { !member[1] && !sure[1] -> sure[1] = true }
+  :: atomic { !member[2] && !sure[2] -> sure[2] = true }
   od
 }
 
@@ -180,6 +189,7 @@ proctype membership() {
 proctype home_keeper() {
   byte expected;
   byte chosen;
+end:
   do
   :: atomic { expected == 0 && home != 0 && may_make_anew(home) ->
        expected = epoch;
@@ -208,4 +218,7 @@ init {
     run caller(0); run caller(1);
     run membership(); run home_keeper(); run home_keeper()
   }
+  atomic { timeout ->                      /* nothing happens any more */
+    assert(call[0] == ended && call[1] == ended && answers[0] == 1 && answers[1] == 1);
+    assert(!request[0] && !request[1] && !running[0] && !running[1]) }
 }

@@ -8,7 +8,7 @@
  * carried out, and when the home was made anew, the next round begins with asking all members what they have, and nothing
  * is decided before nobody is adopting any more. Any call may be cut off before or after it has run. Which member is the
  * next owner is open: that stands for any change of the membership.
- * Bugs: NO_NEW_ROUND, SAME_NUMBER, NO_SEAL, NO_WAIT, ANSWER_FROZEN, FORGET_FIRST, TRUST_ADOPTING. */
+ * Bugs: NO_NEW_ROUND, SAME_NUMBER, NO_SEAL, NO_WAIT, ANSWER_FROZEN, FORGET_FIRST, TRUST_ADOPTING, FORGET_ANY_ROUND. */
 
 #define NODES  4      /* 1 to 3; the home is none of them: that its node is lost is an event of its own */
 #define ROUNDS 4
@@ -52,6 +52,11 @@ byte losses;
 #define refused(n, r) false
 #else
 #define refused(n, r) (r < sealed[n])
+#endif
+#ifdef FORGET_ANY_ROUND
+#define takes_copy(n, r) (runs(n) && has[n] == frozen)
+#else
+#define takes_copy(n, r) (runs(n) && !refused(n, r) && has[n] == frozen)
 #endif
 #ifdef ANSWER_FROZEN
 #define answers(n) (runs(n) && has[n] != nothing)
@@ -169,12 +174,14 @@ proctype node(byte n) {
        fi;
        late_release[n] = 0 }
   :: atomic { late_forget[n] != 0 ->
+#ifdef SAME_NUMBER                                                   /* there it takes a copy, and what that does is seen later */
        if
-#ifdef SAME_NUMBER                                               /* else it is refused, or finds nothing: never reached */
-       :: runs(n) && !refused(n, late_forget[n]) && has[n] == frozen -> has[n] = nothing; data[n] = 0
-#endif
+       :: takes_copy(n, late_forget[n]) -> has[n] = nothing; data[n] = 0
        :: true
        fi;
+#else
+       assert(!takes_copy(n, late_forget[n]));                       /* nothing of a later move: it is refused, or finds nothing */
+#endif
        late_forget[n] = 0 }
   :: atomic { member[n] && losses < LOSSES -> member[n] = false; losses++; lost_as[n] = losses }
   :: atomic { !member[n] && !sure[n] ->
