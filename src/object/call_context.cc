@@ -13,6 +13,13 @@ CancelRelay::CancelRelay(const cancel_token& token, CoreIndex to)
         spawn_on_when_room(to, [source] { source->cancel(); });
       }) {}
 
+Error for_its_deadline(Error cancelled, platform::Instant deadline) {
+  if (cancelled.code() != Errc::cancelled || platform::Clock::now() < deadline) return cancelled;
+  const bool nothing_ran = cancelled.text().ends_with("nothing ran");
+  return Error(Errc::deadline_exceeded, nothing_ran ? "the call could not be carried out in time; nothing ran"
+                                                    : "the call was not answered in time; it may or may not have run");
+}
+
 Result<void> begin_own_send() {
   std::uint32_t& sends = NodeTable::instance().own_sends();
   if (sends >= kMaxOwnSends) {

@@ -139,6 +139,7 @@ task<Result<Bytes>> attempt(Place place, Attempts* attempts) {
   task<Result<Bytes>> work = here ? carry_out_here(place.core, attempts, span.trace())
                                   : call_elsewhere(std::move(there), Bytes(call.arguments));
   Result<Bytes> answer = co_await std::move(work);
+  if (answer.code() == Errc::cancelled) answer = for_its_deadline(std::move(answer).error(), attempts->deadline);
   span.end(SpanKind::client, call.method, call.object, place.node, answer.code());
   if (!answer && answer.error().is_refusal()) co_return with_method(std::move(answer).error(), call.method);
   co_return answer;
@@ -192,9 +193,10 @@ task<Result<Bytes>> call_along(const Route* route, EncodedCall call) {
     }
     if (at_once) continue;
     const bool again = co_await pause_before_retry(number, attempts.deadline);
-    if (attempts.call.options.cancelled()) co_return Error(Errc::cancelled, "the caller cancelled the call; nothing ran");
-    // The core may have come back to it late.
-    if (!again || platform::Clock::now() >= attempts.deadline) co_return too_late(*refused);
+    // The core may have come back to it late. It is too late first of all: tokens fire at the deadline too.
+    const bool late = platform::Clock::now() >= attempts.deadline;
+    if (!late && attempts.call.options.cancelled()) co_return Error(Errc::cancelled, "the caller cancelled the call; nothing ran");
+    if (!again || late) co_return too_late(*refused);
   }
 }
 

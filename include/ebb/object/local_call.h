@@ -62,6 +62,10 @@ Detached run_race(task<Result<R>> work, std::shared_ptr<Race<R>> race) {
   if (thrown) race->end(to_error(std::move(thrown)));
 }
 
+/// What a call with this deadline ends with, if it is `cancelled` so far. Tokens fire at the deadline too (call_context), and who hears
+/// of that, such as a nested call, may say `cancelled` before the caller's own timer has run: that means deadline_exceeded.
+Error for_its_deadline(Error cancelled, platform::Instant deadline);
+
 /// The answer of `work`, or an error when the deadline or a cancellation comes first: then it goes on without its caller.
 template <class R>
 task<Result<R>> until(task<Result<R>> work, platform::Instant deadline, cancel_token token) {
@@ -78,16 +82,18 @@ task<Result<R>> until(task<Result<R>> work, platform::Instant deadline, cancel_t
   run_race<R>(std::move(work), race);
   Result<R> outcome = co_await race->first;
   if (timer != TimerId{}) Core::current().cancel(timer);
+  if (outcome.code() == Errc::cancelled) co_return for_its_deadline(std::move(outcome).error(), deadline);
   co_return outcome;
 }
 
 /// What has come before the call was even made.
 inline Result<void> still_wanted(const CallOptions& options) {
-  if (options.cancelled()) return Error(Errc::cancelled, "the caller cancelled the call; nothing ran");
   const bool no_time = options.limited && options.timeout <= platform::Duration::zero();
   if (no_time || (options.not_after != kNoDeadline && options.not_after <= platform::Clock::now())) {
     return Error(Errc::deadline_exceeded, "the call's deadline had passed before it was made; nothing ran");
   }
+  // After that, at which tokens fire too.
+  if (options.cancelled()) return Error(Errc::cancelled, "the caller cancelled the call; nothing ran");
   return {};
 }
 

@@ -71,9 +71,11 @@ class node_target : public adjustable_target<node_target<T>> {
     self.options_.begin_trace_if(detail::sampled_by_chance(self.id_));
     detail::OpenSpan span(self.options_.trace);
     const platform::Instant now = platform::Clock::now();
-    detail::RemoteCall call{self.node_, self.core_, self.id_, detail::kMethodLabel<T, Member>.id,
-                            self.options_.deadline(now) - now, joined.token(), span.trace()};
+    const platform::Instant deadline = self.options_.deadline(now);
+    detail::RemoteCall call{self.node_, self.core_, self.id_, detail::kMethodLabel<T, Member>.id, deadline - now, joined.token(),
+                            span.trace()};
     Result<void> sent = co_await detail::send_elsewhere(std::move(call), *std::move(bytes));
+    if (sent.code() == Errc::cancelled) sent = detail::for_its_deadline(std::move(sent).error(), deadline);
     span.end(detail::SpanKind::client, detail::kMethodLabel<T, Member>, self.id_, self.node_, sent.code());
     co_return sent;
   }
