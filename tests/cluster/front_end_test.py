@@ -178,7 +178,8 @@ class Trouble(unittest.TestCase):
     def test_output_that_is_lost_is_no_success(self):
         with open("/dev/full", "wb") as full, FrontEnd([APPLICATION, "hold"]) as front_end:
             front_end.wait_ready()
-            for words in ([APPLICATION, "arguments", "x"], [EBB, "nodes", "--frontend", front_end.address]):
+            for words in ([APPLICATION, "arguments", "x"], [EBB, "nodes", "--frontend", front_end.address],
+                          [EBB, "watch", "--frontend", front_end.address]):
                 done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=LIMIT_S)
                 self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
                 self.assertIn("standard output", done.stderr)
