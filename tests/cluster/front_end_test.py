@@ -169,7 +169,8 @@ class Trouble(unittest.TestCase):
                           "node 1 ended before it had joined: exit status 0")
 
     def test_a_directory_that_cannot_be_opened_is_named(self):
-        self.assert_fails([APPLICATION, "sum", "--ebb-directory=/no/such/folder/file"], 1, "/no/such/folder/file")
+        self.assert_fails([APPLICATION, "sum", "--ebb-directory=/no/such/folder/file"], 1,
+                          "'/no/such/folder/file' cannot be opened: No such file or directory; ")
 
     def test_a_wrong_image_is_named(self):
         self.assert_fails([APPLICATION, "sum", f"--ebb-image={APPLICATION}", "--ebb-driver=libvirt"], 1, "is no bare-metal image")
