@@ -2,10 +2,12 @@
 #include <cstdio>
 
 #include "ebb/backend.h"
+#include "ebb/platform/hosted.h"
 #include "frontend/program/front_end.h"
 #include "frontend/program/options.h"
 
 int main(int argc, char** argv) {
+  ebb::platform::hosted::raise_file_limit();
   // First of all: a node needs nothing of what follows, and must start fast.
   if (ebb::frontend::is_node(argc, argv)) return ebb::run_backend(argc, argv);
   const auto options = ebb::frontend::parse_options(argc, argv);

@@ -144,7 +144,8 @@ Result<void> watch(const std::string& address, bool json) {
     }
     if (std::fflush(stdout) != 0) {
       context.TryCancel();
-      break;  // whoever reads is gone: main() says so
+      static_cast<void>(reader->Finish());
+      return {};  // main() says that the output cannot be written
     }
   }
   const grpc::Status status = reader->Finish();

@@ -127,7 +127,7 @@ Result<void> print_traces(const std::string& address, bool json) {
     }
   }
   if (json) {
-    std::puts(nlohmann::json{{"traces", all}, {"dropped_spans", response.dropped_spans()},
+    std::puts(nlohmann::json{{"traces", all}, {"more_traces", response.more_traces()}, {"dropped_spans", response.dropped_spans()},
                              {"silent_nodes", numbers(response.silent_nodes())}}.dump().c_str());
   }
   say_silent(response.silent_nodes());
@@ -135,6 +135,10 @@ Result<void> print_traces(const std::string& address, bool json) {
   if (response.traces_size() == 0) {
     std::printf("%s; `ebb trace --sample 1000` traces one of a thousand from now on\n",
                 response.dropped_spans() == 0 ? "no call has been traced" : "no trace is kept");
+  }
+  if (response.more_traces() != 0) {
+    std::printf("%llu older traces are kept too; `ebb trace ID` shows each of them\n",
+                static_cast<unsigned long long>(response.more_traces()));
   }
   if (response.dropped_spans() != 0) {
     std::printf("%llu spans were dropped\n", static_cast<unsigned long long>(response.dropped_spans()));

@@ -235,14 +235,21 @@ task<void> Cluster::take_down(NodeId id, bool orderly, std::string reason) {
 }
 
 void Cluster::finish(NodeId id, const std::string& reason) {
-  if (const auto run = run_of(id); run != nullptr && (run->surely_ended || run->ended.happened())) node_->member_ended(id);
+  const auto run = run_of(id);
+  if (run != nullptr && (run->surely_ended || run->ended.happened())) node_->member_ended(id);
   if (auto change = membership_.end(id, reason)) feed_.publish(*change);
   runs_.erase(id);
   console_.forget(id);
+  if (run != nullptr) run->finished.happen();
   if (closing_ && runs_.empty()) all_ended_.happen();
 }
 
 task<Result<void>> Cluster::remove(NodeId id) {
+  const auto run = run_of(id);
+  if (run != nullptr && membership_.stage(id) == Stage::leaving) {
+    co_await run->finished.wait();  // somebody else is at it
+    co_return Result<void>();
+  }
   if (membership_.stage(id) != Stage::joined) {
     co_return Error(Errc::not_found, "the cluster has no " + named(id) + "; ebb nodes lists those it has");
   }

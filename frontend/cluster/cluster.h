@@ -85,6 +85,7 @@ class Cluster final : public cluster_nodes, public MembershipAuthority, private 
     OneShot settled;                    // it has joined, or will not
     std::optional<Error> failure;       // why it will not
     OneShot ended;                      // its driver has seen its end
+    OneShot finished;                   // the cluster knows it no more
     bool surely_ended = false;          // or was told to end it, and says that it has
     bool may_end = false;               // has given away what it could, and is asked to end
     bool lost = false;                  // nobody had asked it to end

@@ -54,6 +54,7 @@ service::TraceList TraceStore::list(std::uint32_t limit) const {
   for (auto each = order_.rbegin(); each != order_.rend() && list.traces.size() < limit; ++each) {
     list.traces.push_back(summarize(*each, traces_.at(*each)));
   }
+  list.more = order_.size() - list.traces.size();
   return list;
 }
 

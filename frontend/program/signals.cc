@@ -11,6 +11,10 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <string>
+#include <utility>
+
+#include "ebb/platform/platform.h"
 
 namespace ebb::frontend {
 namespace {
@@ -31,8 +35,12 @@ void block_signals() {
   ::signal(SIGPIPE, SIG_IGN);
 }
 
-SignalThread::SignalThread(std::function<void(int)> first, std::function<void(int)> last)
-    : first_(std::move(first)), last_(std::move(last)), end_(::eventfd(0, EFD_CLOEXEC)), thread_([this] { serve(); }) {}
+SignalThread::SignalThread(std::function<void(int)> first, std::function<void(int)> last, std::chrono::milliseconds limit)
+    : first_(std::move(first)),
+      last_(std::move(last)),
+      limit_(limit),
+      end_(::eventfd(0, EFD_CLOEXEC)),
+      thread_([this] { serve(); }) {}
 
 SignalThread::~SignalThread() {
   const std::uint64_t one = 1;
@@ -51,11 +59,16 @@ void SignalThread::serve() {
     return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - first);
   };
   for (;;) {
-    const auto left = std::max(kOrderlyLimit - since_first(), std::chrono::milliseconds(0));
+    const auto left = std::max(limit_ - since_first(), std::chrono::milliseconds(0));
     const int ready = ::poll(watched.data(), watched.size(), status == 0 ? -1 : static_cast<int>(left.count()));
     if (ready < 0 && errno == EINTR) continue;
     if (watched[1].revents != 0) break;
-    if (ready == 0) last_(status);
+    if (ready == 0) {
+      const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit_).count();
+      platform::write_log("ebb: the end in order takes more than " + std::to_string(seconds) +
+                          " s; all is ended now. Is the application busy without waiting?");
+      last_(status);
+    }
     signalfd_siginfo info;
     if (::read(signals, &info, sizeof info) != sizeof info) continue;
     // A signal to a whole group comes twice where another of the group passes it on, as ebb run and timeout do.

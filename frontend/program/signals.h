@@ -11,14 +11,14 @@ namespace ebb::frontend {
 void block_signals();
 
 /// A thread that receives the signals. `first(128 + signal)` is called for the first one, on that thread; for the second
-/// one, or when the process still lives kOrderlyLimit after the first, `last(128 + signal)`, which must not return.
+/// one, or when the process still lives `limit` after the first, which a line says, `last(128 + signal)`, which must not return.
 class SignalThread {
  public:
   static constexpr std::chrono::milliseconds kOrderlyLimit{30'000};
   /// What comes within it after the first signal is the same one.
   static constexpr std::chrono::milliseconds kOneSignal{300};
 
-  SignalThread(std::function<void(int)> first, std::function<void(int)> last);
+  SignalThread(std::function<void(int)> first, std::function<void(int)> last, std::chrono::milliseconds limit = kOrderlyLimit);
   SignalThread(const SignalThread&) = delete;
   SignalThread& operator=(const SignalThread&) = delete;
   ~SignalThread();
@@ -28,6 +28,7 @@ class SignalThread {
 
   const std::function<void(int)> first_;
   const std::function<void(int)> last_;
+  const std::chrono::milliseconds limit_;
   int end_ = -1;  // an eventfd, readable when the thread is to end
   std::thread thread_;
 };

@@ -47,6 +47,7 @@ struct TraceList {
   std::vector<TraceSummary> traces;  ///< the newest first
   std::uint64_t dropped_spans = 0;
   std::vector<NodeId> silent;  ///< nodes that did not say now what they have recorded
+  std::uint64_t more = 0;      ///< older ones, which are kept too
 };
 
 struct Trace {

@@ -46,6 +46,7 @@ grpc::Status ObserveService::ListTraces(grpc::ServerContext*, const proto::ListT
     added.set_errors(trace.errors);
   }
   response->set_dropped_spans(list->dropped_spans);
+  response->set_more_traces(list->more);
   for (const NodeId node : list->silent) response->add_silent_nodes(to_number(node));
   return grpc::Status::OK;
 }

@@ -11,6 +11,7 @@
 
 #include "ebb/async/on_core.h"
 #include "ebb/base/node_local.h"
+#include "src/async/contexts_left.h"
 #include "src/async/core_state.h"
 
 namespace ebb {
@@ -80,6 +81,8 @@ void spawn_on_when_room(CoreIndex core, Event event) {
     spawn_on_when_room(core, std::move(*waiting));
   });
 }
+
+std::size_t contexts_left() noexcept { return Core::current().state().contexts_left(); }
 
 void require_can_block() {
   if (Context::can_block()) return;

@@ -47,6 +47,10 @@ class CoreState {
   bool can_block() const noexcept { return may_block(Context::kMaxContexts); }
   /// The same for what ends and cannot be refused, like a destructor: for that some contexts are kept.
   bool can_block_to_end() const noexcept { return may_block(kAllContexts); }
+  std::size_t contexts_left() const noexcept {
+    const std::size_t used = contexts_.size() - idle_contexts_.size();
+    return used < Context::kMaxContexts ? Context::kMaxContexts - used : 0;
+  }
   void block();
   void resume(ContextStack& context);
   ContextStack& current_context() noexcept { return *current_; }

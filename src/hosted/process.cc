@@ -1,5 +1,6 @@
 // The Linux platform of a whole process: randomness, the launch secret, the log, the end.
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
@@ -86,6 +87,13 @@ void exit_node(int status) noexcept {
 
 namespace hosted {
 void set_own_address(std::uint32_t address) noexcept { configured_address.store(address); }
+
+void raise_file_limit() noexcept {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  static_cast<void>(setrlimit(RLIMIT_NOFILE, &limit));
+}
 }  // namespace hosted
 
 std::optional<std::uint32_t> own_address() noexcept {

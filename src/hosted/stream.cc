@@ -4,12 +4,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "src/hosted/address.h"
@@ -25,6 +27,7 @@ using hosted::WatchId;
 namespace {
 
 constexpr auto kAcceptRetry = std::chrono::milliseconds(100);
+constexpr Duration kSayAgain = std::chrono::minutes(1);
 constexpr int kAcceptsPerTurn = 16;
 constexpr int kBacklog = 1024;
 
@@ -44,6 +47,17 @@ class HostedStream final : public Stream {
  private:
   const std::shared_ptr<Connection> connection_;
 };
+
+/// Those who want to connect only see that nobody answers. One line of a process in kSayAgain.
+void say_no_room(int error) {
+  static std::atomic<Instant> silent_until{Instant::min()};
+  const Instant now = Clock::now();
+  // Relaxed: who says it does not matter.
+  Instant before = silent_until.load(std::memory_order_relaxed);
+  if (now < before || !silent_until.compare_exchange_strong(before, now + kSayAgain, std::memory_order_relaxed)) return;
+  write_log("a connection cannot be taken in: " + std::generic_category().message(error) +
+            (error == EMFILE ? "; raise the limit, `ulimit -Hn`" : "; the machine has no files or memory left for it"));
+}
 
 /// A listening socket; kept by its core's event sources until its Listener goes.
 class Acceptor final : public hosted::Watcher {
@@ -77,6 +91,7 @@ class Acceptor final : public hosted::Watcher {
       if (made >= 0) {
         take(made, hosted::from_address(address));
       } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+        say_no_room(errno);
         // Trying at once would spin until somebody closes something.
         return io.set_deadline(watch_, Clock::now() + kAcceptRetry);
       } else if (errno == EAGAIN || errno == EWOULDBLOCK) {

@@ -14,6 +14,7 @@
 #include "ebb/object/type.h"
 #include "ebb/observe/call_meter.h"
 #include "ebb/platform/translation_table.h"
+#include "src/async/contexts_left.h"
 
 namespace ebb::detail {
 namespace {
@@ -28,6 +29,20 @@ Error overloaded(ObjectId id) {
   return Error::refusal(Errc::overloaded, "a core of node " + std::to_string(to_number(this_node())) + " works on " +
                                               std::to_string(kMaxCallsPerObject) + " calls of object " +
                                               std::to_string(id.index()) + "; nothing ran, try again later");
+}
+
+/// Of a core's contexts, kept for the calls that it works on already, which could only fail without one.
+constexpr std::size_t kKeptContexts = 64;
+
+/// A method may need a context, and once it has begun its call is not made again: so it is turned away before, where few are left.
+/// Not those of this node, since what blocks here may wait for them.
+bool lacks_contexts(ObjectId id, const CallOrigin& origin) {
+  return id >= kFirstApplicationObject && origin.caller != this_node() && contexts_left() < kKeptContexts;
+}
+
+Error out_of_contexts() {
+  return Error::refusal(Errc::overloaded, "so many events block on a core of node " + std::to_string(to_number(this_node())) +
+                                              " that it has few contexts left; nothing ran, try again later");
 }
 
 bool may_take_context(ObjectId id, std::uint64_t method) {
@@ -45,6 +60,7 @@ task<Result<Bytes>> serve_here(ObjectId id, std::uint64_t method, Bytes argument
     if (origin.deadline != kNoDeadline && platform::Clock::now() > origin.deadline) {
       co_return Error(Errc::deadline_exceeded, "the call came to its turn too late; nothing ran");
     }
+    if (lacks_contexts(id, origin)) co_return out_of_contexts();
     NodeTable& table = NodeTable::instance();
     void* representative = platform::translate(id);
     if (representative == nullptr) representative = table.miss(id);

@@ -169,7 +169,8 @@ class Trouble(unittest.TestCase):
                           "node 1 ended before it had joined: exit status 0")
 
     def test_a_directory_that_cannot_be_opened_is_named(self):
-        self.assert_fails([APPLICATION, "sum", "--ebb-directory=/no/such/folder/file"], 1, "/no/such/folder/file")
+        self.assert_fails([APPLICATION, "sum", "--ebb-directory=/no/such/folder/file"], 1,
+                          "'/no/such/folder/file' cannot be opened: No such file or directory; ")
 
     def test_a_wrong_image_is_named(self):
         self.assert_fails([APPLICATION, "sum", f"--ebb-image={APPLICATION}", "--ebb-driver=libvirt"], 1, "is no bare-metal image")
@@ -178,7 +179,8 @@ class Trouble(unittest.TestCase):
     def test_output_that_is_lost_is_no_success(self):
         with open("/dev/full", "wb") as full, FrontEnd([APPLICATION, "hold"]) as front_end:
             front_end.wait_ready()
-            for words in ([APPLICATION, "arguments", "x"], [EBB, "nodes", "--frontend", front_end.address]):
+            for words in ([APPLICATION, "arguments", "x"], [EBB, "nodes", "--frontend", front_end.address],
+                          [EBB, "watch", "--frontend", front_end.address]):
                 done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=LIMIT_S)
                 self.assertEqual((done.returncode, done.stderr.count("\n")), (1, 1), done.stderr)
                 self.assertIn("standard output", done.stderr)

@@ -18,7 +18,7 @@ ARROWS = {
     "src/async": ("ebb/base", "ebb/platform", "ebb/async.h", "ebb/async"),
     "src/messenger": ("ebb/base", "ebb/platform", "ebb/async.h", "ebb/async", "ebb/messenger"),
     "src/object": ("ebb/base", "ebb/platform", "ebb/async.h", "ebb/async", "ebb/wire", "ebb/object.h", "ebb/object", "ebb/observe.h",
-                   "ebb/observe"),
+                   "ebb/observe", "src/async/contexts_left.h"),
     "src/observe": ("ebb/base", "ebb/platform", "ebb/async.h", "ebb/async", "ebb/wire", "ebb/object.h", "ebb/object", "ebb/observe.h",
                     "ebb/observe"),
     "src/node": EVERYTHING_PUBLIC + ("src/object", "src/observe"),

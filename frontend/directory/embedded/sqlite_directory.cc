@@ -7,6 +7,7 @@
 #include <bit>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "ebb/object/id_quarantine.h"
@@ -452,6 +453,12 @@ class SqliteDirectory final : public Directory {
     return Error(Errc::malformed, name_ + " is not an object directory of this version; name another file");
   }
 
+  /// What the system said to the last open or read or write that failed.
+  std::string system_reason() const {
+    const int reason = database_ == nullptr ? 0 : sqlite3_system_errno(database_.get());
+    return reason == 0 ? std::string() : ": " + std::generic_category().message(reason);
+  }
+
   Error failure(int code) const {
     switch (code & 0xff) {
       case SQLITE_BUSY:
@@ -463,7 +470,8 @@ class SqliteDirectory final : public Directory {
       case SQLITE_READONLY:
         return Error(Errc::permission_denied, name_ + " cannot be written; check who owns it and its folder");
       case SQLITE_CANTOPEN:
-        return Error(Errc::not_found, name_ + " cannot be opened; check that its folder exists and who owns it");
+        return Error(Errc::not_found,
+                     name_ + " cannot be opened" + system_reason() + "; check that its folder exists and who owns it");
       case SQLITE_FULL: return Error(Errc::resource_exhausted, name_ + " has no room left on its disk");
       default: return Error(Errc::unavailable, name_ + " does not work: " + sqlite3_errstr(code));
     }

@@ -266,6 +266,29 @@ TEST(Cluster, RemovesANodeOnce) {
   EXPECT_EQ(world.stops, 0);
 }
 
+task<void> note_removal(World* world, std::vector<Errc>* codes) {
+  const Result<void> removed = co_await world->cluster->remove(NodeId{1});
+  EXPECT_EQ(world->cluster->epoch(), 3u) << "two have joined, and one is gone";
+  codes->push_back(removed.code());
+}
+
+task<void> remove_one_twice(World* world) {
+  EXPECT_TRUE(co_await world->cluster->add(2));
+  std::vector<Errc> codes;
+  std::vector<task<void>> removals;
+  for (int each = 0; each < 2; ++each) removals.push_back(note_removal(world, &codes));
+  co_await when_all(std::move(removals));
+  EXPECT_THAT(codes, ElementsAre(Errc::ok, Errc::ok));
+  EXPECT_EQ(world->removed.size(), 1u);
+}
+
+TEST(Cluster, LetsWhoeverRemovesANodeThatIsBeingRemovedWaitForIt) {
+  World world;
+  world.plays[NodeId{1}] = Play::join_and_ignore_stop;
+  run(world, remove_one_twice);
+  EXPECT_EQ(world.stops, 1);
+}
+
 TEST(Cluster, TakesDownANodeThatIsAskedToStopAndDoesNot) {
   World world;
   world.plays[NodeId{1}] = Play::join_and_ignore_stop;

@@ -38,7 +38,9 @@ TEST(TraceStore, SumsUpEachTraceTheNewestFirst) {
   EXPECT_EQ(list.traces[1].start_unix_ns, 100);
   EXPECT_EQ(list.traces[1].duration_ns, 60);
   EXPECT_EQ(list.traces[1].spans, 2u);
+  EXPECT_EQ(list.more, 0u);
   EXPECT_EQ(store.list(1).traces.size(), 1u);
+  EXPECT_EQ(store.list(1).more, 1u);
 }
 
 TEST(TraceStore, FindsATraceByItsFirstDigits) {

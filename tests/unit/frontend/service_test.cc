@@ -51,8 +51,8 @@ class FakeObservation final : public ObserveControl {
   std::vector<MethodInfo> told{{"demo.Counter/1", "add", 1, 2, 3, 4, 5, 6, 7, 8}};
 
   Result<TraceList> traces(std::uint32_t limit) override {
-    if (!keeps_traces) return TraceList{{}, 3, {}};
-    return TraceList{{{{1, 2}, "demo.Counter/1.add", 5, 7, limit, 1}}, 3, {NodeId{8}}};
+    if (!keeps_traces) return TraceList{{}, 3, {}, 0};
+    return TraceList{{{{1, 2}, "demo.Counter/1.add", 5, 7, limit, 1}}, 3, {NodeId{8}}, 24'000};
   }
   Result<Trace> trace(const std::string& id) override {
     if (id == "c1") return Trace{circle(), {NodeId{7}}};
@@ -103,6 +103,7 @@ TEST_F(ServiceTest, TellsOfTracesAndMethods) {
   EXPECT_EQ(traces.traces(0).id(), "00000000000000010000000000000002");
   EXPECT_EQ(traces.traces(0).spans(), 1000u) << "no limit asks for as many as the server allows";
   EXPECT_EQ(traces.dropped_spans(), 3u);
+  EXPECT_EQ(traces.more_traces(), 24'000u);
   ASSERT_EQ(traces.silent_nodes_size(), 1);
   EXPECT_EQ(traces.silent_nodes(0), 8u);
   grpc::ClientContext second, third, fourth;
@@ -229,6 +230,14 @@ TEST_F(ServiceTest, HasTheCommandSayThatSpansWereDroppedThoughNoTraceIsKept) {
   const std::string said = output_of(command);
   EXPECT_NE(said.find("no trace is kept"), std::string::npos) << said;
   EXPECT_NE(said.find("\n3 spans were dropped\n"), std::string::npos) << said;
+}
+
+TEST_F(ServiceTest, HasTheCommandSayHowManyTracesItDoesNotList) {
+  const std::string command = EBB_COMMAND " trace --frontend " + address_;
+  EXPECT_NE(output_of(command).find("\n24000 older traces are kept too"), std::string::npos);
+  EXPECT_NE(output_of(command + " --json").find(R"("more_traces":24000,)"), std::string::npos);
+  observation_.keeps_traces = false;
+  EXPECT_EQ(output_of(command).find("older traces"), std::string::npos);
 }
 
 TEST_F(ServiceTest, HasTheCommandShowEachSpanOnce) {

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -48,6 +49,19 @@ TEST(Platform, WaitEndsAtItsDeadlineAndAtAWakeThatCameFirst) {
   wait(Clock::now() + 20s);
   EXPECT_LT(Clock::now() - before, 10s);
   leave_core();
+}
+
+TEST(Platform, MayOpenAsManyFilesAsItsUserAllows) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit low{64, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+  hosted::raise_file_limit();
+  rlimit after{};
+  EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &after), 0);
+  EXPECT_EQ(after.rlim_cur, before.rlim_max);
+  EXPECT_EQ(after.rlim_max, before.rlim_max);
+  EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 TEST(Platform, HandsOverTheLaunchSecretOnce) {

@@ -3,7 +3,9 @@
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -96,6 +98,37 @@ TEST_F(Streams, EchoInOrder) {
   EXPECT_TRUE(until([this] { return at_client_.data == "one two"; })) << at_client_.data;
   EXPECT_EQ(client_->remote(), listener_->local());
   EXPECT_EQ(server_->remote(), client_->local());
+}
+
+TEST_F(Streams, WaitForFilesToBeTakenInAndSaySoOnce) {
+  auto listening = listen({kLoopback, 0}, [this](std::unique_ptr<Stream> stream) {
+    server_ = std::move(stream);
+    server_->set_handler(at_server_);
+  });
+  ASSERT_TRUE(listening);
+  listener_ = std::move(*listening);
+  const int peer = socket(AF_INET, SOCK_STREAM, 0);
+  testing::internal::CaptureStderr();
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int next = fcntl(peer, F_DUPFD, 0);
+  close(next);
+  const rlimit none{static_cast<rlim_t>(next), before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(listener_->local().port);
+  address.sin_addr.s_addr = htonl(kLoopback);
+  EXPECT_EQ(::connect(peer, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  // It tries again ten times a second.
+  const Instant end = Clock::now() + 350ms;
+  EXPECT_FALSE(until([this, end] { return server_ != nullptr || Clock::now() >= end; }) && server_ != nullptr);
+  EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_TRUE(until([this] { return server_ != nullptr; }));
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
+  EXPECT_NE(said.find("`ulimit -Hn`"), std::string::npos) << said;
+  close(peer);
 }
 
 TEST_F(Streams, DeliverEverythingBeforeAnOrderlyEndAndStillCarryTheAnswer) {

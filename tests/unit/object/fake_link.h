@@ -27,6 +27,7 @@ class FakeLink final : public detail::NodeLink {
   bool always = false;  ///< the last of `answers` again and again
   int calls = 0;        ///< that were made, of those
   bool left = false;    ///< the other is no member any more
+  NodeId caller = kFrontEndNode;  ///< whose calls they are to the object
   detail::Fence word;   ///< the front end's
 
   NodeId self() const noexcept override { return kFrontEndNode; }
@@ -60,7 +61,7 @@ class FakeLink final : public detail::NodeLink {
     }
     cancel_source cancellation;
     const cancel_callback given_up(call.cancellation, [&cancellation] { cancellation.cancel(); });
-    const detail::CallOrigin origin{kFrontEndNode, platform::Clock::now() + call.timeout, call.trace, &cancellation};
+    const detail::CallOrigin origin{self->caller, platform::Clock::now() + call.timeout, call.trace, &cancellation};
     co_return co_await detail::serve_call(call.object, call.core, call.method, std::move(arguments), origin);
   }
 };
