@@ -1,4 +1,4 @@
-"""The front end with process nodes, as a user meets it. usage: front_end_test.py APPLICATION EBB SERVICE_CLIENT"""
+"""The front end with process nodes, as a user meets it. usage: front_end_test.py APPLICATION EBB SERVICE_CLIENT COLLISION"""
 import json
 import os
 import signal
@@ -10,7 +10,7 @@ import unittest
 
 from front_end import LIMIT_S, FrontEnd, runs, socket_folder, wait_until
 
-APPLICATION, EBB, CLIENT = sys.argv[1:4]
+APPLICATION, EBB, CLIENT, COLLISION = sys.argv[1:5]
 
 
 def call(*words):
@@ -118,6 +118,7 @@ class Trouble(unittest.TestCase):
             self.assertEqual(front_end.wait(), status, front_end.errors)
             self.assertEqual(len(front_end.errors), 1, front_end.errors)
             self.assertIn(text, front_end.errors[0])
+            self.assertEqual(front_end.lines, [])
             self.assertEqual(front_end.leftovers(), [])
 
     def test_a_node_that_dies_reaches_the_application(self):
@@ -167,6 +168,12 @@ class Trouble(unittest.TestCase):
     def test_a_program_that_is_no_node_is_noticed(self):
         self.assert_fails([APPLICATION, "sum", "--ebb-backends=1", "--ebb-image=/bin/true"], 1,
                           "node 1 ended before it had joined: exit status 0")
+
+    def test_two_static_objects_with_one_id_keep_a_node_from_starting(self):
+        text = "have the id 100; give one of them another id"
+        self.assert_fails([COLLISION], 1, text)
+        self.assert_fails([COLLISION, "--ebb-backends=2"], 1, text)
+        self.assert_fails([APPLICATION, "sum", "--ebb-backends=1", f"--ebb-image={COLLISION}", "--ebb-quiet"], 1, text)
 
     def test_a_directory_that_cannot_be_opened_is_named(self):
         self.assert_fails([APPLICATION, "sum", "--ebb-directory=/no/such/folder/file"], 1,
@@ -277,4 +284,4 @@ class Usage(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(argv=sys.argv[:1] + sys.argv[4:], verbosity=1)
+    unittest.main(argv=sys.argv[:1] + sys.argv[5:], verbosity=1)

@@ -1,5 +1,6 @@
 // What is left when ebb_main() has returned ends in the reverse order of its creation, on whatever nodes it is, but for what it
-// depends on: each object's end is noted at the oldest one, which so ends last and compares. With at least two backends.
+// depends on; so does what a node has that is asked to leave. Each object's end is noted at the oldest one, which so ends last and
+// compares. With at least two backends.
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -100,6 +101,23 @@ task<void> make(NodeId node, ref<Recorder> recorder, std::string name) {
   told.value();
 }
 
+/// On a node of their own, which then leaves; in the order in which they are to end.
+task<std::vector<std::string>> make_and_leave(application* app, ref<Recorder> recorder) {
+  const NodeId guest = (co_await app->nodes().add(1)).value().front();
+  co_await make<Homed>(guest, recorder, "first to come");
+  co_await make<Cache>(guest, recorder, "older cache");
+  co_await make<Store>(guest, recorder, "store of both");
+  // It ends there only, by the age of the whole.
+  const auto shared = (co_await create<Shared>()).value();
+  (co_await shared.on(guest).call<&Shared::tell>(recorder.id(), "shared with it")).value();
+  co_await make<Homed>(guest, recorder, "last but one to come");
+  co_await make<Cache>(guest, recorder, "younger cache");
+  (co_await app->nodes().remove(guest)).value();
+  std::vector<std::string> order{"younger cache", "last but one to come", "shared with it",
+                                 "older cache",   "store of both",        "first to come"};
+  co_return order;
+}
+
 }  // namespace
 
 ebb::task<int> ebb_main(ebb::application& app) {
@@ -107,6 +125,7 @@ ebb::task<int> ebb_main(ebb::application& app) {
   const std::uint32_t linger_ms = app.arguments().size() > 1 ? 30'000 : 300;
   const auto nodes = (co_await app.nodes().add(app.options().backends)).value();
   const auto recorder = (co_await create<Recorder>()).value();
+  const std::vector<std::string> left = co_await make_and_leave(&app, recorder);
   const std::vector<NodeId> places{nodes[0], kFrontEndNode, nodes[1], nodes[0], nodes[1], kFrontEndNode};
   std::vector<std::string> expected;
   for (std::uint32_t at = 0; at < places.size(); ++at) {
@@ -132,6 +151,7 @@ ebb::task<int> ebb_main(ebb::application& app) {
   (co_await busy.on(nodes[1]).send<&Shared::linger>(linger_ms)).value();
   for (bool begun = false; !begun;) begun = (co_await busy.on(nodes[1]).call<&Shared::is_lingering>()).value();
   expected.insert(expected.begin(), {"busy's call", "busy"});
+  expected.insert(expected.begin(), left.begin(), left.end());
   (co_await recorder.call<&Recorder::expect>(expected)).value();
   co_return 0;
 }

@@ -1,0 +1,319 @@
+// A node that stands still until it is declared gone, and then goes on: what had its one place there is elsewhere by then, and
+// what wakes answers for nothing, neither to others nor to its own cores, and ends. With two backends that are processes.
+// comeback_test.py runs it, also with nodes that whoever started them cannot end.
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "ebb/application.h"
+#include "ebb/async.h"
+#include "ebb/object.h"
+#include "tests/cluster/check.h"
+
+namespace {
+
+using namespace ebb;
+using namespace std::chrono_literals;
+
+constexpr std::size_t kMostLoops = 32;
+/// For what must come at some time: far more than it takes on a busy machine.
+constexpr auto kPatience = 40s;
+
+/// Memory that all these processes share: what is seen in one is known in all before anything else happens. All atomics are
+/// sequentially consistent, as the argument is one about a single order.
+struct Shared {
+  std::atomic<std::uint32_t> newest{1};        ///< epoch that an answer had
+  std::atomic<std::uint32_t> older_answers{0};  ///< of calls that began when one of a newer epoch had been answered
+  std::atomic<std::int64_t> written{0};        ///< what an answered write has made of the copied value
+  std::atomic<std::uint32_t> late_answers{0};  ///< of calls that were under way when their node was stopped
+  std::atomic<bool> go_on{false};              ///< for these
+  std::atomic<bool> over{false};
+  struct Loop {
+    std::atomic<std::uint64_t> turns{0};
+    std::atomic<std::uint64_t> answers{0};
+    std::atomic<std::uint64_t> old_reads{0};  ///< of a value older than `written` was before
+    std::atomic<bool> ended{false};
+  };
+  std::array<Loop, kMostLoops> loops;
+};
+
+Shared* map(int file) {
+  void* place = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  return place == MAP_FAILED ? nullptr : static_cast<Shared*>(place);
+}
+
+/// That of the front end, by the name it has in /proc. Mapped once a process, for as long as that lives.
+Shared* shared_by(const std::string& name) {
+  static Shared* const shared = [&name] {
+    const int file = ::open(name.c_str(), O_RDWR | O_CLOEXEC);
+    return file < 0 ? nullptr : map(file);
+  }();
+  return shared;
+}
+
+struct Guarded {
+  using policy = remade_home;
+  std::uint32_t epoch = 1;
+  std::uint32_t under_way = 0;
+  std::uint32_t epoch_of_home() const { return epoch; }
+  std::uint32_t count_under_way() const { return under_way; }
+  /// Under way when its node is stopped, it has its answer only when that goes on.
+  task<std::uint32_t> linger(std::string name) {
+    ++under_way;
+    while (!shared_by(name)->go_on) co_await sleep_for(5ms);
+    co_return epoch;
+  }
+  void on_lost(const home_lost& lost) { epoch = lost.epoch; }
+  using interface = ebb::interface<"test.Guarded/1", method<"epoch_of_home", &Guarded::epoch_of_home>,
+                                   method<"count_under_way", &Guarded::count_under_way>, method<"linger", &Guarded::linger>>;
+};
+
+struct Single {
+  using policy = single_home;
+  std::int32_t process() const { return ::getpid(); }
+  using interface = ebb::interface<"test.Single/1", method<"process", &Single::process>>;
+};
+
+struct Copied {
+  using policy = replicated;
+  std::int64_t value = 0;
+  std::int64_t add() { return ++value; }
+  std::int64_t get() const { return value; }
+  std::int64_t save() const { return value; }
+  void restore(std::int64_t state) { value = state; }
+  using interface = ebb::interface<"test.Copied/1", method<"add", &Copied::add>, method<"get", &Copied::get>>;
+};
+
+/// The loops that look at these objects from every core of every node.
+struct Watcher {
+  std::int32_t process() const { return ::getpid(); }
+  task<void> call(const call_context& context, ref<Guarded> object, std::string name, std::uint32_t number) {
+    Shared& shared = *shared_by(name);
+    Shared::Loop& loop = shared.loops[number];
+    while (!shared.over && !context.cancellation.is_cancelled()) {
+      const std::uint32_t newest = shared.newest;
+      const auto answer = co_await object.under(context).within(1s).call<&Guarded::epoch_of_home>();
+      ++loop.turns;
+      if (answer) note(shared, loop, newest, *answer);
+      co_await yield();
+    }
+    loop.ended = true;
+  }
+  task<void> read(const call_context& context, ref<Copied> object, std::string name, std::uint32_t number) {
+    Shared& shared = *shared_by(name);
+    Shared::Loop& loop = shared.loops[number];
+    while (!shared.over && !context.cancellation.is_cancelled()) {
+      const std::int64_t written = shared.written;
+      const auto answer = co_await object.under(context).within(1s).call<&Copied::get>();
+      ++loop.turns;
+      if (answer) ++loop.answers;
+      if (answer && *answer < written) ++loop.old_reads;
+      co_await yield();
+    }
+    loop.ended = true;
+  }
+  task<void> linger(ref<Guarded> object, std::string name) {
+    const auto answer = co_await object.call<&Guarded::linger>(name);
+    if (answer) ++shared_by(name)->late_answers;
+  }
+  using interface = ebb::interface<"test.Watcher/1", method<"process", &Watcher::process>, method<"call", &Watcher::call>,
+                                   method<"read", &Watcher::read>, method<"linger", &Watcher::linger>>;
+
+ private:
+  static void note(Shared& shared, Shared::Loop& loop, std::uint32_t newest, std::uint32_t epoch) {
+    ++loop.answers;
+    if (epoch < newest) ++shared.older_answers;
+    for (std::uint32_t known = shared.newest; known < epoch && !shared.newest.compare_exchange_weak(known, epoch);) {
+    }
+  }
+};
+
+/// A process of which it can be told, whoever its parent is, that it has ended, and which never is another one.
+class Process {
+ public:
+  explicit Process(std::int32_t id) : file_(static_cast<int>(::syscall(SYS_pidfd_open, id, 0))) {}
+  ~Process() {
+    // Without effect unless a promise is broken.
+    send(SIGKILL);
+    ::close(file_);
+  }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+  bool exists() const { return file_ >= 0; }
+  void send(int signal) const { ::syscall(SYS_pidfd_send_signal, file_, signal, nullptr, 0); }
+  bool has_ended() const {
+    pollfd watched{file_, POLLIN, 0};
+    return ::poll(&watched, 1, 0) == 1;
+  }
+
+ private:
+  int file_;
+};
+
+struct Loops {
+  std::vector<std::size_t> there;      ///< numbers of those on the node that is stopped
+  std::vector<std::size_t> elsewhere;
+};
+
+struct Objects {
+  ref<Watcher> watcher;
+  ref<Guarded> guarded;
+  ref<Single> single;
+  ref<Copied> copied;
+};
+
+/// Whether `condition` comes true.
+template <class Condition>
+task<bool> comes(Condition condition) {
+  const auto give_up = platform::Clock::now() + kPatience;
+  while (!condition() && platform::Clock::now() < give_up) co_await sleep_for(10ms);
+  co_return condition();
+}
+
+/// Two loops on each core.
+task<Loops> start_loops(const Objects* all, std::vector<NodeStatus> nodes, std::string name) {
+  nodes.push_back({});
+  nodes.back().id = kFrontEndNode;
+  nodes.back().cores = static_cast<std::uint16_t>(Core::count());
+  Loops loops;
+  std::uint32_t number = 0;
+  for (const NodeStatus& node : nodes) {
+    std::vector<std::size_t>& numbers = node.id == nodes.front().id ? loops.there : loops.elsewhere;
+    for (std::uint16_t core = 0; core < node.cores; ++core) {
+      const auto watcher = all->watcher.on(node.id, CoreIndex{core});
+      numbers.push_back(number);
+      (co_await watcher.send<&Watcher::call>(all->guarded, name, number++)).value();
+      numbers.push_back(number);
+      (co_await watcher.send<&Watcher::read>(all->copied, name, number++)).value();
+    }
+  }
+  co_return loops;
+}
+
+/// Until each of them has had ten answers more.
+task<bool> go_on_answering(const Shared* shared, std::vector<std::size_t> numbers) {
+  bool all = true;
+  for (const std::size_t number : numbers) {
+    const std::atomic<std::uint64_t>& answers = shared->loops[number].answers;
+    auto has_more = [&answers, wanted = answers + 10] { return answers >= wanted; };
+    const bool came = co_await comes(has_more);
+    all = all && came;
+  }
+  co_return all;
+}
+
+std::uint64_t count_turns(const Shared& shared, const std::vector<std::size_t>& numbers) {
+  std::uint64_t sum = 0;
+  for (const std::size_t number : numbers) sum += shared.loops[number].turns;
+  return sum;
+}
+
+std::uint64_t count_old_reads(const Shared& shared, const std::vector<std::size_t>& numbers) {
+  std::uint64_t sum = 0;
+  for (const std::size_t number : numbers) sum += shared.loops[number].old_reads;
+  return sum;
+}
+
+/// A call that was under way there: it may have run, so that it is not made again.
+template <class R>
+void check_lost(const Result<R>& answer) {
+  CHECK(answer.code() == Errc::node_gone);
+  CHECK(!answer || !answer.error().is_refusal());
+  if (!answer && answer.code() != Errc::node_gone) std::fprintf(stderr, "%s\n", answer.error().to_string().c_str());
+}
+
+task<void> linger(ref<Guarded> object, std::string name) { check_lost(co_await object.call<&Guarded::linger>(name)); }
+
+/// What becomes of calls while the node stands still, and is declared gone.
+task<void> check_still(const Objects* all, Shared* shared, NodeId doomed) {
+  const auto hurried = co_await all->guarded.within(300ms).call<&Guarded::epoch_of_home>();
+  CHECK(hurried.code() == Errc::deadline_exceeded);
+  const auto there = co_await all->watcher.on(doomed).call<&Watcher::process>();
+  CHECK(there.code() == Errc::node_gone);
+  auto gone = [doomed] { return !is_member(doomed); };
+  CHECK(co_await comes(gone));
+  const auto too_late = co_await all->watcher.on(doomed).call<&Watcher::process>();
+  CHECK(too_late.code() == Errc::node_gone);
+  const auto lost = co_await all->single.call<&Single::process>();
+  CHECK(lost.code() == Errc::node_gone);
+  // Not answered as long as the one that stands still could show what was before.
+  const auto written = co_await all->copied.call<&Copied::add>();
+  CHECK(written.has_value());
+  if (written) shared->written = *written;
+  const auto epoch = co_await all->guarded.within(kPatience).call<&Guarded::epoch_of_home>();
+  CHECK(epoch && *epoch > 1);
+  auto seen = [shared] { return shared->newest > 1; };
+  CHECK(co_await comes(seen));
+}
+
+/// It goes on: for its own loops, too, it answers for nothing, and it ends.
+task<void> check_comeback(const Shared* shared, const Loops* loops, const Process* process, std::uint16_t cores) {
+  const std::uint64_t turns = count_turns(*shared, loops->there);
+  process->send(SIGCONT);
+  auto ended = [process] { return process->has_ended(); };
+  CHECK(co_await comes(ended));
+  CHECK(co_await go_on_answering(shared, loops->elsewhere));
+  CHECK(shared->older_answers == 0);
+  CHECK(shared->late_answers == 0);
+  CHECK(count_old_reads(*shared, loops->elsewhere) == 0);
+  // Of events that were ready when it was stopped, as docs/objects.md has it.
+  CHECK(count_old_reads(*shared, loops->there) <= std::uint64_t{64} * cores);
+  if (count_turns(*shared, loops->there) != turns) std::puts("it has come back");
+}
+
+task<void> end_loops(Shared* shared, const Loops* loops) {
+  shared->over = true;
+  for (const std::size_t number : loops->elsewhere) {
+    auto ended = [shared, number] { return shared->loops[number].ended.load(); };
+    CHECK(co_await comes(ended));
+  }
+}
+
+}  // namespace
+
+ebb::task<int> ebb_main(ebb::application& app) {
+  const int file = static_cast<int>(::syscall(SYS_memfd_create, "comeback", MFD_CLOEXEC));
+  if (::ftruncate(file, sizeof(Shared)) != 0) co_return 1;
+  const std::string name = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(file);
+  Shared* const shared = new (map(file)) Shared;
+  (co_await app.nodes().add(2)).value();
+  const std::vector<NodeStatus> nodes = app.nodes().list();
+  const NodeId doomed = nodes.front().id;
+  const Objects all{(co_await create<Watcher>()).value(), (co_await create_at<Guarded>(doomed, CoreIndex{1})).value(),
+                    (co_await create_at<Single>(doomed, CoreIndex{0})).value(),
+                    (co_await create_at<Copied>(nodes.back().id, CoreIndex{0})).value()};
+  for (const NodeStatus& node : nodes) {
+    const std::int32_t id = (co_await all.watcher.on(node.id).call<&Watcher::process>()).value();
+    std::printf("node %u %d\n", to_number(node.id), id);
+  }
+  const Process process((co_await all.single.call<&Single::process>()).value());
+  if (!process.exists()) co_return 1;
+  const Loops loops = co_await start_loops(&all, nodes, name);
+  CHECK(co_await go_on_answering(shared, loops.there));
+  CHECK(co_await go_on_answering(shared, loops.elsewhere));
+  Scope scope;
+  scope.spawn(linger(all.guarded, name));
+  (co_await all.watcher.on(doomed, CoreIndex{0}).send<&Watcher::linger>(all.guarded, name)).value();
+  for (std::uint32_t count = 0; count < 2;) count = (co_await all.guarded.call<&Guarded::count_under_way>()).value();
+
+  process.send(SIGSTOP);
+  co_await check_still(&all, shared, doomed);
+  co_await scope.join();
+  shared->go_on = true;
+  co_await check_comeback(shared, &loops, &process, nodes.front().cores);
+  co_await end_loops(shared, &loops);
+  co_return test::conclude();
+}
