@@ -14,6 +14,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <new>
 #include <string>
 #include <vector>
@@ -31,6 +34,10 @@ using namespace std::chrono_literals;
 constexpr std::size_t kMostLoops = 32;
 /// For what must come at some time: far more than it takes on a busy machine.
 constexpr auto kPatience = 40s;
+/// Not at full speed: heartbeats are to arrive on a machine that does other work besides.
+constexpr auto kBetweenTurns = 2ms;
+/// Of a loop, which its deadline ends otherwise.
+constexpr auto kLoopLimit = 30min;
 
 /// Memory that all these processes share: what is seen in one is known in all before anything else happens. All atomics are
 /// sequentially consistent, as the argument is one about a single order.
@@ -108,7 +115,7 @@ struct Watcher {
       const auto answer = co_await object.under(context).within(1s).call<&Guarded::epoch_of_home>();
       ++loop.turns;
       if (answer) note(shared, loop, newest, *answer);
-      co_await yield();
+      co_await sleep_for(kBetweenTurns);
     }
     loop.ended = true;
   }
@@ -121,7 +128,7 @@ struct Watcher {
       ++loop.turns;
       if (answer) ++loop.answers;
       if (answer && *answer < written) ++loop.old_reads;
-      co_await yield();
+      co_await sleep_for(kBetweenTurns);
     }
     loop.ended = true;
   }
@@ -144,7 +151,7 @@ struct Watcher {
 /// A process of which it can be told, whoever its parent is, that it has ended, and which never is another one.
 class Process {
  public:
-  explicit Process(std::int32_t id) : file_(static_cast<int>(::syscall(SYS_pidfd_open, id, 0))) {}
+  explicit Process(std::int32_t id) : id_(id), file_(static_cast<int>(::syscall(SYS_pidfd_open, id, 0))) {}
   ~Process() {
     // Without effect unless a promise is broken.
     send(SIGKILL);
@@ -153,6 +160,16 @@ class Process {
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
   bool exists() const { return file_ >= 0; }
+  /// All its threads: a signal stops them one after the other, and those that it has not reached yet still answer.
+  bool stands_still() const {
+    for (const auto& thread : std::filesystem::directory_iterator("/proc/" + std::to_string(id_) + "/task")) {
+      std::ifstream file(thread.path() / "stat");
+      const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+      const std::size_t name_end = text.rfind(')');
+      if (name_end == std::string::npos || text.compare(name_end, 3, ") T") != 0) return false;
+    }
+    return true;
+  }
   void send(int signal) const { ::syscall(SYS_pidfd_send_signal, file_, signal, nullptr, 0); }
   bool has_ended() const {
     pollfd watched{file_, POLLIN, 0};
@@ -160,6 +177,7 @@ class Process {
   }
 
  private:
+  std::int32_t id_;
   int file_;
 };
 
@@ -193,7 +211,7 @@ task<Loops> start_loops(const Objects* all, std::vector<NodeStatus> nodes, std::
   for (const NodeStatus& node : nodes) {
     std::vector<std::size_t>& numbers = node.id == nodes.front().id ? loops.there : loops.elsewhere;
     for (std::uint16_t core = 0; core < node.cores; ++core) {
-      const auto watcher = all->watcher.on(node.id, CoreIndex{core});
+      const auto watcher = all->watcher.on(node.id, CoreIndex{core}).within(kLoopLimit);
       numbers.push_back(number);
       (co_await watcher.send<&Watcher::call>(all->guarded, name, number++)).value();
       numbers.push_back(number);
@@ -205,14 +223,13 @@ task<Loops> start_loops(const Objects* all, std::vector<NodeStatus> nodes, std::
 
 /// Until each of them has had ten answers more.
 task<bool> go_on_answering(const Shared* shared, std::vector<std::size_t> numbers) {
-  bool all = true;
   for (const std::size_t number : numbers) {
     const std::atomic<std::uint64_t>& answers = shared->loops[number].answers;
     auto has_more = [&answers, wanted = answers + 10] { return answers >= wanted; };
     const bool came = co_await comes(has_more);
-    all = all && came;
+    if (!came) co_return false;
   }
-  co_return all;
+  co_return true;
 }
 
 std::uint64_t count_turns(const Shared& shared, const std::vector<std::size_t>& numbers) {
@@ -310,6 +327,8 @@ ebb::task<int> ebb_main(ebb::application& app) {
   for (std::uint32_t count = 0; count < 2;) count = (co_await all.guarded.call<&Guarded::count_under_way>()).value();
 
   process.send(SIGSTOP);
+  auto stopped = [&process] { return process.stands_still(); };
+  CHECK(co_await comes(stopped));
   co_await check_still(&all, shared, doomed);
   co_await scope.join();
   shared->go_on = true;
