@@ -10,6 +10,7 @@
 
 #include "ebb/async/runtime.h"
 #include "ebb/async/sleep.h"
+#include "ebb/async/when_all.h"
 
 namespace ebb::frontend::cluster {
 namespace {
