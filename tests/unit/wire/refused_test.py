@@ -84,6 +84,8 @@ struct Only {{
 }};
 struct Target {{
   using policy = {policy};
+  int save() const {{ return 0; }}
+  void restore(int) {{}}
   void method(Only) {{}}
   using interface = ebb::interface<"test.Target/1", ebb::method<"method", &Target::method>>;
 }};
