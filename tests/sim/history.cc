@@ -88,6 +88,7 @@ void History::check(bool ordered_epochs) {
 void History::check_as_counters(bool ordered_epochs) {
   std::map<std::uint64_t, std::vector<Attempt<CounterSpecification>>> objects;
   for (const Operation& each : operations_) {
+    if (!each.write) continue;
     Attempt<CounterSpecification> attempt;
     attempt.begin = each.begin.count();
     if (each.moment && each.end) {
@@ -112,6 +113,26 @@ void History::check_as_counters(bool ordered_epochs) {
 }
 
 void History::check_reads() {
+  check_that_reads_wait();
+  check_that_reads_foresee_nothing();
+}
+
+void History::check_that_reads_foresee_nothing() {
+  std::map<std::uint64_t, std::vector<Time>> begun;  // writes, by object; operations are in the order of their beginning
+  for (const Operation& each : operations_) {
+    if (each.write) begun[each.object].push_back(each.begin);
+  }
+  for (const Operation& read : operations_) {
+    if (read.write || !read.moment) continue;
+    const std::vector<Time>& writes = begun[read.object];
+    const auto most = static_cast<std::uint64_t>(std::upper_bound(writes.begin(), writes.end(), *read.end) - writes.begin());
+    if (read.moment->count <= most) continue;
+    complain("read " + std::to_string(read.id) + " by " + read.who + " saw " + std::to_string(read.moment->count) +
+             " writes although only " + std::to_string(most) + " had begun when it ended");
+  }
+}
+
+void History::check_that_reads_wait() {
   // The highest write of each object and epoch that had been answered by a time, by that time.
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::map<Time, std::uint64_t>> written;
   for (const Operation& each : operations_) {

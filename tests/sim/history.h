@@ -50,10 +50,11 @@ class History {
   /// are compared.
   void check(bool ordered_epochs);
   /// That one counter an object, which may lose its state, could have given all answers, seen from the clients alone: an
-  /// operation that failed may have run or not. Of use where every operation is a write. `ordered_epochs` as above.
+  /// operation that failed may have run or not. Reads are left out, which need not be in the one order. `ordered_epochs` as above.
   void check_as_counters(bool ordered_epochs);
 
-  /// That a read that begins after a write of the same epoch was answered shows that write.
+  /// That a read that begins after a write of the same epoch was answered shows that write, and that none shows more writes than had
+  /// begun when it ended.
   void check_reads();
 
   const std::vector<Operation>& operations() const noexcept { return operations_; }
@@ -64,6 +65,8 @@ class History {
 
  private:
   void complain(std::string what);
+  void check_that_reads_wait();
+  void check_that_reads_foresee_nothing();
   std::vector<Operation> operations_;
   std::map<std::uint64_t, std::string> ran_;
   std::set<std::pair<std::uint64_t, std::uint64_t>> constructed_;

@@ -19,6 +19,7 @@ struct Ledger {
   History homes;
   History vaults;
   History boards;
+  WriteOrder order{boards};
   History shelves;
   std::uint64_t next_incarnation = 0;
 };
@@ -69,12 +70,11 @@ struct Vault {
 struct Board {
   Alive alive{"Board"};
   using policy = replicated;
-  std::uint64_t incarnation = ++ledger->next_incarnation;
-  std::uint64_t count = 0;
-  Answer write() { return {incarnation, ++count}; }
-  Answer read() const { return {incarnation, count}; }
-  std::pair<std::uint64_t, std::uint64_t> save() const { return {incarnation, count}; }
-  void restore(std::pair<std::uint64_t, std::uint64_t> state) { std::tie(incarnation, count) = state; }
+  Page page{++ledger->next_incarnation, 0, 0};
+  Page write(std::uint64_t operation) { return page = ledger->order.carry_out(page, operation, here()); }
+  Page read() const { return page; }
+  Page save() const { return page; }
+  void restore(Page state) { page = state; }
   using interface = ebb::interface<"sim.Board/1", method<"write", &Board::write>, method<"read", &Board::read>>;
 };
 
@@ -172,26 +172,30 @@ task<Errc> use_vault(Run* run, std::uint64_t which) {
   co_return answer.code();
 }
 
+void note(Ledger& notes, std::uint64_t id, const Result<Page>& page) {
+  if (page) notes.order.heard(id, *page);
+  note(notes.boards, id, page ? Result<Answer>(Answer{page->life, page->count}) : Result<Answer>(page.error()));
+}
+
 task<void> use_board(Run* run, bool write) {
   World& world = World::instance();
   const std::uint64_t id = run->ledger.boards.begin(world.now(), 0, write);
   run->ledger.boards.note(id, here());
   if (write) {
-    const Result<Answer> answer = co_await run->objects.board.call<&Board::write>();
-    if (answer) run->ledger.boards.ran(id, "the home");
-    note(run->ledger.boards, id, answer);
+    const Result<Page> page = co_await run->objects.board.call<&Board::write>(id);
+    note(run->ledger, id, page);
     co_return;
   }
   // This core's replica, in an event that can wait for one.
-  auto look = [board = run->objects.board]() -> Result<Answer> {
+  auto look = [board = run->objects.board]() -> Result<Page> {
     try {
       return board->read();
     } catch (const ErrorException& error) {
       return error.error();
     }
   };
-  const Result<Answer> answer = co_await on_core(Core::current().index(), look);
-  note(run->ledger.boards, id, answer);
+  const Result<Page> page = co_await on_core(Core::current().index(), look);
+  note(run->ledger, id, page);
 }
 
 task<void> use_shelf(Run* run, std::uint64_t key, platform::Duration timeout) {
@@ -280,6 +284,9 @@ Outcome run_kinds(const Settings& settings) {
   run.ledger.vaults.check_as_counters(true);
   run.ledger.boards.check(false);
   run.ledger.boards.check_reads();
+  run.ledger.boards.check_as_counters(false);
+  run.ledger.order.check();
+  trial.add(run.ledger.order);
   run.ledger.shelves.check(false);
   run.ledger.shelves.check_as_counters(false);
   for (const History* history : {&run.ledger.homes, &run.ledger.vaults, &run.ledger.boards, &run.ledger.shelves}) trial.add(*history);
