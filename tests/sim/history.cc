@@ -39,12 +39,6 @@ void History::ran(std::uint64_t id, const std::string& where) {
   if (!fresh) complain("operation " + std::to_string(id) + " ran twice: " + first->second + " and " + where);
 }
 
-void History::constructed(std::uint64_t object, std::uint64_t epoch, const std::string& where) {
-  if (!constructed_.emplace(object, epoch).second) {
-    complain("object " + std::to_string(object) + " was constructed twice in epoch " + std::to_string(epoch) + ", now at " + where);
-  }
-}
-
 std::size_t History::successes() const noexcept {
   return static_cast<std::size_t>(
       std::count_if(operations_.begin(), operations_.end(), [](const Operation& each) { return each.moment.has_value(); }));

@@ -7,6 +7,7 @@
 
 #include "ebb/async.h"
 #include "ebb/object.h"
+#include "tests/sim/constructions.h"
 #include "tests/sim/trial.h"
 
 namespace ebb::sim {
@@ -35,18 +36,17 @@ struct Answer {
 /// One instance; each says which epoch it is of, and counts.
 struct Cell {
   Alive alive{"Cell"};
-  using policy = remade_home;
+  using policy = noted<remade_home>;
   std::uint64_t epoch = 1;
   std::uint64_t count = 0;
   void on_lost(const home_lost& lost) { epoch = lost.epoch; }
-  Answer run(std::uint64_t object, std::uint64_t operation) {
-    if (count == 0) ledger->homes.constructed(object, epoch, here());
+  Answer run(std::uint64_t operation) {
     ledger->homes.ran(operation, here());
     return {epoch, ++count};
   }
   /// The same, with a wait in the middle.
-  task<Answer> run_slowly(std::uint64_t object, std::uint64_t operation) {
-    const Answer answer = run(object, operation);
+  task<Answer> run_slowly(std::uint64_t operation) {
+    const Answer answer = run(operation);
     co_await sleep_for(std::chrono::milliseconds(5));
     co_return answer;
   }
@@ -56,10 +56,9 @@ struct Cell {
 /// One instance that ends with its node.
 struct Vault {
   Alive alive{"Vault"};
-  using policy = single_home;
+  using policy = noted<single_home>;
   std::uint64_t count = 0;
-  Answer run(std::uint64_t object, std::uint64_t operation) {
-    if (count == 0) ledger->vaults.constructed(object, 1, here());
+  Answer run(std::uint64_t operation) {
     ledger->vaults.ran(operation, here());
     return {1, ++count};
   }
@@ -133,7 +132,7 @@ task<void> ask_anybody(Run* run, std::uint64_t which) {
   const CoreIndex core{static_cast<std::uint16_t>(world.pick(0, anybody.cores - 1))};
   const std::uint64_t id = run->ledger.homes.begin(world.now(), which, true);
   const auto target = run->objects.cells[which].on(anybody.id, core).within(2s);
-  const Result<Answer> answer = co_await target.call<&Cell::run>(which, id);
+  const Result<Answer> answer = co_await target.call<&Cell::run>(id);
   note(run->ledger.homes, id, answer);
 }
 
@@ -141,7 +140,7 @@ task<void> use_cell(Run* run, std::uint64_t which, platform::Duration timeout) {
   World& world = World::instance();
   const std::uint64_t id = run->ledger.homes.begin(world.now(), which, true);
   const auto target = run->objects.cells[which].on_home().within(timeout);
-  task<Result<Answer>> call = world.pick(0, 1) == 0 ? target.call<&Cell::run>(which, id) : target.call<&Cell::run_slowly>(which, id);
+  task<Result<Answer>> call = world.pick(0, 1) == 0 ? target.call<&Cell::run>(id) : target.call<&Cell::run_slowly>(id);
   const Result<Answer> answer = co_await std::move(call);
   note(run->ledger.homes, id, answer);
 }
@@ -151,7 +150,7 @@ task<void> begin_with_cell(Run* run, std::uint64_t which, bool send) {
   World& world = World::instance();
   const std::uint64_t id = run->ledger.homes.begin(world.now(), which, true);
   if (send) {
-    const Result<void> sent = co_await run->objects.cells[which].on_home().within(10s).send<&Cell::run>(which, id);
+    const Result<void> sent = co_await run->objects.cells[which].on_home().within(10s).send<&Cell::run>(id);
     static_cast<void>(sent);
     co_return;
   }
@@ -159,7 +158,7 @@ task<void> begin_with_cell(Run* run, std::uint64_t which, bool send) {
   const TimerId timer =
       Core::current().call_after(std::chrono::microseconds(world.pick(0, 8'000)), [&source] { source.cancel(); });
   const auto target = run->objects.cells[which].on_home().within(10s).cancelled_by(source.token());
-  const Result<Answer> answer = co_await target.call<&Cell::run_slowly>(which, id);
+  const Result<Answer> answer = co_await target.call<&Cell::run_slowly>(id);
   Core::current().cancel(timer);
   note(run->ledger.homes, id, answer);
 }
@@ -167,7 +166,7 @@ task<void> begin_with_cell(Run* run, std::uint64_t which, bool send) {
 /// What it says of one whose node was lost.
 task<Errc> use_vault(Run* run, std::uint64_t which) {
   const std::uint64_t id = run->ledger.vaults.begin(World::instance().now(), which, true);
-  const Result<Answer> answer = co_await run->objects.vaults[which].on_home().within(10s).call<&Vault::run>(which, id);
+  const Result<Answer> answer = co_await run->objects.vaults[which].on_home().within(10s).call<&Vault::run>(id);
   note(run->ledger.vaults, id, answer);
   co_return answer.code();
 }

@@ -13,6 +13,7 @@
 #include "ebb/async.h"
 #include "ebb/object.h"
 #include "src/node/system_objects.h"
+#include "tests/sim/constructions.h"
 #include "tests/sim/trial.h"
 
 namespace ebb::sim {
@@ -58,7 +59,7 @@ Ledger* ledger = nullptr;
 std::string here() { return "node " + std::to_string(to_number(this_node())) + " core " + std::to_string(to_number(Core::current().index())); }
 
 struct Till {
-  using policy = remade_home;
+  using policy = noted<remade_home>;
   Alive alive{"Till"};
   std::uint64_t sum = 0;
   std::uint64_t add(std::uint64_t operation) {

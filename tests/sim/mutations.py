@@ -467,6 +467,18 @@ MUTATIONS = [
              "  for (std::size_t at = static_cast<std::size_t>(replica.writes + 1 - first); at < writes.size(); ++at) {\n"),
         ],
         "was carried out in another order"),
+    Mutation(
+        "homes_are_made_twice",
+        "a core makes the instance, and another one that it ends at once",
+        "src/object/node_table.cc",
+        [
+            ("    if (other != nullptr) note_implemented(id, entry, other);\n",
+             "    if (other != nullptr) note_implemented(id, entry, other);\n"
+             "    if (other == nullptr && entry.type->policy == \"remade_home\") {\n"
+             "      entry.type->end_representative(entry.type->make_representative(id, entry.root), entry.root);\n"
+             "    }\n"),
+        ],
+        "was made twice in epoch"),
 ]
 
 

@@ -22,8 +22,9 @@ Page WriteOrder::carry_out(const Page& page, std::uint64_t operation, const std:
     history_.ran(operation, where);
   } else if (known->second.before != page && is_known(page)) {  // one that has gone astray does so once
     const bool again = leads_to(known->second.after, page);
-    violations.push_back("operation " + std::to_string(operation) + (again ? " was carried out twice" : " was carried out in another order") +
-                         ": as " + describe(known->second.after) + " at " + known->second.where + ", and as " + describe(after) + " at " + where);
+    violations.push_back("operation " + std::to_string(operation) + " was carried out " +
+                         (again ? "twice" : "in another order") + ": as " + describe(known->second.after) + " at " +
+                         known->second.where + ", and as " + describe(after) + " at " + where);
   }
   return after;
 }
