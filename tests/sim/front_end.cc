@@ -48,6 +48,7 @@ struct Ledger {
   bool lasts = false;  // it will not come back
   History wards;
   History notices;
+  WriteOrder order{notices};
   std::map<std::uint64_t, std::uint32_t> askers;  // of wards: the node, by operation
   std::uint64_t next_incarnation = 0;
 };
@@ -82,11 +83,11 @@ struct Ward {
 struct Notice {
   using policy = replicated;
   Alive alive{"Notice"};
-  Moment state{++ledger->next_incarnation, 0};
-  Moment write() { return {state.epoch, ++state.count}; }
-  Moment read() const { return state; }
-  Moment save() const { return state; }
-  void restore(Moment saved) { state = saved; }
+  Page page{++ledger->next_incarnation, 0, 0};
+  Page write(std::uint64_t operation) { return page = ledger->order.carry_out(page, operation, here()); }
+  Page read() const { return page; }
+  Page save() const { return page; }
+  void restore(Page saved) { page = saved; }
   using interface = ebb::interface<"sim.Notice/1", method<"write", &Notice::write>, method<"read", &Notice::read>>;
 };
 
@@ -116,30 +117,34 @@ task<void> use_ward(Run* run, std::size_t which) {
   note(run, ledger->wards, operation, moment);
 }
 
+void note(Run* run, std::uint64_t operation, const Result<Page>& page) {
+  if (page) ledger->order.heard(operation, *page);
+  note(run, ledger->notices, operation, page ? Result<Moment>(Moment{page->life, page->count}) : Result<Moment>(page.error()));
+}
+
 task<void> write_notice(Run* run) {
   const std::uint64_t operation = ledger->notices.begin(World::instance().now(), 0, true);
-  const Result<Moment> moment = co_await run->notice.call<&Notice::write>();
-  if (moment && leases_over()) violated("a write was answered to " + here() + " after the lease");
-  if (moment) ledger->notices.ran(operation, "the home");
-  note(run, ledger->notices, operation, moment);
+  const Result<Page> page = co_await run->notice.call<&Notice::write>(operation);
+  if (page && leases_over()) violated("a write was answered to " + here() + " after the lease");
+  note(run, operation, page);
 }
 
 task<void> read_notice(Run* run) {
   const std::uint64_t operation = ledger->notices.begin(World::instance().now(), 0, false);
   ledger->notices.note(operation, here());
   // Any core's replica, in an event that can wait for one.
-  auto look = [notice = run->notice]() -> Result<Moment> {
+  auto look = [notice = run->notice]() -> Result<Page> {
     try {
-      const Moment moment = notice->read();
+      const Page page = notice->read();
       if (leases_over()) violated("a replica on " + here() + " is read after the lease");
-      return moment;
+      return page;
     } catch (const ErrorException& error) {
       return error.error();
     }
   };
   const CoreIndex core{static_cast<std::uint16_t>(World::instance().pick(0, Core::count() - 1))};
-  const Result<Moment> moment = co_await on_core(core, look);
-  note(run, ledger->notices, operation, moment);
+  const Result<Page> page = co_await on_core(core, look);
+  note(run, operation, page);
 }
 
 task<void> client(Cluster* cluster, Run* run) {
@@ -203,6 +208,9 @@ void settle(Trial& trial, Run& run) {
   run.ledger.wards.check_as_counters(true);
   run.ledger.notices.check(false);
   run.ledger.notices.check_reads();
+  run.ledger.notices.check_as_counters(false);
+  run.ledger.order.check();
+  trial.add(run.ledger.order);
   trial.add(run.ledger.wards);
   trial.add(run.ledger.notices);
   // A front end that lives on without its backends takes over what they had. Otherwise nothing begins anew.

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -42,18 +41,17 @@ class History {
 
   /// An instance carries out an operation. Complains if it is the second time.
   void ran(std::uint64_t id, const std::string& where);
-  /// An instance of an object begins its life. Complains if it is the second one of that epoch.
-  void constructed(std::uint64_t object, std::uint64_t epoch, const std::string& where);
 
   /// That the writes of each object took place one after the other, in an order that respects real time. Objects whose epochs
   /// follow each other in time, as homes do: all of them are in one order. Otherwise epochs are names, and only writes of one epoch
   /// are compared.
   void check(bool ordered_epochs);
   /// That one counter an object, which may lose its state, could have given all answers, seen from the clients alone: an
-  /// operation that failed may have run or not. Of use where every operation is a write. `ordered_epochs` as above.
+  /// operation that failed may have run or not. Reads are left out, which need not be in the one order. `ordered_epochs` as above.
   void check_as_counters(bool ordered_epochs);
 
-  /// That a read that begins after a write of the same epoch was answered shows that write.
+  /// That a read that begins after a write of the same epoch was answered shows that write, and that none shows more writes than
+  /// had begun when it ended.
   void check_reads();
 
   const std::vector<Operation>& operations() const noexcept { return operations_; }
@@ -64,9 +62,10 @@ class History {
 
  private:
   void complain(std::string what);
+  void check_that_reads_wait();
+  void check_that_reads_foresee_nothing();
   std::vector<Operation> operations_;
   std::map<std::uint64_t, std::string> ran_;
-  std::set<std::pair<std::uint64_t, std::uint64_t>> constructed_;
 };
 
 }  // namespace ebb::sim

@@ -7,6 +7,7 @@
 
 #include "ebb/async.h"
 #include "ebb/object.h"
+#include "tests/sim/constructions.h"
 #include "tests/sim/trial.h"
 
 namespace ebb::sim {
@@ -19,6 +20,7 @@ struct Ledger {
   History homes;
   History vaults;
   History boards;
+  WriteOrder order{boards};
   History shelves;
   std::uint64_t next_incarnation = 0;
 };
@@ -34,18 +36,17 @@ struct Answer {
 /// One instance; each says which epoch it is of, and counts.
 struct Cell {
   Alive alive{"Cell"};
-  using policy = remade_home;
+  using policy = noted<remade_home>;
   std::uint64_t epoch = 1;
   std::uint64_t count = 0;
   void on_lost(const home_lost& lost) { epoch = lost.epoch; }
-  Answer run(std::uint64_t object, std::uint64_t operation) {
-    if (count == 0) ledger->homes.constructed(object, epoch, here());
+  Answer run(std::uint64_t operation) {
     ledger->homes.ran(operation, here());
     return {epoch, ++count};
   }
   /// The same, with a wait in the middle.
-  task<Answer> run_slowly(std::uint64_t object, std::uint64_t operation) {
-    const Answer answer = run(object, operation);
+  task<Answer> run_slowly(std::uint64_t operation) {
+    const Answer answer = run(operation);
     co_await sleep_for(std::chrono::milliseconds(5));
     co_return answer;
   }
@@ -55,10 +56,9 @@ struct Cell {
 /// One instance that ends with its node.
 struct Vault {
   Alive alive{"Vault"};
-  using policy = single_home;
+  using policy = noted<single_home>;
   std::uint64_t count = 0;
-  Answer run(std::uint64_t object, std::uint64_t operation) {
-    if (count == 0) ledger->vaults.constructed(object, 1, here());
+  Answer run(std::uint64_t operation) {
     ledger->vaults.ran(operation, here());
     return {1, ++count};
   }
@@ -69,12 +69,11 @@ struct Vault {
 struct Board {
   Alive alive{"Board"};
   using policy = replicated;
-  std::uint64_t incarnation = ++ledger->next_incarnation;
-  std::uint64_t count = 0;
-  Answer write() { return {incarnation, ++count}; }
-  Answer read() const { return {incarnation, count}; }
-  std::pair<std::uint64_t, std::uint64_t> save() const { return {incarnation, count}; }
-  void restore(std::pair<std::uint64_t, std::uint64_t> state) { std::tie(incarnation, count) = state; }
+  Page page{++ledger->next_incarnation, 0, 0};
+  Page write(std::uint64_t operation) { return page = ledger->order.carry_out(page, operation, here()); }
+  Page read() const { return page; }
+  Page save() const { return page; }
+  void restore(Page state) { page = state; }
   using interface = ebb::interface<"sim.Board/1", method<"write", &Board::write>, method<"read", &Board::read>>;
 };
 
@@ -133,7 +132,7 @@ task<void> ask_anybody(Run* run, std::uint64_t which) {
   const CoreIndex core{static_cast<std::uint16_t>(world.pick(0, anybody.cores - 1))};
   const std::uint64_t id = run->ledger.homes.begin(world.now(), which, true);
   const auto target = run->objects.cells[which].on(anybody.id, core).within(2s);
-  const Result<Answer> answer = co_await target.call<&Cell::run>(which, id);
+  const Result<Answer> answer = co_await target.call<&Cell::run>(id);
   note(run->ledger.homes, id, answer);
 }
 
@@ -141,7 +140,7 @@ task<void> use_cell(Run* run, std::uint64_t which, platform::Duration timeout) {
   World& world = World::instance();
   const std::uint64_t id = run->ledger.homes.begin(world.now(), which, true);
   const auto target = run->objects.cells[which].on_home().within(timeout);
-  task<Result<Answer>> call = world.pick(0, 1) == 0 ? target.call<&Cell::run>(which, id) : target.call<&Cell::run_slowly>(which, id);
+  task<Result<Answer>> call = world.pick(0, 1) == 0 ? target.call<&Cell::run>(id) : target.call<&Cell::run_slowly>(id);
   const Result<Answer> answer = co_await std::move(call);
   note(run->ledger.homes, id, answer);
 }
@@ -151,7 +150,7 @@ task<void> begin_with_cell(Run* run, std::uint64_t which, bool send) {
   World& world = World::instance();
   const std::uint64_t id = run->ledger.homes.begin(world.now(), which, true);
   if (send) {
-    const Result<void> sent = co_await run->objects.cells[which].on_home().within(10s).send<&Cell::run>(which, id);
+    const Result<void> sent = co_await run->objects.cells[which].on_home().within(10s).send<&Cell::run>(id);
     static_cast<void>(sent);
     co_return;
   }
@@ -159,7 +158,7 @@ task<void> begin_with_cell(Run* run, std::uint64_t which, bool send) {
   const TimerId timer =
       Core::current().call_after(std::chrono::microseconds(world.pick(0, 8'000)), [&source] { source.cancel(); });
   const auto target = run->objects.cells[which].on_home().within(10s).cancelled_by(source.token());
-  const Result<Answer> answer = co_await target.call<&Cell::run_slowly>(which, id);
+  const Result<Answer> answer = co_await target.call<&Cell::run_slowly>(id);
   Core::current().cancel(timer);
   note(run->ledger.homes, id, answer);
 }
@@ -167,9 +166,14 @@ task<void> begin_with_cell(Run* run, std::uint64_t which, bool send) {
 /// What it says of one whose node was lost.
 task<Errc> use_vault(Run* run, std::uint64_t which) {
   const std::uint64_t id = run->ledger.vaults.begin(World::instance().now(), which, true);
-  const Result<Answer> answer = co_await run->objects.vaults[which].on_home().within(10s).call<&Vault::run>(which, id);
+  const Result<Answer> answer = co_await run->objects.vaults[which].on_home().within(10s).call<&Vault::run>(id);
   note(run->ledger.vaults, id, answer);
   co_return answer.code();
+}
+
+void note(Ledger& notes, std::uint64_t id, const Result<Page>& page) {
+  if (page) notes.order.heard(id, *page);
+  note(notes.boards, id, page ? Result<Answer>(Answer{page->life, page->count}) : Result<Answer>(page.error()));
 }
 
 task<void> use_board(Run* run, bool write) {
@@ -177,21 +181,20 @@ task<void> use_board(Run* run, bool write) {
   const std::uint64_t id = run->ledger.boards.begin(world.now(), 0, write);
   run->ledger.boards.note(id, here());
   if (write) {
-    const Result<Answer> answer = co_await run->objects.board.call<&Board::write>();
-    if (answer) run->ledger.boards.ran(id, "the home");
-    note(run->ledger.boards, id, answer);
+    const Result<Page> page = co_await run->objects.board.call<&Board::write>(id);
+    note(run->ledger, id, page);
     co_return;
   }
   // This core's replica, in an event that can wait for one.
-  auto look = [board = run->objects.board]() -> Result<Answer> {
+  auto look = [board = run->objects.board]() -> Result<Page> {
     try {
       return board->read();
     } catch (const ErrorException& error) {
       return error.error();
     }
   };
-  const Result<Answer> answer = co_await on_core(Core::current().index(), look);
-  note(run->ledger.boards, id, answer);
+  const Result<Page> page = co_await on_core(Core::current().index(), look);
+  note(run->ledger, id, page);
 }
 
 task<void> use_shelf(Run* run, std::uint64_t key, platform::Duration timeout) {
@@ -280,6 +283,9 @@ Outcome run_kinds(const Settings& settings) {
   run.ledger.vaults.check_as_counters(true);
   run.ledger.boards.check(false);
   run.ledger.boards.check_reads();
+  run.ledger.boards.check_as_counters(false);
+  run.ledger.order.check();
+  trial.add(run.ledger.order);
   run.ledger.shelves.check(false);
   run.ledger.shelves.check_as_counters(false);
   for (const History* history : {&run.ledger.homes, &run.ledger.vaults, &run.ledger.boards, &run.ledger.shelves}) trial.add(*history);

@@ -13,6 +13,7 @@
 
 #include "ebb/async.h"
 #include "ebb/object.h"
+#include "tests/sim/constructions.h"
 #include "tests/sim/trial.h"
 
 namespace ebb::sim {
@@ -81,7 +82,7 @@ task<std::uint64_t> linger(std::uint64_t instance, std::uint64_t operation, std:
 /// Has one place.
 struct Token {
   Alive alive{"Token"};
-  using policy = remade_home;
+  using policy = noted<remade_home>;
   std::uint64_t serial = 0;  // 0: not used yet, or the state was lost
   std::uint64_t use(std::uint64_t expected, std::uint64_t operation) { return note_use(alive, serial, expected, operation, true); }
   task<std::uint64_t> use_slowly(std::uint64_t expected, std::uint64_t operation) {
@@ -207,6 +208,7 @@ template <class T>
 Handle* enter(const Result<ref<T>>& created) {
   if (!created) return nullptr;
   look_at_id(created->id());
+  forget_constructions(created->id());
   auto fresh = std::make_unique<Handle>();
   fresh->serial = ledger->handles.size() + 1;
   fresh->object = *created;

@@ -13,6 +13,7 @@
 #include "ebb/async.h"
 #include "ebb/object.h"
 #include "src/node/system_objects.h"
+#include "tests/sim/constructions.h"
 #include "tests/sim/trial.h"
 
 namespace ebb::sim {
@@ -37,6 +38,9 @@ constexpr std::uint64_t kHeavyKey = 0;
 constexpr std::size_t kWeight = (std::size_t{1} << 20) + 100'000;
 // As long as a backend that comes takes to get what it is to have, about.
 constexpr std::uint64_t kTakesOverUs = 3'000;
+// Of the replicated ones.
+constexpr std::uint64_t kTicker = 0;
+constexpr std::uint64_t kVault = 1;
 // Nothing is lost, so every object has one life.
 constexpr std::uint64_t kLife = 1;
 
@@ -44,6 +48,8 @@ constexpr std::uint64_t kLife = 1;
 struct Ledger {
   History tills;
   History boards;
+  WriteOrder order{boards};
+  std::uint64_t lives = 0;
   History shelves;
   std::size_t moves = 0;
   bool somebody_leaves = false;
@@ -53,7 +59,7 @@ Ledger* ledger = nullptr;
 std::string here() { return "node " + std::to_string(to_number(this_node())) + " core " + std::to_string(to_number(Core::current().index())); }
 
 struct Till {
-  using policy = remade_home;
+  using policy = noted<remade_home>;
   Alive alive{"Till"};
   std::uint64_t sum = 0;
   std::uint64_t add(std::uint64_t operation) {
@@ -77,11 +83,11 @@ struct Till {
 struct Ticker {
   using policy = replicated;
   Alive alive{"Ticker"};
-  std::uint64_t count = 0;
-  std::uint64_t write() { return ++count; }
-  std::uint64_t read() const { return count; }
-  std::uint64_t save() const { return count; }
-  void restore(std::uint64_t saved) { count = saved; }
+  Page page{++ledger->lives, 0, 0};
+  Page write(std::uint64_t operation) { return page = ledger->order.carry_out(page, operation, here()); }
+  Page read() const { return page; }
+  Page save() const { return page; }
+  void restore(Page saved) { page = saved; }
   using interface = ebb::interface<"sim.Ticker/1", method<"write", &Ticker::write>, method<"read", &Ticker::read>>;
 };
 
@@ -130,17 +136,22 @@ task<void> use_till(Run* run, std::size_t which) {
   note(ledger->tills, operation, sum);
 }
 
-task<void> use_ticker(Run* run, bool write) {
-  const std::uint64_t operation = ledger->boards.begin(World::instance().now(), 0, write);
+/// A call of the ticker or of the vault; how many writes it had seen.
+task<Result<std::uint64_t>> use_board(std::uint64_t which, ref<Ticker> board, bool write, bool at_home) {
+  const std::uint64_t operation = ledger->boards.begin(World::instance().now(), which, write);
   ledger->boards.note(operation, here());
-  if (write) {
-    const Result<std::uint64_t> count = co_await run->ticker.call<&Ticker::write>();
-    if (count) ledger->boards.ran(operation, "the home");
-    note(ledger->boards, operation, count);
-    co_return;
-  }
-  const Result<std::uint64_t> count = co_await run->ticker.call<&Ticker::read>();
+  task<Result<Page>> call = write ? board.call<&Ticker::write>(operation)
+                            : at_home ? board.on_home().call<&Ticker::read>() : board.call<&Ticker::read>();
+  const Result<Page> page = co_await std::move(call);
+  if (page) ledger->order.heard(operation, *page);
+  const Result<std::uint64_t> count = page ? Result<std::uint64_t>(page->count) : Result<std::uint64_t>(page.error());
   note(ledger->boards, operation, count);
+  co_return count;
+}
+
+task<void> use_ticker(Run* run, bool write) {
+  const auto count = co_await use_board(kTicker, run->ticker, write, false);
+  static_cast<void>(count);
 }
 
 task<void> use_rack(Run* run, std::uint64_t key) {
@@ -234,7 +245,7 @@ task<bool> make_only_home(Run* run, NodeId member) {
 /// On the front end, before `leaver` is asked to leave: what that has of the vault is all that there is, and the home is another
 /// node, which nobody has called yet. So it is when a home was made anew and has lost its replica before it heard that it is the home.
 task<void> leave_all_to(Run* run, NodeId leaver) {
-  const auto written = co_await run->vault.call<&Ticker::write>();
+  const auto written = co_await use_board(kVault, run->vault, true, false);
   if (written) run->kept = *written;
   const bool only = co_await make_only_home(run, leaver);
   if (!only) co_return;
@@ -252,7 +263,7 @@ task<void> leave_all_to(Run* run, NodeId leaver) {
 
 /// What was answered is kept, whoever has left in order.
 task<void> look_into_vault(Run* run) {
-  const auto count = co_await run->vault.on_home().call<&Ticker::read>();
+  const auto count = co_await use_board(kVault, run->vault, false, true);
   if (count && *count < run->kept) {
     violated("of " + std::to_string(run->kept) + " answered writes " + std::to_string(*count) +
              " are left, though every node left in order");
@@ -337,10 +348,13 @@ Outcome run_moves(const Settings& settings) {
   for (std::uint64_t key = 0; key < kKeys; ++key) {
     if (!run.ledger.shelves.answers_after(key, kHealed)) violated("key " + std::to_string(key) + " never answers again");
   }
-  if (!run.ledger.boards.answers_after(0, kHealed)) violated("the board never answers again");
+  if (!run.ledger.boards.answers_after(kTicker, kHealed)) violated("the board never answers again");
   run.ledger.tills.check_as_counters(true);
   run.ledger.shelves.check_as_counters(true);
+  run.ledger.boards.check_as_counters(true);
   run.ledger.boards.check_reads();
+  run.ledger.order.check();
+  trial.add(run.ledger.order);
   for (History* history : {&run.ledger.tills, &run.ledger.boards, &run.ledger.shelves}) {
     history->check(true);
     trial.add(*history);

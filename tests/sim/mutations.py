@@ -428,6 +428,57 @@ MUTATIONS = [
              "  const std::size_t homes = 0;\n"),
         ],
         "though every node left in order", scenario="moves", nodes=3),
+    Mutation(
+        "replicas_carry_out_writes_twice",
+        "a replica runs each write that is sent to it once more",
+        "src/object/replica.cc",
+        [
+            ("    }(method->invoke(replica.value, std::move(write.arguments), &context), &done);\n",
+             "    }(method->invoke(replica.value, Bytes(write.arguments), &context), &done);\n"
+             "    done.reset();\n"
+             "    [](task<Result<Bytes>> work, std::optional<Errc>* ended) -> Detached {\n"
+             "      const Result<Bytes> answer = co_await std::move(work);\n"
+             "      *ended = answer.code();\n"
+             "    }(method->invoke(replica.value, std::move(write.arguments), &context), &done);\n"),
+        ],
+        "was carried out twice"),
+    Mutation(
+        "writes_are_run_and_sent_twice",
+        "the home does both, as if each had been asked for twice",
+        "src/object/original.cc",
+        [
+            ("  log_depth_.set(log_.size());\n"
+             "  if (caller.trace.present())",
+             "  log_.push_back(log_.back());\n"
+             "  ++writes_;\n"
+             "  if (caller.trace.present())"),
+            ("  Result<Bytes> answer = co_await method.invoke(value_, std::move(arguments), caller.context);\n",
+             "  static_cast<void>(co_await method.invoke(value_, Bytes(arguments), caller.context));\n"
+             "  Result<Bytes> answer = co_await method.invoke(value_, std::move(arguments), caller.context);\n"),
+        ],
+        "was carried out twice"),
+    Mutation(
+        "replicas_begin_with_the_last_write",
+        "of those that come together",
+        "src/object/replica.cc",
+        [
+            ("  for (std::size_t at = static_cast<std::size_t>(replica.writes + 1 - first); at < writes.size(); ++at) {\n",
+             "  if (first == replica.writes + 1 && writes.size() > 1) std::rotate(writes.begin(), writes.end() - 1, writes.end());\n"
+             "  for (std::size_t at = static_cast<std::size_t>(replica.writes + 1 - first); at < writes.size(); ++at) {\n"),
+        ],
+        "was carried out in another order"),
+    Mutation(
+        "homes_are_made_twice",
+        "a core makes the instance, and another one that it ends at once",
+        "src/object/node_table.cc",
+        [
+            ("    if (other != nullptr) note_implemented(id, entry, other);\n",
+             "    if (other != nullptr) note_implemented(id, entry, other);\n"
+             "    if (other == nullptr && entry.type->policy == \"remade_home\") {\n"
+             "      entry.type->end_representative(entry.type->make_representative(id, entry.root), entry.root);\n"
+             "    }\n"),
+        ],
+        "was made twice in epoch"),
 ]
 
 

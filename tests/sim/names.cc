@@ -208,12 +208,17 @@ std::set<ObjectId> not_ended(const Run& run) {
   return all;
 }
 
+/// A search that was given up is described in other words than one that has found it so: a mutation counts as found by those alone.
+const char* describe(Verdict verdict) {
+  return verdict == Verdict::undecided ? "the search was given up for a directory that could have said" : "no directory could have said";
+}
+
 void check_records(const Run& run) {
   for (const auto& record : run.records) {
     const Verdict verdict = check_linearizable(RecordSpecification(), record->history);
     if (verdict == Verdict::linearizable) continue;
-    violated("record " + std::to_string(record->id.index()) + ": no directory could have said what it did of its " +
-             std::to_string(record->history.size()) + " operations" + (verdict == Verdict::undecided ? " (undecided)" : ""));
+    violated("record " + std::to_string(record->id.index()) + ": " + describe(verdict) + " what it did of its " +
+             std::to_string(record->history.size()) + " operations");
   }
 }
 
@@ -227,8 +232,8 @@ void check(const Run& run) {
     }
     const Verdict verdict = check_linearizable(specification, history);
     if (verdict == Verdict::linearizable) continue;
-    violated("name " + std::to_string(name) + ": no directory could have said what it did of its " +
-                         std::to_string(history.size()) + " operations" + (verdict == Verdict::undecided ? " (undecided)" : ""));
+    violated("name " + std::to_string(name) + ": " + describe(verdict) + " what it did of its " + std::to_string(history.size()) +
+             " operations");
   }
 }
 

@@ -44,6 +44,10 @@ void Trial::add(const History& history) {
   outcome.violations.insert(outcome.violations.end(), history.violations.begin(), history.violations.end());
 }
 
+void Trial::add(const WriteOrder& order) {
+  outcome.violations.insert(outcome.violations.end(), order.violations.begin(), order.violations.end());
+}
+
 Outcome Trial::finish(const std::set<ObjectId>& not_ended, Time drain) {
   come_to_rest(cluster, outcome, not_ended, drain);
   return finish_as_it_is();

@@ -7,6 +7,7 @@
 
 #include "tests/sim/rest.h"
 #include "tests/sim/scenario.h"
+#include "tests/sim/write_order.h"
 
 namespace ebb::sim {
 
@@ -26,6 +27,7 @@ class Trial {
   bool healed() const noexcept { return healed_; }
   /// Counts a history's operations, and takes over what is wrong with it.
   void add(const History& history);
+  void add(const WriteOrder& order);
   /// Comes to rest (rest.h), and tells all.
   Outcome finish(const std::set<ObjectId>& not_ended = {}, Time drain = kDrain);
   /// The same of a cluster that does not come to rest.
