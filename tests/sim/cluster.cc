@@ -77,7 +77,7 @@ task<int> Cluster::run_front_end(Cluster* self) {
   }
   const std::unique_ptr<Node> node = std::move(started).value();
   self->front_end_up = true;
-  co_await self->front_end_(self);
+  co_await work_on(self, &self->front_end_, kFrontEndNumber);
   while (!self->destroying) co_await sleep_for(kLook);
   co_await destroy_all(self);
   while (!self->at_rest) co_await sleep_for(kLook);
@@ -87,17 +87,25 @@ task<int> Cluster::run_front_end(Cluster* self) {
   co_return 0;
 }
 
+task<void> Cluster::work_on(Cluster* self, const Work* work, std::uint32_t number) {
+  self->working.insert(number);
+  co_await (*work)(self);
+  self->working.erase(number);
+}
+
 task<void> Cluster::destroy_all(Cluster* self) {
   for (;;) {
     const auto records = co_await NodeTable::instance().directory().list(ObjectId{}, Directory::kMaxListed);
+    if (!records) self->not_destroyed = "the directory does not list them: " + records.error().to_string();
     if (!records) co_return;
     if (records->empty()) break;
     for (const ObjectRecord& each : *records) {
+      self->being_destroyed = "object " + std::to_string(each.id.index()) + ", a " + each.interface_name;
       const Result<void> ended = co_await detail::destroy(each.id, detail::TypeRegistration::find(each.interface_id));
       if (ended) {
         self->ended_at_rest.push_back(each.id);
       } else {
-        self->not_destroyed = ended.error().to_string();
+        self->not_destroyed = self->being_destroyed + ": " + ended.error().to_string();
       }
     }
   }
@@ -122,7 +130,7 @@ task<int> Cluster::run_backend(Cluster* self, std::uint32_t number) {
     co_return 72;
   }
   Scope work;
-  work.spawn(self->backend_(self));
+  work.spawn(work_on(self, &self->backend_, number));
   const Result<void> stopped = co_await node->stopped();
   if (!stopped) platform::write_log("ends: " + stopped.error().to_string());
   // What still runs ends with the process, as it would in a real node.

@@ -32,6 +32,9 @@ class Cluster final : private MembershipAuthority {
   bool destroying = false;
   bool destroyed = false;
   std::string not_destroyed;
+  std::string being_destroyed;
+  /// Nodes whose work has not returned, those that have ended among them.
+  std::set<std::uint32_t> working;
   std::vector<ObjectId> ended_at_rest;
   /// Runs on the front end when it is set; then the cluster ends.
   Work at_rest;
@@ -73,6 +76,7 @@ class Cluster final : private MembershipAuthority {
   void on_lost(NodeId member, const Error& reason) override;
   static task<int> run_front_end(Cluster* self);
   static task<void> destroy_all(Cluster* self);
+  static task<void> work_on(Cluster* self, const Work* work, std::uint32_t number);
   static task<int> run_backend(Cluster* self, std::uint32_t number);
 
   World& world_;

@@ -35,6 +35,7 @@ struct UnderWay {
 /// What this run looks at; representatives of all nodes reach it directly.
 struct Ledger {
   std::map<Place, Time> made;                                  // representatives, and since when they are there
+  std::set<NodeId> roots;                                       // nodes that have one
   std::map<std::uint64_t, std::map<Place, std::uint32_t>> ran;  // by operation: who ran it, how often
   std::map<std::uint64_t, UnderWay> under_way;                  // by a number of their own
   std::uint64_t next_under_way = 0;
@@ -44,6 +45,13 @@ struct Ledger {
 Ledger* ledger = nullptr;
 
 struct Voter {
+  /// What its cores share on a node; it makes no difference.
+  struct root {
+    Alive alive{"Voter::root"};
+    root() {
+      if (!ledger->roots.insert(this_node()).second) violated("a second root on node " + std::to_string(to_number(this_node())));
+    }
+  };
   Alive alive{"Voter"};
   Voter() {
     // No object is destroyed and no representative dropped before everything comes to rest.
@@ -129,6 +137,7 @@ void account_for_barrier(const Cluster& cluster, const Question& asked, const pa
 
 /// Makes one call of them all.
 task<Errc> ask(const Cluster* cluster, Run* run, const Question* asked) {
+  const OpenCall open("operation " + std::to_string(asked->operation));
   const auto all = run->voter.everywhere().within(8s);
   const std::uint64_t operation = asked->operation;
   switch (World::instance().pick(0, 5)) {

@@ -11,6 +11,7 @@
 #include "ebb/object.h"
 #include "ebb/object/lease.h"
 #include "src/messenger/connection.h"
+#include "tests/sim/constructions.h"
 #include "tests/sim/trial.h"
 
 namespace ebb::sim {
@@ -59,7 +60,7 @@ std::string here() { return "node " + std::to_string(to_number(this_node())) + "
 bool leases_over() { return ledger->lasts && World::instance().now() > kLeasesOver && this_node() != kFrontEndNode; }
 
 struct Ward {
-  using policy = remade_home;
+  using policy = noted<remade_home>;
   Alive alive{"Ward"};
   std::uint64_t epoch = 1;
   std::uint64_t count = 0;
@@ -108,6 +109,7 @@ void note(Run* run, History& history, std::uint64_t operation, const Result<Mome
 
 task<void> use_ward(Run* run, std::size_t which) {
   const std::uint64_t operation = ledger->wards.begin(World::instance().now(), which, true);
+  const OpenCall open("operation " + std::to_string(operation) + " of a ward");
   ledger->askers[operation] = World::instance().node().number;
   const auto target = run->wards[which].on_home().within(kTimeout);
   task<Result<Moment>> call =
@@ -124,6 +126,7 @@ void note(Run* run, std::uint64_t operation, const Result<Page>& page) {
 
 task<void> write_notice(Run* run) {
   const std::uint64_t operation = ledger->notices.begin(World::instance().now(), 0, true);
+  const OpenCall open("operation " + std::to_string(operation) + " of the notice, a write,");
   const Result<Page> page = co_await run->notice.call<&Notice::write>(operation);
   if (page && leases_over()) violated("a write was answered to " + here() + " after the lease");
   note(run, operation, page);
@@ -131,6 +134,7 @@ task<void> write_notice(Run* run) {
 
 task<void> read_notice(Run* run) {
   const std::uint64_t operation = ledger->notices.begin(World::instance().now(), 0, false);
+  const OpenCall open("operation " + std::to_string(operation) + " of the notice, a read,");
   ledger->notices.note(operation, here());
   // Any core's replica, in an event that can wait for one.
   auto look = [notice = run->notice]() -> Result<Page> {

@@ -131,6 +131,7 @@ task<void> ask_anybody(Run* run, std::uint64_t which) {
   const Member& anybody = members[world.pick(0, members.size() - 1)];
   const CoreIndex core{static_cast<std::uint16_t>(world.pick(0, anybody.cores - 1))};
   const std::uint64_t id = run->ledger.homes.begin(world.now(), which, true);
+  const OpenCall open("operation " + std::to_string(id) + " of a cell");
   const auto target = run->objects.cells[which].on(anybody.id, core).within(2s);
   const Result<Answer> answer = co_await target.call<&Cell::run>(id);
   note(run->ledger.homes, id, answer);
@@ -139,6 +140,7 @@ task<void> ask_anybody(Run* run, std::uint64_t which) {
 task<void> use_cell(Run* run, std::uint64_t which, platform::Duration timeout) {
   World& world = World::instance();
   const std::uint64_t id = run->ledger.homes.begin(world.now(), which, true);
+  const OpenCall open("operation " + std::to_string(id) + " of a cell");
   const auto target = run->objects.cells[which].on_home().within(timeout);
   task<Result<Answer>> call = world.pick(0, 1) == 0 ? target.call<&Cell::run>(id) : target.call<&Cell::run_slowly>(id);
   const Result<Answer> answer = co_await std::move(call);
@@ -149,6 +151,7 @@ task<void> use_cell(Run* run, std::uint64_t which, platform::Duration timeout) {
 task<void> begin_with_cell(Run* run, std::uint64_t which, bool send) {
   World& world = World::instance();
   const std::uint64_t id = run->ledger.homes.begin(world.now(), which, true);
+  const OpenCall open("operation " + std::to_string(id) + " of a cell");
   if (send) {
     const Result<void> sent = co_await run->objects.cells[which].on_home().within(10s).send<&Cell::run>(id);
     static_cast<void>(sent);
@@ -166,6 +169,7 @@ task<void> begin_with_cell(Run* run, std::uint64_t which, bool send) {
 /// What it says of one whose node was lost.
 task<Errc> use_vault(Run* run, std::uint64_t which) {
   const std::uint64_t id = run->ledger.vaults.begin(World::instance().now(), which, true);
+  const OpenCall open("operation " + std::to_string(id) + " of a vault");
   const Result<Answer> answer = co_await run->objects.vaults[which].on_home().within(10s).call<&Vault::run>(id);
   note(run->ledger.vaults, id, answer);
   co_return answer.code();
@@ -179,6 +183,7 @@ void note(Ledger& notes, std::uint64_t id, const Result<Page>& page) {
 task<void> use_board(Run* run, bool write) {
   World& world = World::instance();
   const std::uint64_t id = run->ledger.boards.begin(world.now(), 0, write);
+  const OpenCall open("operation " + std::to_string(id) + " of the board");
   run->ledger.boards.note(id, here());
   if (write) {
     const Result<Page> page = co_await run->objects.board.call<&Board::write>(id);
@@ -199,6 +204,7 @@ task<void> use_board(Run* run, bool write) {
 
 task<void> use_shelf(Run* run, std::uint64_t key, platform::Duration timeout) {
   const std::uint64_t id = run->ledger.shelves.begin(World::instance().now(), key, true);
+  const OpenCall open("operation " + std::to_string(id) + " of the shelf");
   const Result<Answer> answer = co_await run->objects.shelf.on_key(key).within(timeout).call<&Shelf::add>(key, id);
   note(run->ledger.shelves, id, answer);
 }

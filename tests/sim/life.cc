@@ -166,6 +166,7 @@ task<void> use(Handle* handle) {
   World& world = World::instance();
   const bool dead = handle->destroyed && *handle->destroyed < world.now();
   const std::uint64_t operation = ++ledger->operations;
+  const OpenCall open("operation " + std::to_string(operation) + " of " + describe(*handle));
   const std::vector<Member> members = Node::current()->members();
   const Member& anybody = any_member(members);
   task<Result<std::uint64_t>> work;
@@ -217,6 +218,7 @@ Handle* enter(const Result<ref<T>>& created) {
 }
 
 task<void> make() {
+  const OpenCall open("a creation");
   const std::vector<Member> members = Node::current()->members();
   const Member& home = any_member(members);
   const std::uint64_t what = World::instance().pick(0, 5);
@@ -235,6 +237,7 @@ task<void> make() {
 }
 
 task<void> end(Handle* handle) {
+  const OpenCall open("the end of " + describe(*handle));
   handle->ending = World::instance().now();
   task<Result<void>> ending = std::visit([](auto object) { return destroy(object); }, handle->object);
   const Result<void> ended = co_await std::move(ending);
@@ -264,6 +267,7 @@ task<void> replace(Handle* handle, ref<Badge> badge) {
 }
 
 task<void> move(Handle* handle) {
+  const OpenCall open("a move, drop or swap of " + describe(*handle));
   World& world = World::instance();
   const std::vector<Member> members = Node::current()->members();
   const Member& target = any_member(members);

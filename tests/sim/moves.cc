@@ -129,6 +129,7 @@ void note(History& history, std::uint64_t operation, const Result<std::uint64_t>
 task<void> use_till(Run* run, std::size_t which) {
   World& world = World::instance();
   const std::uint64_t operation = ledger->tills.begin(world.now(), which, true);
+  const OpenCall open("operation " + std::to_string(operation) + " of a till");
   const auto target = run->tills[which].on_home().within(8s);
   task<Result<std::uint64_t>> call =
       world.pick(0, 1) == 0 ? target.call<&Till::add>(operation) : target.call<&Till::add_slowly>(operation);
@@ -139,6 +140,7 @@ task<void> use_till(Run* run, std::size_t which) {
 /// A call of the ticker or of the vault; how many writes it had seen.
 task<Result<std::uint64_t>> use_board(std::uint64_t which, ref<Ticker> board, bool write, bool at_home) {
   const std::uint64_t operation = ledger->boards.begin(World::instance().now(), which, write);
+  const OpenCall open("operation " + std::to_string(operation) + " of a board");
   ledger->boards.note(operation, here());
   task<Result<Page>> call = write ? board.call<&Ticker::write>(operation)
                             : at_home ? board.on_home().call<&Ticker::read>() : board.call<&Ticker::read>();
@@ -156,6 +158,7 @@ task<void> use_ticker(Run* run, bool write) {
 
 task<void> use_rack(Run* run, std::uint64_t key) {
   const std::uint64_t operation = ledger->shelves.begin(World::instance().now(), key, true);
+  const OpenCall open("operation " + std::to_string(operation) + " of the rack");
   const auto count = co_await run->rack.on_key(key).within(8s).call<&Rack::add>(key, operation);
   note(ledger->shelves, operation, count);
 }
@@ -165,6 +168,7 @@ task<void> move(Run* run, std::size_t which) {
   const std::vector<Member> members = Node::current()->members();
   const Member& target = members[world.pick(0, members.size() - 1)];
   const CoreIndex core{static_cast<std::uint16_t>(world.pick(0, target.cores - 1))};
+  const OpenCall open("a move of till " + std::to_string(which));
   const Result<void> moved = co_await migrate(run->tills[which], target.id, core);
   if (moved) ++ledger->moves;
 }

@@ -479,6 +479,20 @@ MUTATIONS = [
              "    }\n"),
         ],
         "was made twice in epoch"),
+    Mutation(
+        "some_calls_never_end",
+        "each 200th call of a home",
+        "src/object/encoded_call.cc",
+        [
+            ("#include \"ebb/async/core.h\"\n",
+             "#include \"ebb/async/core.h\"\n"
+             "#include \"ebb/async/sleep.h\"\n"),
+            ("task<Result<Bytes>> call_home(const TypeDescriptor* type, EncodedCall call) {\n",
+             "task<Result<Bytes>> call_home(const TypeDescriptor* type, EncodedCall call) {\n"
+             "  static int calls = 0;\n"
+             "  if (++calls % 200 == 0) co_await sleep_for(std::chrono::hours(1'000));\n"),
+        ],
+        "has not ended on"),
 ]
 
 

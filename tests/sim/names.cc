@@ -74,6 +74,7 @@ void note(Run* run, std::uint64_t name, std::size_t at, NameSpecification::Outpu
 }
 
 task<void> make(Run* run, std::uint64_t name) {
+  const OpenCall open("a creation of name " + std::to_string(name));
   const std::size_t at = begin(run, name, Action::create, 0);
   const auto made = co_await create<Sign>("sign " + std::to_string(name));
   if (made) run->known[name] = *made;
@@ -82,6 +83,7 @@ task<void> make(Run* run, std::uint64_t name) {
 }
 
 task<void> look(Run* run, std::uint64_t name) {
+  const OpenCall open("a look for name " + std::to_string(name));
   const std::size_t at = begin(run, name, Action::find, 0);
   const auto found = co_await find<Sign>("sign " + std::to_string(name));
   if (found) run->known[name] = *found;
@@ -90,6 +92,7 @@ task<void> look(Run* run, std::uint64_t name) {
 }
 
 task<void> end(Run* run, std::uint64_t name) {
+  const OpenCall open("the end of name " + std::to_string(name));
   const auto known = run->known.find(name);
   if (known == run->known.end()) co_return;
   const ref<Sign> sign = known->second;
@@ -101,6 +104,7 @@ task<void> end(Run* run, std::uint64_t name) {
 }
 
 task<void> use(Run* run, std::uint64_t name) {
+  const OpenCall open("a call of name " + std::to_string(name));
   const auto known = run->known.find(name);
   if (known == run->known.end()) co_return;
   const auto members = Node::current()->members();
@@ -155,6 +159,7 @@ task<void> remove_record(Run* run, Record* record, std::size_t at) {
 
 /// One operation on one of the records that are not known to be removed.
 task<void> use_record(Run* run) {
+  const OpenCall open("an operation on a record");
   World& world = World::instance();
   std::vector<Record*> there;
   for (const auto& each : run->records) {

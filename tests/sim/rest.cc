@@ -14,6 +14,8 @@ using namespace std::chrono_literals;
 
 // Longer than a call of a scenario, and than what an event waits for that is in the middle of something else.
 constexpr Time kLastCalls = 25s;
+// After that, the longest that a client of a thousand nodes sleeps between two calls, and more than any call may take.
+constexpr Time kLastClients = 100s;
 // All objects are destroyed one after the other; each is tried again until then.
 constexpr Time kDestroyLimit = 120s;
 // More ids than a scenario uses.
@@ -55,6 +57,40 @@ void look_at_objects(const SimNode& node, std::uint32_t ids, const std::set<Obje
     if (not_ended.contains(id) || (table.living_type_of(id) == nullptr && table.cores_of(id) == 0)) continue;
     violations.push_back("object " + std::to_string(id.index()) + " is left" + on_node(node));
   }
+}
+
+/// Clients that have not returned on nodes that live, and what they wait for.
+std::vector<std::string> look_at_clients(Cluster& cluster) {
+  World& world = cluster.world();
+  std::vector<std::string> open;
+  for (const auto& [number, call] : OpenCall::all()) {
+    if (world.alive(call.first)) open.push_back(call.second + " has not ended" + on_node(world.node(call.first)));
+  }
+  for (const std::uint32_t each : cluster.working) {
+    if (world.alive(each)) open.push_back("a client has not returned" + on_node(world.node(each)));
+  }
+  return open;
+}
+
+/// Waits for the clients; complains of those that do not return.
+void await_clients(Cluster& cluster, std::vector<std::string>& violations) {
+  World& world = cluster.world();
+  world.run_until(world.now() + kLastCalls);
+  const Time limit = world.now() + kLastClients;
+  std::vector<std::string> open = look_at_clients(cluster);
+  while (!open.empty() && world.now() < limit) {
+    world.run_until(world.now() + 1s);
+    open = look_at_clients(cluster);
+  }
+  violations.insert(violations.end(), open.begin(), open.end());
+}
+
+/// Why not all objects have ended.
+std::string why_not_destroyed(const Cluster& cluster) {
+  if (!cluster.not_destroyed.empty()) return cluster.not_destroyed;
+  if (!cluster.being_destroyed.empty()) return "it takes too long, the last was " + cluster.being_destroyed;
+  if (cluster.working.contains(kFrontEnd)) return "a client of the front end has not returned";
+  return "the front end does not begin";
 }
 
 /// How nodes ended, and whom the front end has declared gone: nobody without a reason.
@@ -130,19 +166,35 @@ std::set<std::uint64_t>& Alive::numbers() {
   return all;
 }
 
+std::map<std::uint64_t, std::pair<std::uint32_t, std::string>>& OpenCall::all() {
+  static std::map<std::uint64_t, std::pair<std::uint32_t, std::string>> calls;
+  return calls;
+}
+
+static std::uint64_t next_call() {
+  static std::uint64_t last = 0;
+  return ++last;
+}
+
+OpenCall::OpenCall(std::string what) : number_(next_call()) {
+  all().emplace(number_, std::pair(World::instance().core().node, std::move(what)));
+}
+
+OpenCall::~OpenCall() { all().erase(number_); }
+
 void come_to_rest(Cluster& cluster, Outcome& outcome, const std::set<ObjectId>& not_ended, Time drain) {
   World& world = cluster.world();
   std::vector<std::string>& violations = outcome.violations;
   world.mend_all();
   cluster.ending = true;
-  world.run_until(world.now() + kLastCalls);
+  await_clients(cluster, violations);
   look_at_ends(cluster, violations);
   cluster.destroying = true;
   for (const Time limit = world.now() + kDestroyLimit; !cluster.destroyed && world.now() < limit;) {
     world.run_until(world.now() + 1s);
   }
   if (!cluster.destroyed) {
-    violations.push_back("not all objects can be destroyed: " + cluster.not_destroyed);
+    violations.push_back("not all objects can be destroyed: " + why_not_destroyed(cluster));
     return;
   }
   world.run_until(world.now() + drain);

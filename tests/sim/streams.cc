@@ -116,6 +116,7 @@ task<void> pipe(Run* run, NodeId node, std::uint64_t operation) {
 }
 
 task<void> linger(Run* run, NodeId node) {
+  const OpenCall open("a call of many at once");
   const Result<void> ended = co_await run->feed.on(node, CoreIndex{0}).within(4s).call<&Feed::linger>();
   if (ended) ++run->ledger.successes;
 }
@@ -129,6 +130,7 @@ task<void> client(Cluster* cluster, Run* run) {
     const auto members = Node::current()->members();
     const NodeId node = members[world.pick(0, members.size() - 1)].id;
     const std::uint64_t operation = ++run->ledger.operations;
+    const OpenCall open("operation " + std::to_string(operation));
     const std::uint64_t what = world.pick(0, 400);
     if (what == 0) {
       for (int call = 0; call < kBurst; ++call) scope.spawn(linger(run, node));
