@@ -110,7 +110,10 @@ void HomeKeeper::close() {
 void HomeKeeper::begin(NodeId member) {
   if (closed_) return;
   scope_.spawn(make_anew(member, 0));
-  second_look_[member].timer = Core::current().call_after(kSecondLook, [this, member] {
+  // A member may be lost, join again under its id, and be lost again within that time: then it is the last loss that counts.
+  SecondLook& look = second_look_[member];
+  if (look.timer != TimerId{}) Core::current().cancel(look.timer);
+  look.timer = Core::current().call_after(kSecondLook, [this, member] {
     const std::uint64_t reported = second_look_.extract(member).mapped().reported;
     if (!closed_) scope_.spawn(make_anew(member, reported));
   });
