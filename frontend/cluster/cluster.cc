@@ -199,6 +199,7 @@ task<void> Cluster::lost(NodeId id, std::string reason) {
 
 /// Takes a node down that has not ended by itself, and waits for it.
 task<void> Cluster::kill(NodeId id, std::shared_ptr<Run> run) {
+  run->may_end = true;
   if (!run->started || run->ended.happened()) co_return;
   auto stop = [this, id] { return driver_->stop(id); };
   Result<void> stopped = co_await workers_.run(stop);

@@ -20,7 +20,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 /// What a started node does.
-enum class Play { join, stay_silent, end_early, join_and_ignore_stop, join_and_die_unnoticed };
+enum class Play { join, stay_silent, end_early, join_and_ignore_stop, join_and_die_unnoticed, join_and_die_while_leaving };
 
 Member member(NodeId id) { return {id, 2, {0x7f000001, 7000}}; }
 
@@ -139,6 +139,11 @@ task<Result<void>> World::ask_to_stop(NodeId member) {
     co_return Error(Errc::node_gone, "connection reset");
   }
   if (plays[member] == Play::join_and_ignore_stop) co_return Result<void>();
+  if (plays[member] == Play::join_and_die_while_leaving) {
+    driver->end(member, "killed by signal 9");
+    for (int look = 0; look < 5000 && ended.empty(); ++look) co_await sleep_for(milliseconds(1));
+    co_return Error(Errc::node_gone, "it was lost before it had left");
+  }
   driver->end(member, "exit status 0");
   co_return Result<void>();
 }
@@ -265,6 +270,22 @@ TEST(Cluster, RemovesANodeOnce) {
   World world;
   run(world, remove_one);
   EXPECT_EQ(world.stops, 0);
+}
+
+/// What it had is made anew at once, and not when whoever gives it away gives up.
+task<void> remove_one_that_dies(World* world) {
+  EXPECT_TRUE(co_await world->cluster->add(1));
+  EXPECT_TRUE(co_await world->cluster->remove(NodeId{1}));
+  const std::pair as_it_was(NodeId{1}, std::string("node 1: killed by signal 9"));
+  EXPECT_TRUE(!world->removed.empty() && world->removed.front() == as_it_was);
+  EXPECT_FALSE(world->ended.empty());
+  EXPECT_TRUE(world->cluster->list().empty());
+}
+
+TEST(Cluster, ForgetsANodeAtOnceThatDiesWhileItLeaves) {
+  World world;
+  world.plays[NodeId{1}] = Play::join_and_die_while_leaving;
+  run(world, remove_one_that_dies);
 }
 
 task<void> note_removal(World* world, std::vector<Errc>* codes) {
