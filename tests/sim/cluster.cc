@@ -99,6 +99,7 @@ task<void> Cluster::destroy_all(Cluster* self) {
     if (!records) self->not_destroyed = "the directory does not list them: " + records.error().to_string();
     if (!records) co_return;
     if (records->empty()) break;
+    bool failed = false;
     for (const ObjectRecord& each : *records) {
       self->being_destroyed = "object " + std::to_string(each.id.index()) + ", a " + each.interface_name;
       const Result<void> ended = co_await detail::destroy(each.id, detail::TypeRegistration::find(each.interface_id));
@@ -106,8 +107,11 @@ task<void> Cluster::destroy_all(Cluster* self) {
         self->ended_at_rest.push_back(each.id);
       } else {
         self->not_destroyed = self->being_destroyed + ": " + ended.error().to_string();
+        failed = true;
       }
     }
+    // So that time passes, and the run comes to its end, where that does not help.
+    if (failed) co_await sleep_for(kLook);
   }
   self->destroyed = self->not_destroyed.empty();
 }
