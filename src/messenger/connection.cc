@@ -291,8 +291,8 @@ void Connection::fail(const Error& reason) {
 }
 
 void Connection::say_goodbye() noexcept {
-  // Answers go before it by the same stream; while some wait here, or a call is under way, nothing can be promised.
-  if (!established() || incoming_calls != 0 || queued() != 0) return;
+  // Whatever waits goes before it by the same stream, or neither goes; while a call is under way nothing can be promised.
+  if (!established() || incoming_calls != 0) return;
   try {
     enqueue_at_once(FrameHeader{.type = FrameType::goodbye}, false);
   } catch (const std::bad_alloc&) {

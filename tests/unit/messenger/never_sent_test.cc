@@ -1,6 +1,7 @@
 // Calls that surely never began, which can be made again, and those of which that is not known.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -158,7 +159,8 @@ TEST(NeverSent, IsWhatWasQueuedWhenTheConnectionWasLost) {
     Scene scene;
     Scope scope;
     Outcomes outcomes(6);
-    // One has gone out, one in part, and the others not at all: in the queue, before it in that of the runtime, or waiting for room.
+    // One has gone out, one in part, and the others not at all: in the queue, before it in that of the runtime, or waiting
+    // for room.
     scene.room = kFrame + 1;
     for (std::size_t i = 0; i < 5; ++i) scope.spawn(call(scene.connection, to(2, echo), kArguments, &outcomes[i]));
     co_await yield();
@@ -209,13 +211,20 @@ TEST(NeverSent, IsSaidByASideThatHasAnsweredEverything) {
       EXPECT_EQ(scene.sent, works ? Bytes() : goodbye);
       if (works) scene.connection->count_incoming(false);
     }
-    Scene scene;
-    scene.room = 0;
-    scene.connection->answer_error(7, Error(Errc::internal, ""), false);
-    scene.connection->flush();
-    scene.room = 1000;
-    scene.connection->end(Error(Errc::cancelled, "this node is closing"), true);
-    EXPECT_EQ(scene.sent.size(), FrameHeader::kBytes) << "an answer that waited, and no more";
+    // Behind an answer that waits, of whatever kind; what does not fit goes later, or neither goes.
+    for (const bool control : {false, true}) {
+      for (const std::size_t room : {2 * FrameHeader::kBytes, FrameHeader::kBytes}) {
+        Scene scene;
+        scene.room = 0;
+        scene.connection->answer_error(7, Error(Errc::internal, ""), control);
+        scene.connection->flush();
+        scene.room = room;
+        scene.connection->end(Error(Errc::cancelled, "this node is closing"), true);
+        EXPECT_EQ(scene.sent.size(), room);
+        const bool last = scene.sent.size() == room && std::equal(goodbye.rbegin(), goodbye.rend(), scene.sent.rbegin());
+        EXPECT_EQ(last, room > FrameHeader::kBytes) << "after " << room << " bytes";
+      }
+    }
     Scene cut;
     cut.connection->end(Error(Errc::node_gone, "it is forgotten"), false);
     EXPECT_TRUE(cut.sent.empty());
@@ -269,14 +278,12 @@ TEST(NeverSent, LeavesNobodyInDoubtOfANodeThatCloses) {
 struct Passing final : MessengerHandler {
   task<Result<Bytes>> on_call(IncomingCall call) override { return pass(this, std::move(call)); }
   static task<Result<Bytes>> pass(Passing* self, IncomingCall call) {
-    ++self->came;
-    co_await self->go;
+    const auto before = co_await self->messenger->call(to(1, hold), Bytes());
+    if (!before) co_return before.error();
     co_return co_await self->messenger->call(to(1, echo), std::move(call.arguments));
   }
   void on_connection_lost(NodeId, const Error&) override {}
   Messenger* messenger = nullptr;
-  int came = 0;
-  Completion<> go;
 };
 
 TEST(NeverSent, LetsWhatIsUnderWayCallOthersWhileItsNodeCloses) {
@@ -299,11 +306,11 @@ TEST(NeverSent, LetsWhatIsUnderWayCallOthersWhileItsNodeCloses) {
       static task<void> close(Messenger* messenger) { co_await messenger->close(); }
     };
     scope.spawn(Caller::call(a.get(), &answer));
-    const auto has_come = [&right] { return right.came != 0; };
-    EXPECT_TRUE(co_await comes(has_come));
+    const auto waits = [&left] { return left.calls != 0; };
+    EXPECT_TRUE(co_await comes(waits));
     scope.spawn(Caller::close(b.get()));
     co_await yield();
-    right.go.complete();
+    left.released.complete();
     co_await scope.join();
     EXPECT_EQ(answer, bytes("passed on"));
     co_await a->close();
