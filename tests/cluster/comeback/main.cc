@@ -324,7 +324,11 @@ ebb::task<int> ebb_main(ebb::application& app) {
   Scope scope;
   scope.spawn(linger(all.guarded, name));
   (co_await all.watcher.on(doomed, CoreIndex{0}).send<&Watcher::linger>(all.guarded, name)).value();
-  for (std::uint32_t count = 0; count < 2;) count = (co_await all.guarded.call<&Guarded::count_under_way>()).value();
+  std::uint32_t under_way = 0;
+  for (const auto give_up = platform::Clock::now() + kPatience; under_way < 2 && platform::Clock::now() < give_up;) {
+    under_way = (co_await all.guarded.call<&Guarded::count_under_way>()).value();
+  }
+  CHECK(under_way == 2);
 
   process.send(SIGSTOP);
   auto stopped = [&process] { return process.stands_still(); };
