@@ -20,6 +20,7 @@
 namespace ebb {
 
 static_assert(detail::kMaxCallBytes == Messenger::kMaxPayloadBytes, "the object model promises what a frame carries");
+static_assert(detail::kMaxRemoteTimeout == Messenger::kMaxTimeout, "and waits as long as a call may take");
 
 namespace {
 

@@ -50,8 +50,8 @@ Result<CollectiveAnswer> merged(std::vector<Answer> parts, const Collective& col
   return all;
 }
 
-/// Where a node remembers a request: the same core, whoever asks it. Another for each object and each core that calls, so that calls
-/// are spread; but the same for the next call, which finds all connections made.
+/// Where a node remembers a request: the same core, whoever asks it. Another for each object and each core that calls, so
+/// that calls are spread; but the same for the next call, which finds all connections made.
 CoreIndex core_of(const Stop& stop, const CollectiveRequest& request) {
   const std::uint64_t caller = to_number(request.origin) + (request.number >> 48);
   return CoreIndex{static_cast<std::uint16_t>((request.collective.object.index() + caller) % stop.cores)};
@@ -154,12 +154,22 @@ task<Answer> ask_everybody(std::shared_ptr<const CollectiveRequest> request, Cal
 /// Of a request, beside its arguments and the nodes that it names; more than it takes.
 constexpr std::size_t kRequestBytes = 256;
 
-/// Before anybody has it, this node included. However many nodes there are, so that a cluster may grow.
+/// However many nodes there are, so that a cluster may grow.
 Result<void> check_size(const Collective& collective) {
   constexpr std::size_t kMost = kMaxCallBytes - kRequestBytes - kMaxStops * (sizeof(NodeId) + sizeof(std::uint16_t));
   if (collective.arguments.size() <= kMost) return {};
   return Error(Errc::too_large, "the arguments of a call of every representative have " + std::to_string(collective.arguments.size()) +
                                     " bytes, of at most " + std::to_string(kMost) + "; nothing was sent, send them in parts");
+}
+
+/// Before anybody has it, this node included. Sets the deadline that holds on all nodes.
+Result<void> prepare(const Collective& collective, CallOptions& options) {
+  if (Result<void> fits = check_size(collective); !fits) return fits;
+  if (Result<void> wanted = still_wanted(options); !wanted) return wanted;
+  const platform::Instant now = platform::Clock::now();
+  options.not_after = options.deadline(now);
+  if (options.not_after - now <= kMaxRemoteTimeout) return {};
+  return Error(Errc::invalid_argument, "a call of every representative may take an hour at most; nothing was sent");
 }
 
 CollectiveRequest begin(Collective collective, bool one_way) {
@@ -211,9 +221,7 @@ const FoldOperation* FoldRegistration::find(std::uint64_t id) noexcept {
 
 task<Result<CollectiveAnswer>> run_collective(Result<Collective> collective, MethodLabel label, CallOptions options) {
   if (!collective) co_return std::move(collective).error();
-  if (Result<void> fits = check_size(*collective); !fits) co_return std::move(fits).error();
-  if (Result<void> wanted = still_wanted(options); !wanted) co_return std::move(wanted).error();
-  options.not_after = options.deadline(platform::Clock::now());
+  if (Result<void> ready = prepare(*collective, options); !ready) co_return std::move(ready).error();
   const JoinedToken joined(options);
   OpenSpan span = begin_span(collective->object, options);
   const auto request = std::make_shared<const CollectiveRequest>(begin(*std::move(collective), false));
@@ -226,9 +234,7 @@ task<Result<CollectiveAnswer>> run_collective(Result<Collective> collective, Met
 
 task<Result<void>> send_collective(Result<Collective> collective, MethodLabel label, CallOptions options) {
   if (!collective) co_return std::move(collective).error();
-  if (Result<void> fits = check_size(*collective); !fits) co_return std::move(fits).error();
-  if (Result<void> wanted = still_wanted(options); !wanted) co_return wanted;
-  options.not_after = options.deadline(platform::Clock::now());
+  if (Result<void> ready = prepare(*collective, options); !ready) co_return ready;
   const JoinedToken joined(options);
   const Result<void> met = co_await until(NodeTable::instance().meet(collective->object, nullptr), options.not_after, joined.token());
   if (!met) co_return with_method(met.error(), label).as_answer();

@@ -1,6 +1,7 @@
 // What the nodes of a collective call's tree ask each other, and what a core remembers of it.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -34,6 +35,9 @@ struct CollectiveRequest {
   std::vector<Stop> below;    ///< whom the node that gets this asks in turn, ordered by id
   Collective collective;
 };
+
+/// Of a call to another node, and so of one of every representative.
+inline constexpr platform::Duration kMaxRemoteTimeout = std::chrono::hours(1);
 
 /// More nodes than a cluster has: a request that names them is refused.
 inline constexpr std::size_t kMaxStops = 4096;

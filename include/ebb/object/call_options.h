@@ -96,7 +96,7 @@ class adjustable_target {
   /// For callers that wait no longer than `timeout` from when the call is made, however many attempts that takes: then the
   /// call ends with deadline_exceeded. The method may go on, and sees it in its call_context. Without it a call within the
   /// node has no limit, and one to another node kDefaultTimeout. More than Messenger::kMaxTimeout (an hour) is
-  /// invalid_argument where the call leaves its node.
+  /// invalid_argument where the call leaves its node, and always for everywhere().
   Target within(platform::Duration timeout) const {
     return with([timeout](auto& options) { options.timeout = timeout, options.limited = true; });
   }

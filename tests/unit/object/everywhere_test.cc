@@ -125,6 +125,21 @@ ebb::task<int> fail() {
   co_return 0;
 }
 
+ebb::task<int> ask_for_too_long() {
+  const auto tally = (co_await ebb::create<Tally>()).value();
+  const auto everywhere = tally.everywhere().every_core().within(1h + 1s);
+  const auto called = co_await everywhere.call<&Tally::add>(1);
+  EXPECT_EQ(called.code(), Errc::invalid_argument);
+  const auto sent = co_await everywhere.send<&Tally::add>(1);
+  EXPECT_EQ(sent.code(), Errc::invalid_argument);
+  const auto allowed = tally.everywhere().every_core().within(1h);
+  EXPECT_EQ((co_await allowed.reduce<&Tally::get>(std::int64_t{0}, ebb::sum())).value().value, 0) << "nothing ran";
+  EXPECT_TRUE(co_await ebb::destroy(tally));
+  co_return 0;
+}
+
+TEST(Everywhere, RefusesDeadlinesThatNoCallMayHave) { EXPECT_EQ(run(ask_for_too_long), 0); }
+
 TEST(Everywhere, SaysWhatFailedAndWaitsAtABarrier) { EXPECT_EQ(run(fail), 0); }
 
 ebb::task<int> ask_nobody() {
