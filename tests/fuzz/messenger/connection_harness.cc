@@ -4,9 +4,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "ebb/async/runtime.h"
+#include "ebb/async/scope.h"
+#include "ebb/async/sleep.h"
 #include "src/messenger/connection.h"
 
 namespace ebb::messenger::fuzz {
@@ -63,6 +67,7 @@ struct Heard final : ConnectionOwner {
   NodeId established = kNoNode;
   std::vector<std::pair<std::uint32_t, IncomingCall>> calls;
   std::optional<Errc> ended;
+  std::vector<Result<Bytes>> answers;  // to what was asked
 };
 
 bool same(const std::pair<std::uint32_t, IncomingCall>& a, const std::pair<std::uint32_t, IncomingCall>& b) {
@@ -89,22 +94,68 @@ void shake_hands(Connection& connection, Wire& wire, const ClusterKey& key) {
   }
 }
 
-Heard hear(std::span<const std::byte> input, bool proved, std::size_t piece) {
+/// How an input is played.
+struct Way {
+  bool proved = false;    ///< the peer has shaken hands
+  bool asked = false;     ///< and is to answer kCalls calls
+  std::size_t piece = 0;  ///< bytes that arrive together
+};
+
+/// The first calls of a connection have these ids, from 0.
+constexpr std::uint32_t kCalls = 3;
+
+void play(Connection& connection, std::span<const std::byte> input, std::size_t piece) {
+  while (!input.empty()) {
+    const auto next = input.first(std::min(piece, input.size()));
+    input = input.subspan(next.size());
+    connection.on_data(next);
+    connection.flush();
+  }
+}
+
+task<void> ask(Connection* connection, std::uint32_t number, std::vector<std::optional<Result<Bytes>>>* answers) {
+  // Every other one of the runtime, which has a queue of its own.
+  CallTarget target{kPeer, ObjectId{number % 2 == 0 ? 2000u : 2u}, CoreIndex{0}, number, Messenger::kMaxTimeout, {}, {}};
+  Result<Bytes> answer = co_await connection->call(std::move(target), platform::Clock::now() + Messenger::kMaxTimeout, Bytes(number));
+  require(!(*answers)[number].has_value(), "a call has ended twice");
+  (*answers)[number] = std::move(answer);
+}
+
+/// Calls need a core: this is its main.
+task<int> play_while_asking(Connection* connection, std::span<const std::byte> input, std::size_t piece, Heard* heard) {
+  std::vector<std::optional<Result<Bytes>>> answers(kCalls);
+  Scope scope;
+  for (std::uint32_t number = 0; number < kCalls; ++number) scope.spawn(ask(connection, number, &answers));
+  for (std::uint32_t turn = 0; turn < kCalls; ++turn) co_await yield();
+  connection->flush();
+  play(*connection, input, piece);
+  connection->cancel_calls(Error(Errc::cancelled, "the input is over"));
+  co_await scope.join();
+  for (auto& answer : answers) heard->answers.push_back(*std::move(answer));
+  co_return 0;
+}
+
+Heard hear(std::span<const std::byte> input, Way way) {
   static constexpr ClusterKey key{};
   Heard heard;
   const auto wire = std::make_shared<Wire>();
   const auto connection =
       std::make_shared<Connection>(heard, Handshake::Side::accepting, hello(kSelf, kNoNode), key);
   connection->adopt(std::make_unique<FakeStream>(wire));
-  if (proved) shake_hands(*connection, *wire, key);
-  while (!input.empty()) {
-    const auto next = input.first(std::min(piece, input.size()));
-    input = input.subspan(next.size());
-    connection->on_data(next);
-    connection->flush();
+  if (way.proved) shake_hands(*connection, *wire, key);
+  if (way.asked) {
+    const auto main = [&] { return play_while_asking(connection.get(), input, way.piece, &heard); };
+    require(run_cores(1, main) == 0, "the core has failed");
+  } else {
+    play(*connection, input, way.piece);
   }
   require(heard.ended.has_value() == wire->closed, "a stream that outlives its connection, or the reverse");
   return heard;
+}
+
+bool same_answer(const Result<Bytes>& a, const Result<Bytes>& b) {
+  if (a.code() != b.code()) return false;
+  return a ? *a == *b : a.error().text() == b.error().text() && a.error().is_refusal() == b.error().is_refusal();
 }
 
 }  // namespace
@@ -113,12 +164,15 @@ void check(std::span<const std::byte> input) {
   if (input.empty()) return;
   const auto first = static_cast<unsigned>(input[0]);
   input = input.subspan(1);
-  const bool proved = first % 4 != 0;
-  const Heard whole = hear(input, proved, input.size() + 1);
-  const Heard pieces = hear(input, proved, 1 + first / 4);
+  Way way{first % 4 != 0, first % 4 >= 2, input.size() + 1};
+  const Heard whole = hear(input, way);
+  way.piece = 1 + first / 4;
+  const Heard pieces = hear(input, way);
   require(whole.ended == pieces.ended && whole.established == pieces.established, "pieces and the whole end differently");
   require(std::equal(whole.calls.begin(), whole.calls.end(), pieces.calls.begin(), pieces.calls.end(), same),
           "pieces and the whole are different calls");
+  require(std::equal(whole.answers.begin(), whole.answers.end(), pieces.answers.begin(), pieces.answers.end(), same_answer),
+          "pieces and the whole are different answers");
 }
 
 }  // namespace ebb::messenger::fuzz

@@ -17,8 +17,12 @@ Bytes frames(std::mt19937& random) {
   Bytes input{static_cast<std::byte>(random())};
   for (std::size_t count = random() % 20; count != 0; --count) {
     FrameHeader header{number() % 200, FrameType::call, static_cast<std::uint16_t>(number()), number(), number(), number(), number()};
-    if (random() % 4 == 0) header = {number() % 200, FrameType::reply, 0, number(), 0, 0, 0};
+    // Of calls that wait for them, or not.
+    if (random() % 4 == 0) header = {number() % 200, FrameType::reply, 0, number() % 5, 0, 0, 0};
+    if (random() % 8 == 0) header = {number() % 200, FrameType::error, static_cast<std::uint16_t>(number() % 20), number() % 5, 0, 0, 0};
+    if (random() % 8 == 0) header = {0, FrameType::cancel, 0, number() % 5, 0, 0, 0};
     if (random() % 8 == 0) header = {};
+    if (random() % 16 == 0) header = {.type = FrameType::goodbye};
     const auto head = encode(header);
     input.insert(input.end(), head.begin(), head.end());
     for (std::uint32_t i = 0; i < header.payload_bytes; ++i) input.push_back(static_cast<std::byte>(random()));
