@@ -21,8 +21,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// So few ids that leases of them are small and used up, and that they are given out again, after a grace that the run sees the end of. It is longer than a state waits for its
-/// home (a minute), as the real one is.
+/// So few ids that leases of them are small and used up, and that they are given out again, after a grace that the run sees
+/// the end of. It is longer than a state waits for its home (a minute), as the real one is.
 constexpr std::uint32_t kIds = 512;
 /// So many have their trouble in a shorter time: there is as much more of it, and each of them must hear of all others.
 constexpr std::size_t kManyNodes = 200;
@@ -37,6 +37,8 @@ struct Handle {
   std::optional<Time> ending;     // destroy() was called then
   std::map<std::uint64_t, std::uint32_t> ran;  // operations, and how often
   std::uint64_t newest = 0;       // of the instances of a Token that have run one
+
+  bool dropping = false;          // by somebody
 
   std::uint64_t swaps = 0;        // begun
   std::uint32_t swapping = 0;     // of which are under way
@@ -83,14 +85,21 @@ task<std::uint64_t> linger(std::uint64_t instance, std::uint64_t operation, std:
 struct Token {
   Alive alive{"Token"};
   using policy = noted<remade_home>;
-  std::uint64_t serial = 0;  // 0: not used yet, or the state was lost
-  std::uint64_t use(std::uint64_t expected, std::uint64_t operation) { return note_use(alive, serial, expected, operation, true); }
+  std::uint64_t serial = 0;  // 0: not used yet
+  std::uint64_t use(std::uint64_t expected, std::uint64_t operation) {
+    if (serial == 0 && ledger->handles[expected - 1]->newest != 0) {
+      violated("operation " + std::to_string(operation) + " found no state, and nobody had said that it was lost");
+    }
+    if (serial == kLost) serial = 0;
+    return note_use(alive, serial, expected, operation, true);
+  }
   task<std::uint64_t> use_slowly(std::uint64_t expected, std::uint64_t operation) {
     return linger(alive.number(), operation, use(expected, operation));
   }
   std::uint64_t save() const { return serial; }
   void restore(std::uint64_t state) { serial = state; }
-  void on_lost(const home_lost&) {}
+  void on_lost(const home_lost&) { serial = kLost; }
+  static constexpr std::uint64_t kLost = ~std::uint64_t{0};
   using interface = ebb::interface<"sim.Token/1", method<"use", &Token::use>, method<"use_slowly", &Token::use_slowly>>;
 };
 
@@ -179,8 +188,10 @@ task<void> use(Handle* handle) {
     work = call<Drawer>(std::get<ref<Drawer>>(handle->object).on_key(key).within(5s), handle->serial, operation);
   }
   const Result<std::uint64_t> answer = co_await std::move(work);
-  if (answer.code() == Errc::no_such_object && !handle->ending && !may_never_have_been(*handle)) {
-    violated(describe(*handle) + " is said not to exist: " + answer.error().text());
+  if (answer.code() == Errc::no_such_object && !handle->ending) {
+    // That its maker is lost has its effect a moment before the front end says so.
+    co_await sleep_for(1ms);
+    if (!may_never_have_been(*handle)) violated(describe(*handle) + " is said not to exist: " + answer.error().text());
   }
   if (!answer) co_return;
   ++ledger->successes;
@@ -266,12 +277,24 @@ task<void> replace(Handle* handle, ref<Badge> badge) {
   }
 }
 
+/// What its state is kept by, if it is in use here at all.
+task<void> drop_token(Handle* handle, ref<Token> token) {
+  if (handle->dropping) co_return;
+  handle->dropping = true;
+  forget_constructions(token.id());
+  const auto dropped = co_await drop(token);
+  ledger->drops += dropped && *dropped != 0 ? 1 : 0;
+  if (dropped && *dropped != 0) forget_constructions(token.id());
+  handle->dropping = false;
+}
+
 task<void> move(Handle* handle) {
   const OpenCall open("a move, drop or swap of " + describe(*handle));
   World& world = World::instance();
   const std::vector<Member> members = Node::current()->members();
   const Member& target = any_member(members);
   if (const auto* token = std::get_if<ref<Token>>(&handle->object)) {
+    if (world.pick(0, 2) == 0) co_return co_await drop_token(handle, *token);
     const Result<void> moved = co_await migrate(*token, target.id, any_core(target));
     static_cast<void>(moved);
   } else if (const auto* badge = std::get_if<ref<Badge>>(&handle->object)) {

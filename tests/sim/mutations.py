@@ -493,6 +493,33 @@ MUTATIONS = [
              "  if (++calls % 200 == 0) co_await sleep_for(std::chrono::hours(1'000));\n"),
         ],
         "has not ended on"),
+    Mutation(
+        "dropped_states_are_forgotten",
+        "an instance that was dropped begins anew",
+        "src/object/node_table_drop.cc",
+        [
+            ("  shard.dropped[{id, core}] = std::move(state);\n",
+             "  if (state.empty()) shard.dropped[{id, core}] = std::move(state);\n"),
+        ],
+        "found no state", scenario="life"),
+    Mutation(
+        "swaps_have_no_order",
+        "of swaps at once each node keeps the one that came last",
+        "src/object/node_table_swap.cc",
+        [
+            ("  if (swap.number < present.swap.number) return;\n",
+             ""),
+        ],
+        "has two implementations", scenario="life"),
+    Mutation(
+        "what_is_told_to_all_ends_at_the_first",
+        "nodes pass on no call that is not answered",
+        "src/object/collective.cc",
+        [
+            ("    task<void> others = send_on(*shared, std::move(stops), options);\n",
+             "    task<void> others = send_on(*shared, {}, options);\n"),
+        ],
+        "what was told to all did not come", scenario="collectives", nodes=14),
 ]
 
 
