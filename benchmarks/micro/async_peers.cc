@@ -1,6 +1,7 @@
 // The same jobs as others do them, linked into the Linux program beside ours so that one run gives the ratios.
 #include <benchmark/benchmark.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
@@ -43,6 +44,39 @@ class PinnedTo {
  private:
   cpu_set_t before_{};
 };
+
+// What the machine itself takes, below which nothing that crosses to another CPU can be: two threads on two CPUs that wait for
+// each other's word, each in a line of its own.
+void BM_Machine_MemoryRoundTrip(benchmark::State& state) {
+  struct alignas(128) Line {
+    std::atomic<std::uint64_t> word{0};
+  };
+  constexpr std::uint64_t kStop = ~std::uint64_t{0};
+  Line there, back;
+  const PinnedTo first(0);
+  std::thread other([&] {
+    const PinnedTo second(1);
+    for (std::uint64_t seen = 0;;) {
+      const std::uint64_t word = there.word.load(std::memory_order_acquire);
+      if (word == kStop) return;
+      if (word != seen) back.word.store(seen = word, std::memory_order_release);
+    }
+  });
+  std::uint64_t sent = 0;
+  for (auto _ : state) {
+    there.word.store(++sent, std::memory_order_release);
+    while (back.word.load(std::memory_order_acquire) != sent) {
+    }
+  }
+  there.word.store(kStop, std::memory_order_release);
+  other.join();
+}
+BENCHMARK(BM_Machine_MemoryRoundTrip)->UseRealTime();
+
+void BM_Machine_SystemCall(benchmark::State& state) {
+  for (auto _ : state) benchmark::DoNotOptimize(::getppid());
+}
+BENCHMARK(BM_Machine_SystemCall);
 
 // Both sides poll, as ours do.
 void BM_Peer_AsioCrossThreadRoundTrip(benchmark::State& state) {
