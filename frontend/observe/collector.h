@@ -28,7 +28,8 @@ class Collector final : public service::ObserveControl {
  public:
   static constexpr platform::Duration kNodeLimit = std::chrono::seconds(2);
 
-  /// `sink`: gets each span once, and the histograms every ten seconds; may be nullptr. `per_million`: every node's rate of sampling from the start.
+  /// `sink`: gets each span once, and the histograms every ten seconds; may be nullptr. `per_million`: every node's rate of
+  /// sampling from the start.
   Collector(Sink* sink, std::uint32_t per_million);
 
   Result<service::TraceList> traces(std::uint32_t limit) override;
@@ -36,13 +37,15 @@ class Collector final : public service::ObserveControl {
   Result<service::MethodList> methods() override;
   Result<void> sample(std::uint32_t per_million) override;
 
-  /// Has this node sample from now on, and begins to look each second, while there is a reason to: an exporter, or a rate of sampling.
+  /// Has this node sample from now on, and begins to look each second, while there is a reason to: an exporter, or a rate of
+  /// sampling.
   void start();
   /// Tells a node that has just joined how much to sample; what it does before that is not sampled. Within kNodeLimit.
   task<void> welcome(NodeId node);
   /// Takes what a node still has, which is about to stop.
   task<void> part_from(NodeId node);
-  /// Gathers once more what there is, if somebody is to get it; nothing is gathered after it but what gRPC asks for. Within kNodeLimit.
+  /// Gathers once more what there is, if somebody is to get it; nothing is gathered after it but what gRPC asks for. Within
+  /// kNodeLimit.
   task<void> finish();
 
   /// What is still asked for over gRPC returns (unavailable) within a moment. Any thread.

@@ -14,11 +14,11 @@ namespace ebb::frontend::otlp {
 
 /// OTLP over gRPC [OpenTelemetry Protocol Specification 1.x, "OTLP/gRPC"], without encryption. Has a thread of its own: whoever
 /// hands spans over never waits. A collector that is away, or that does not answer in time, is tried again with growing pauses (or
-/// those that it asks for); meanwhile kMaxQueued spans are kept, and those beyond are dropped and counted. What it rejects of a request
-/// is not sent again. Of histograms the newest are kept, and each is sent once: those that follow say all that they do. They go
-/// before spans, and between attempts at spans.
-/// One line on stderr says when failing begins, when it is over (of each of the two), when the collector first rejects spans, and at
-/// the end which spans, and whether the last histograms, it has not got.
+/// those that it asks for); meanwhile kMaxQueued spans are kept, and those beyond are dropped and counted. What it rejects of
+/// a request is not sent again. Of histograms the newest are kept, and each is sent once: those that follow say all that they
+/// do. They go before spans, and between attempts at spans. One line on stderr says when failing begins, when it is over (of
+/// each of the two), when the collector first rejects spans, and at the end which spans, and whether the last histograms, it
+/// has not got.
 class Exporter {
  public:
   /// Spans kept, those of the request under way included.

@@ -33,7 +33,8 @@ class cluster_nodes {
   /// again. Errors: not_found (no image), permission_denied or unavailable (libvirt), resource_exhausted (no memory
   /// for them, or more than kMaxNodes), deadline_exceeded (one did not join; the text has its last lines).
   virtual task<Result<std::vector<NodeId>>> add(std::size_t count) = 0;
-  /// Ends a backend in order: what can move moves away when its calls have ended (some 40 s at most), then it has 5 s. not_found: unknown.
+  /// Ends a backend in order: what can move moves away when its calls have ended (some 40 s at most), then it has 5 s.
+  /// not_found: unknown.
   virtual task<Result<void>> remove(NodeId id) = 0;
   /// The backends that have joined and are not gone, by id.
   virtual std::vector<NodeStatus> list() const = 0;

@@ -16,8 +16,8 @@ namespace kernel::cpu {
   ::kernel::cpu::panic(what, reinterpret_cast<std::uint64_t>(__builtin_return_address(0)), 0, \
                        reinterpret_cast<std::uint64_t>(__builtin_frame_address(0)))
 
-/// Powers the machine off with `status` (0 to 127, anything else counts as 127), as far as it can tell it to anyone: QEMU's isa-debug-exit device
-/// turns it into an exit status of its own, otherwise it is lost.
+/// Powers the machine off with `status` (0 to 127, anything else counts as 127), as far as it can tell it to anyone: QEMU's
+/// isa-debug-exit device turns it into an exit status of its own, otherwise it is lost.
 [[noreturn]] void power_off(int status) noexcept;
 
 }  // namespace kernel::cpu

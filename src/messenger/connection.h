@@ -105,8 +105,8 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   Room answers{kMaxAnswerBytes};
   /// The same calls, by their ids; all are cancelled at the end of the connection.
   ServedCalls served;
-  /// That it exists is at stake: the peer is no member, so that nobody would end the connection of one that vanished. Set when it is
-  /// established.
+  /// That it exists is at stake: the peer is no member, so that nobody would end the connection of one that vanished. Set
+  /// when it is established.
   bool of_stranger = false;
 
   /// Sends a call and waits for its answer; established connections only.
@@ -132,8 +132,8 @@ class Connection final : public std::enable_shared_from_this<Connection>, public
   void probe() noexcept;
   /// Gives every pending call `reason`; node_gone as a refusal, where nothing of the call has gone out. The connection stays.
   void cancel_calls(const Error& reason);
-  /// Ends it from this side: pending calls get `reason`, on_ended is not called. Queued output is sent if `in_order`, and the peer told
-  /// that of its calls only those have run which are answered.
+  /// Ends it from this side: pending calls get `reason`, on_ended is not called. Queued output is sent if `in_order`, and the
+  /// peer told that of its calls only those have run which are answered.
   void end(const Error& reason, bool in_order);
 
   // platform::StreamHandler

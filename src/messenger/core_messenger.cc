@@ -59,8 +59,8 @@ void CoreMessenger::accept(std::unique_ptr<platform::Stream> stream) {
   connection->adopt(std::move(stream));
 }
 
-/// Who has said nothing that proves it for longest gives way to whoever comes: one with the key needs a round trip for it, and if it
-/// were refused, it would take this node for gone.
+/// Who has said nothing that proves it for longest gives way to whoever comes: one with the key needs a round trip for it,
+/// and if it were refused, it would take this node for gone.
 void CoreMessenger::give_way() {
   const auto is_unproven = [](const Shared& each) { return !each->established() && !each->outgoing(); };
   const auto unproven = std::count_if(connections_.begin(), connections_.end(), is_unproven);

@@ -12,9 +12,10 @@
 
 namespace ebb::detail {
 
-/// Makes a call of `node` again, after pauses, while it ends with node_gone although `node` is a member: its connection was lost, and
-/// whatever it has is there all the same. For what may be done twice. `ask(left)` begins the call with that timeout; it is no
-/// coroutine, and kept until the end. The answer is the last one's, which comes about `give_up` at the latest.
+/// Makes a call of `node` again, after pauses, while it ends with node_gone although `node` is a member: its connection was
+/// lost, and whatever it has is there all the same. For what may be done twice. `ask(left)` begins the call with that
+/// timeout; it is no coroutine, and kept until the end. The answer is the last one's, which comes about `give_up` at the
+/// latest.
 template <class Ask>
 std::invoke_result_t<Ask&, platform::Duration> ask_surely(NodeId node, platform::Instant give_up, Ask ask) {
   for (int attempt = 0;; ++attempt) {

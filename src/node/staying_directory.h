@@ -8,8 +8,8 @@
 namespace ebb {
 
 /// `store`, but that re_home() refuses (unavailable) to move a home that lives to a node that is to leave: it would come after
-/// those that move away from there, and end with the node. A home whose node is gone may be made anew wherever its state is. To a node
-/// that is no member nothing is moved: nobody would look for what is lost there.
+/// those that move away from there, and end with the node. A home whose node is gone may be made anew wherever its state is.
+/// To a node that is no member nothing is moved: nobody would look for what is lost there.
 std::unique_ptr<Directory> make_staying_directory(std::unique_ptr<Directory> store);
 
 }  // namespace ebb

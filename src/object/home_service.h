@@ -23,7 +23,8 @@ struct HomeService {
   /// another move waits for its calls), invalid_argument (the type's state does not travel), application_error (save() threw),
   /// too_large, overloaded (too much is on its way from here).
   task<Result<std::optional<Parcel>>> give(ObjectId id, std::uint32_t epoch);
-  /// On the old home's core: the move out of `epoch` has failed. It answers again, at once, unless the directory names another home.
+  /// On the old home's core: the move out of `epoch` has failed. It answers again, at once, unless the directory names
+  /// another home.
   task<Result<void>> keep(ObjectId id, std::uint32_t epoch);
   /// On the new home's node: the state that its instance begins with, should it become the home of `epoch`. overloaded: too
   /// much waits here already, and the state has not been fetched. moved: a state for a later epoch waits here.

@@ -59,7 +59,8 @@ Result<void> NodeTable::enter_record(ObjectId id, const ObjectRecord& record, co
   return agree(id, *entry, type);  // others may have met it meanwhile, or ended it
 }
 
-// Asks the directory, also for those who join meanwhile. They hear it when the table has it, so that who comes later finds it there.
+// Asks the directory, also for those who join meanwhile. They hear it when the table has it, so that who comes later finds it
+// there.
 task<Result<void>> NodeTable::ask(ObjectId id, const detail::TypeDescriptor* type) {
   detail::FirstLookups::Answer answer;
   Result<void> met;

@@ -207,8 +207,8 @@ void cut_for(Time length, std::uint32_t from, std::uint32_t to) {
   world.at(world.now() + length, [&world, from, to] { world.mend(from, to); });
 }
 
-/// Cuts a link for a while, from both sides or from one, and has `to` lose its connections with `from`: what it asked through them has
-/// failed, was carried out or not, and nobody can be asked which.
+/// Cuts a link for a while, from both sides or from one, and has `to` lose its connections with `from`: what it asked through
+/// them has failed, was carried out or not, and nobody can be asked which.
 void cut_in_the_middle(Time length, std::uint32_t from, std::uint32_t to) {
   World& world = World::instance();
   cut_for(length, from, to);
@@ -247,7 +247,8 @@ task<bool> make_only_home(Run* run, NodeId member) {
 }
 
 /// On the front end, before `leaver` is asked to leave: what that has of the vault is all that there is, and the home is another
-/// node, which nobody has called yet. So it is when a home was made anew and has lost its replica before it heard that it is the home.
+/// node, which nobody has called yet. So it is when a home was made anew and has lost its replica before it heard that it is
+/// the home.
 task<void> leave_all_to(Run* run, NodeId leaver) {
   const auto written = co_await use_board(kVault, run->vault, true, false);
   if (written) run->kept = *written;
@@ -274,8 +275,8 @@ task<void> look_into_vault(Run* run) {
   }
 }
 
-/// On the front end: one backend or two come, now and then, the second while the first may not have heard what it is to have, and as
-/// many are asked to leave.
+/// On the front end: one backend or two come, now and then, the second while the first may not have heard what it is to have,
+/// and as many are asked to leave.
 task<void> exchange_backends(Cluster* cluster, Run* run) {
   World& world = cluster->world();
   const std::size_t backends = cluster->backends.size();

@@ -1,6 +1,6 @@
 // The scenario "names": objects are created under names, found and destroyed from everywhere, by all at the same few names, while
-// connections break; and records of some others are given new homes and removed, by all at once. What clients are told must be what one
-// directory could have said that does one thing at a time.
+// connections break; and records of some others are given new homes and removed, by all at once. What clients are told must
+// be what one directory could have said that does one thing at a time.
 #include <algorithm>
 #include <map>
 #include <memory>

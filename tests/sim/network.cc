@@ -143,7 +143,8 @@ std::shared_ptr<Pipe> make_pipe(std::uint32_t from, std::uint32_t to) {
   return pipe;
 }
 
-/// Bytes have arrived for a connection that their receiver knows nothing of any more: a node that runs resets it [RFC 9293 3.10.7.1].
+/// Bytes have arrived for a connection that their receiver knows nothing of any more: a node that runs resets it [RFC 9293
+/// 3.10.7.1].
 void refuse_bytes(World& world, const Pipe& pipe, const std::shared_ptr<SimStream*>& sender) {
   if (world.node(pipe.to).silent || world.is_cut(pipe.to, pipe.from)) return;
   if (SimStream* here = *sender) here->reset_here("the other end knows nothing of the connection");

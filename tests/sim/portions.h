@@ -1,5 +1,5 @@
-// What is looked at as a matter of course: every scenario, with the numbers of nodes at which it finds most. Some hundred seeds in the
-// tests, ten thousand in a night.
+// What is looked at as a matter of course: every scenario, with the numbers of nodes at which it finds most. Some hundred
+// seeds in the tests, ten thousand in a night.
 #pragma once
 
 #include <algorithm>
@@ -38,8 +38,8 @@ constexpr bool is_looked_at(std::string_view scenario) {
 }
 static_assert(std::all_of(std::begin(kScenarios), std::end(kScenarios), [](const Scenario& each) { return is_looked_at(each.name); }));
 
-/// One run for each of the first seeds of each portion, as many as `seeds` says, mixed, so that a night that is cut short has looked
-/// at all of them.
+/// One run for each of the first seeds of each portion, as many as `seeds` says, mixed, so that a night that is cut short has
+/// looked at all of them.
 template <class Seeds>
 std::vector<Settings> runs_of_portions(Seeds seeds) {
   std::vector<Settings> runs;

@@ -62,10 +62,10 @@ class OpenCall {
 inline constexpr Time kDrain = std::chrono::seconds(75);
 
 /// Ends what clients do, and complains of each call that does not end, and of each client that does not return; then destroys every
-/// object of the directory, waits until everything has drained, and complains of all that a living node still has: instances, objects,
-/// calls under way, whatever waits in a queue; ids that do not come back although their grace is over; and of queues that held more
-/// than their bound at any time.
-/// `drain`: how long after their end. `not_ended`: objects whose destroy() has failed, parts of which may be left.
+/// object of the directory, waits until everything has drained, and complains of all that a living node still has: instances,
+/// objects, calls under way, whatever waits in a queue; ids that do not come back although their grace is over; and of queues
+/// that held more than their bound at any time. `drain`: how long after their end. `not_ended`: objects whose destroy() has
+/// failed, parts of which may be left.
 void come_to_rest(Cluster& cluster, Outcome& outcome, const std::set<ObjectId>& not_ended = {}, Time drain = kDrain);
 
 }  // namespace ebb::sim

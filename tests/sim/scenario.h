@@ -30,8 +30,8 @@ struct Outcome {
 };
 
 /// Does harm to a cluster: crashes with and without noise, cuts of links in one and both directions, connections lost on both or
-/// one side, nodes that are unreachable, machines that stop for a while, clocks that run apart, and new nodes. The front end lives. All in proportion to the
-/// number of backends. Notes in `Cluster::harmed` who may be lost for it.
+/// one side, nodes that are unreachable, machines that stop for a while, clocks that run apart, and new nodes. The front end
+/// lives. All in proportion to the number of backends. Notes in `Cluster::harmed` who may be lost for it.
 class Nemesis {
  public:
   explicit Nemesis(Cluster& cluster) : cluster_(cluster) {}

@@ -19,21 +19,22 @@ struct Page {
   friend bool operator==(const Page&, const Page&) = default;
 };
 
-/// All replicas of all the objects of a history, the originals among them. What holds: an operation is carried out at most once, which
-/// is by the original, and each replica that carries it out as well does so after the same writes. Two different writes may follow the
-/// same one: whoever becomes the home anew may have missed one that was never answered, and replicas that had it are dropped.
+/// All replicas of all the objects of a history, the originals among them. What holds: an operation is carried out at most
+/// once, which is by the original, and each replica that carries it out as well does so after the same writes. Two different
+/// writes may follow the same one: whoever becomes the home anew may have missed one that was never answered, and replicas
+/// that had it are dropped.
 class WriteOrder {
  public:
   explicit WriteOrder(History& history) : history_(history) {}
 
-  /// A replica that is at `page` carries out `operation`, and is then at what is returned. Complains if it, or another, was elsewhere
-  /// when it carried out the same.
+  /// A replica that is at `page` carries out `operation`, and is then at what is returned. Complains if it, or another, was
+  /// elsewhere when it carried out the same.
   Page carry_out(const Page& page, std::uint64_t operation, const std::string& where);
   /// A client has heard, as a write's answer or by a read, that a replica was at `page`.
   void heard(std::uint64_t operation, const Page& page) { heard_.emplace(operation, page); }
 
-  /// That every answer is one of a state that some replica came to; that the answered writes of each life are all in one order; and that
-  /// what a read shows goes back to the last write that had been answered when it began.
+  /// That every answer is one of a state that some replica came to; that the answered writes of each life are all in one
+  /// order; and that what a read shows goes back to the last write that had been answered when it began.
   void check();
   std::vector<std::string> violations;
 

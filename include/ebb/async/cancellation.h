@@ -91,8 +91,9 @@ class cancel_token {
   bool can_be_cancelled() const noexcept { return state_ && !state_->closed; }
   bool is_cancelled() const noexcept { return state_ && state_->cancelled; }  ///< whether it has happened
 
-  /// `const bool fired = co_await token.cancelled();`: goes on once it is cancelled (true), or can be no more (false): its source is gone. A
-  /// call's token comes to that when the call ends, so a task that waits for it does not outlive the call for long.
+  /// `const bool fired = co_await token.cancelled();`: goes on once it is cancelled (true), or can be no more (false): its
+  /// source is gone. A call's token comes to that when the call ends, so a task that waits for it does not outlive the call
+  /// for long.
   auto cancelled() const noexcept { return Waiting(state_); }
 
  private:

@@ -9,8 +9,8 @@
 
 namespace ebb::detail {
 
-/// A completion that comes by itself when its time is over; who awaits it looks for itself which of the two it was. One core's: made,
-/// awaited (exactly once) and completed there. Not movable: it stays where it is until its coroutine goes on.
+/// A completion that comes by itself when its time is over; who awaits it looks for itself which of the two it was. One
+/// core's: made, awaited (exactly once) and completed there. Not movable: it stays where it is until its coroutine goes on.
 class TimedCompletion : private Completion<> {
  public:
   /// Throws ErrorException(overloaded) like Core::call_after().

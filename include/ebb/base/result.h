@@ -72,7 +72,10 @@ class [[nodiscard]] Error {
 
 namespace detail {
 /// What an exception says; nothing if its what() is nullptr.
-inline const char* text_of(const std::exception& thrown) noexcept { return thrown.what() != nullptr ? thrown.what() : ""; }
+inline const char* text_of(const std::exception& thrown) noexcept {
+  const char* const text = thrown.what();
+  return text != nullptr ? text : "";
+}
 }  // namespace detail
 
 /// What Result::value() throws when there is no value. Runtime code never throws it; applications may let it

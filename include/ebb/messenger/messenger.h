@@ -59,8 +59,8 @@ class MessengerHandler {
   /// caller; an exception that leaves it, too, as an error.
   virtual task<Result<Bytes>> on_call(IncomingCall call) = 0;
   /// An authenticated connection with `peer` ended without forget_peer() or close() on this side: closed, reset, or
-  /// silent while something was at stake on it (an idle one may be dead, and nobody hears of it). The peer may well live. On the core
-  /// that owned it; must not block.
+  /// silent while something was at stake on it (an idle one may be dead, and nobody hears of it). The peer may well live. On
+  /// the core that owned it; must not block.
   virtual void on_connection_lost(NodeId peer, const Error& reason) = 0;
 };
 
@@ -93,10 +93,12 @@ class Messenger {
   virtual platform::Endpoint local() const noexcept = 0;
 
   /// Calls and waits for the answer; on any core, and the answer comes back there. Errors: what the peer's handler
-  /// answers; cancelled (target.cancellation fired: the call may or may not have run); node_gone (unknown or forgotten node, connection lost, refused, or peer silent: the call may or may not
-  /// have run; a refusal where nothing of it went out, and so nothing ran), resource_exhausted (it ran, and there was no memory for its result), unauthenticated, version_mismatch, deadline_exceeded, too_large, overloaded (too many calls pending
-  /// here, or the peer says so), cancelled (close() came first). Waits while the connection's output is full. Calls to objects
-  /// of the runtime, and their answers, go before all others.
+  /// answers; cancelled (target.cancellation fired: the call may or may not have run); node_gone (unknown or forgotten node,
+  /// connection lost, refused, or peer silent: the call may or may not have run; a refusal where nothing of it went out, and
+  /// so nothing ran), resource_exhausted (it ran, and there was no memory for its result), unauthenticated, version_mismatch,
+  /// deadline_exceeded, too_large, overloaded (too many calls pending here, or the peer says so), cancelled (close() came
+  /// first). Waits while the connection's output is full. Calls to objects of the runtime, and their answers, go before all
+  /// others.
   virtual task<Result<Bytes>> call(CallTarget target, Bytes arguments) = 0;
 
   /// Sends a call that is not answered, and waits only until it is queued. It runs at most once, and need not run: the

@@ -92,8 +92,9 @@ task<Result<ref<T>>> find(std::string name) {
 
 /// Ends an object: its directory entry, then on each node every representative on its core and the root, this node
 /// first. Calls that are under way are waited for (NodeTable::end says which, and how long). Errors: no_such_object (also once it
-/// has ended everywhere), interface_mismatch (it is no T; nothing ends), overloaded and deadline_exceeded (see NodeTable::end), and those of a call to the other nodes. After
-/// another error than no_such_object it may be called again, by anybody, and ends what is left.
+/// has ended everywhere), interface_mismatch (it is no T; nothing ends), overloaded and deadline_exceeded (see
+/// NodeTable::end), and those of a call to the other nodes. After another error than no_such_object it may be called again,
+/// by anybody, and ends what is left.
 template <object_type T>
 task<Result<void>> destroy(ref<T> object) {
   return detail::destroy(object.id(), &detail::kTypeDescriptor<T>);

@@ -7,9 +7,10 @@
 namespace ebb {
 
 /// Named by a type whose objects call those of other types also while they end, though some of these were created after them:
-/// `using depends_on = ebb::depends_on<Store, Log>;`. When an application ends, or a node leaves, all objects of the type end before
-/// any of those it depends on; within that the newest first, which serves whoever only uses what is older (docs/objects.md, "The
-/// end"). Objects of types that depend on each other in a circle end by age among themselves, and the log says so.
+/// `using depends_on = ebb::depends_on<Store, Log>;`. When an application ends, or a node leaves, all objects of the type end
+/// before any of those it depends on; within that the newest first, which serves whoever only uses what is older
+/// (docs/objects.md, "The end"). Objects of types that depend on each other in a circle end by age among themselves, and the
+/// log says so.
 template <class... Types>
 struct depends_on {
   /// The ids of the types' interfaces.

@@ -29,10 +29,10 @@ struct EncodedCall {
 };
 
 /// Makes a call, and makes it again as long as the runtime turns it away (Error::is_refusal), since then nothing ran: where it was
-/// `overloaded`, at the same place; where it had `moved`, or nobody was there, at the place that is looked up anew. Between attempts
-/// it pauses (pause_before_retry). Each attempt is a client span. It ends with any other answer; with `cancelled` if its caller gave up
-/// meanwhile; at its deadline with the last `overloaded`, or else deadline_exceeded. A deadline that is no limit by default
-/// (CallOptions::own_deadline) is told to methods on this node only if it was asked for.
+/// `overloaded`, at the same place; where it had `moved`, or nobody was there, at the place that is looked up anew. Between
+/// attempts it pauses (pause_before_retry). Each attempt is a client span. It ends with any other answer; with `cancelled` if
+/// its caller gave up meanwhile; at its deadline with the last `overloaded`, or else deadline_exceeded. A deadline that is no
+/// limit by default (CallOptions::own_deadline) is told to methods on this node only if it was asked for.
 ///
 /// On a node's core, or (kAnyCore) whichever the call reaches: there is no other place, so `moved` is its end too.
 task<Result<Bytes>> call_node(NodeId node, CoreIndex core, EncodedCall call);
@@ -47,8 +47,8 @@ bool was_turned_away(const Result<R>& answer) noexcept {
   return !answer && answer.error().is_refusal() && (answer.code() == Errc::overloaded || answer.code() == Errc::moved);
 }
 
-/// The bytes of `arguments`, and behind them `number`, if there is one. An exception that a codec throws (of a stream of which items were
-/// taken, of a variant without a value) is the call's error: nothing is sent.
+/// The bytes of `arguments`, and behind them `number`, if there is one. An exception that a codec throws (of a stream of
+/// which items were taken, of a variant without a value) is the call's error: nothing is sent.
 template <class... Stored>
 Result<Bytes> encoded(const std::tuple<Stored...>& arguments, std::optional<std::uint32_t> number = {}) {
   try {

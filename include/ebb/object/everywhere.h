@@ -95,8 +95,8 @@ class everywhere_target : public adjustable_target<everywhere_target<T>> {
     return result;
   }
   /// Runs a method on each and waits for all; results are dropped. An error anywhere is the call's, once all have answered.
-  /// Errors besides: no_such_object (nobody was asked), deadline_exceeded, cancelled, overloaded, interface_mismatch (it is no T, or
-  /// nodes are of different builds).
+  /// Errors besides: no_such_object (nobody was asked), deadline_exceeded, cancelled, overloaded, interface_mismatch (it is
+  /// no T, or nodes are of different builds).
   template <auto Member, class... Arguments>
   task<Result<participation>> call(Arguments&&... arguments) const {
     return participants(*this, detail::kMethodLabel<T, Member>, collective<Member>(detail::CollectiveWork::call, std::forward<Arguments>(arguments)...));

@@ -62,8 +62,9 @@ Detached run_race(task<Result<R>> work, std::shared_ptr<Race<R>> race) {
   if (thrown) race->end(to_error(std::move(thrown)));
 }
 
-/// What a call with this deadline ends with, if it is `cancelled` so far. Tokens fire at the deadline too (call_context), and who hears of
-/// that, such as a nested call, may say `cancelled` before the caller's own timer has run: once it has passed that is deadline_exceeded.
+/// What a call with this deadline ends with, if it is `cancelled` so far. Tokens fire at the deadline too (call_context), and
+/// who hears of that, such as a nested call, may say `cancelled` before the caller's own timer has run: once it has passed
+/// that is deadline_exceeded.
 Error for_its_deadline(Error cancelled, platform::Instant deadline);
 
 /// The answer of `work`, or an error when the deadline or a cancellation comes first: then it goes on without its caller.

@@ -145,13 +145,14 @@ class NodeTable {
   /// The cores that hold a representative of `id`, one bit each; 0 for an object this node does not know.
   std::uint64_t cores_of(ObjectId id) const noexcept;
 
-  /// Ends an object on this node, which takes it for a `type` where it has not met it: representatives on their cores, then the root. Accesses that come
-  /// later get no_such_object, also where this node had not met the object; one that is making a representative, and
-  /// calls under way (see CallUnderWay), are waited for, on all cores at once. Destructors run in events that can block. While
-  /// another event ends the object this waits for that, and says what came of it. Errors: no_such_object when it has ended before;
-  /// interface_mismatch when it is no `type`; overloaded when a constructor of the root has not ended for 30 s; deadline_exceeded when calls have not ended for
-  /// `calls_limit`, nor for as long (at most kCancelLimit) after their tokens were fired: then what they use stays in memory,
-  /// until the next end() that finds them ended. What keeps a core from looking: then the same.
+  /// Ends an object on this node, which takes it for a `type` where it has not met it: representatives on their cores, then
+  /// the root. Accesses that come later get no_such_object, also where this node had not met the object; one that is making a
+  /// representative, and calls under way (see CallUnderWay), are waited for, on all cores at once. Destructors run in events
+  /// that can block. While another event ends the object this waits for that, and says what came of it. Errors:
+  /// no_such_object when it has ended before; interface_mismatch when it is no `type`; overloaded when a constructor of the
+  /// root has not ended for 30 s; deadline_exceeded when calls have not ended for `calls_limit`, nor for as long (at most
+  /// kCancelLimit) after their tokens were fired: then what they use stays in memory, until the next end() that finds them
+  /// ended. What keeps a core from looking: then the same.
   task<Result<void>> end(ObjectId id, const detail::TypeDescriptor* type, platform::Duration calls_limit = kDrainLimit);
 
   /// Has `implementation` carry out the calls of this node's cores from now on: on each core the representative is

@@ -46,7 +46,8 @@ struct partitioned {
     if constexpr (requires { T::kPartitions; }) return T::kPartitions;
     return 256;
   }
-  /// The partition of a key: by its bytes on the wire, so that all programs agree. Integers of all widths that are equal are one key.
+  /// The partition of a key: by its bytes on the wire, so that all programs agree. Integers of all widths that are equal are
+  /// one key.
   template <class T, wire::travels Key>
   static std::uint32_t partition_of(const Key& key) {
     if constexpr (std::is_integral_v<Key> && sizeof(Key) < sizeof(std::uint64_t)) {

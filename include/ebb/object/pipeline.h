@@ -74,9 +74,9 @@ class pipeline {
     return {std::move(where_), object_, std::move(steps_)};
   }
 
-  /// Runs them. All steps have one deadline, one cancellation and one trace, those of the target. Errors: those of node_target::call
-  /// for the first step; of a later step likewise, and then the earlier ones have run: so `overloaded` becomes
-  /// deadline_exceeded there.
+  /// Runs them. All steps have one deadline, one cancellation and one trace, those of the target. Errors: those of
+  /// node_target::call for the first step; of a later step likewise, and then the earlier ones have run: so `overloaded`
+  /// becomes deadline_exceeded there.
   task<Result<R>> call() && { return run(std::move(where_), object_, std::move(steps_)); }
 
  private:

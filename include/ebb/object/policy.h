@@ -65,9 +65,10 @@ class target;
 /// two that make parts throw reaches whoever touched the object, and the next access tries again. What ends them must not throw.
 ///
 /// Members that per_core does without, each false or nothing where it is absent: `kShared` (representatives are the node's shared
-/// part itself), `kExclusive` (they answer only while their node has its lease), `kCaches` (they are dropped when that ends), `kRemade`
-/// (the home is made anew elsewhere when its node is lost), `serve` and `become_home` (see detail::TypeDescriptor). What is to have a
-/// home, replicas or partitions derives from the kind that has them, and replaces what it does otherwise, such as on_miss.
+/// part itself), `kExclusive` (they answer only while their node has its lease), `kCaches` (they are dropped when that ends),
+/// `kRemade` (the home is made anew elsewhere when its node is lost), `serve` and `become_home` (see detail::TypeDescriptor).
+/// What is to have a home, replicas or partitions derives from the kind that has them, and replaces what it does otherwise,
+/// such as on_miss.
 struct per_core {
   /// As the directory and tools call it; part of an object's record, so that programs that disagree find out.
   static constexpr std::string_view name = "per_core";

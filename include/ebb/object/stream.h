@@ -82,11 +82,11 @@ std::shared_ptr<StreamHandle> stream_from(NodeId node, CoreIndex core, std::uint
 /// way or here, and the generator waits until more is asked for. That is the flow control: a slow taker slows the maker, and
 /// neither holds more than two batches.
 ///
-/// Copies are the same stream. It is taken on one core, by one coroutine at a time; so it travels to one place: the first of several
-/// methods that got it and lets it go ends it for all. When the last copy goes, the generator
-/// ends at its next co_yield; so it does when the taker's node is lost, or takes nothing for five minutes. The generator may
-/// outlive the call that made it: it must not use what ends before (of its object it may use what destroy() of the object, which
-/// does not wait for streams, leaves).
+/// Copies are the same stream. It is taken on one core, by one coroutine at a time; so it travels to one place: the first of
+/// several methods that got it and lets it go ends it for all. When the last copy goes, the generator ends at its next
+/// co_yield; so it does when the taker's node is lost, or takes nothing for five minutes. The generator may outlive the call
+/// that made it: it must not use what ends before (of its object it may use what destroy() of the object, which does not wait
+/// for streams, leaves).
 template <class T>
 class stream {
  public:
@@ -102,9 +102,9 @@ class stream {
   }
 
   /// The next item; nothing once it has ended. Errors, after which it has ended: what the generator threw
-  /// (application_error), node_gone, no_such_object (it was closed, or taken by someone else), malformed, and those of a call that asks
-  /// where they are made for more: deadline_exceeded, overloaded, too_large (an item from another node). invalid_argument:
-  /// its items are being taken on another core; there it goes on.
+  /// (application_error), node_gone, no_such_object (it was closed, or taken by someone else), malformed, and those of a call
+  /// that asks where they are made for more: deadline_exceeded, overloaded, too_large (an item from another node).
+  /// invalid_argument: its items are being taken on another core; there it goes on.
   task<Result<std::optional<T>>> next() { return take(handle_); }
 
   /// The same stream, whose items are asked for as part of a trace from now on: `numbers.under(context.trace)`.

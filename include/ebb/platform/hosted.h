@@ -14,8 +14,8 @@ void set_own_address(std::uint32_t address) noexcept;
 /// its own (a gRPC server, libvirt's event loop) calls this first and gets back every CPU the process may use.
 void unpin_this_thread() noexcept;
 
-/// Raises the limit of open files to the highest that this process may set: each connection of a node is a file, and the usual limit
-/// is low. It stays as it is where that does not work. Any thread.
+/// Raises the limit of open files to the highest that this process may set: each connection of a node is a file, and the
+/// usual limit is low. It stays as it is where that does not work. Any thread.
 void raise_file_limit() noexcept;
 
 }  // namespace ebb::platform::hosted

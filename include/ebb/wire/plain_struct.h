@@ -1,5 +1,5 @@
-// Which structs Boost.PFR can take apart. It stops the compiler, in words of its own, at those that it cannot; asked first, they are
-// types that do not travel, like any other. Of bit-fields nothing can be asked: with them it is PFR that complains.
+// Which structs Boost.PFR can take apart. It stops the compiler, in words of its own, at those that it cannot; asked first,
+// they are types that do not travel, like any other. Of bit-fields nothing can be asked: with them it is PFR that complains.
 #pragma once
 
 #include <array>

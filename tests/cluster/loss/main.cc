@@ -1,5 +1,5 @@
-// Calls right across the sudden end of the node that they go to: whatever surely never began there is made elsewhere, and only what may
-// have run is lost. With nodes that are processes.
+// Calls right across the sudden end of the node that they go to: whatever surely never began there is made elsewhere, and
+// only what may have run is lost. With nodes that are processes.
 #include <signal.h>
 #include <unistd.h>
 

@@ -1,4 +1,5 @@
-// Spans and histograms on their way to a collector: one that listens, refuses at first, rejects some, never answers, or is not there.
+// Spans and histograms on their way to a collector: one that listens, refuses at first, rejects some, never answers, or is
+// not there.
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 #include <grpcpp/server_builder.h>
