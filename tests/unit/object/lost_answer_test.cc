@@ -10,6 +10,7 @@
 #include "ebb/object.h"
 #include "src/node/forwarding_directory.h"
 #include "src/object/home_service.h"
+#include "tests/unit/object/clean_end.h"
 #include "tests/unit/object/fake_link.h"
 
 namespace {
@@ -108,9 +109,9 @@ int run(ebb::task<int> (*body)()) {
     auto own = std::make_unique<LosingDirectory>();
     directory = own.get();
     table.set_directory(std::move(own));
-    table.enter(ebb::detail::kHomeService.id(), ebb::detail::kTypeDescriptor<HomeService>);
   }
-  return ebb::run_cores(2, body);
+  table.enter(ebb::detail::kHomeService.id(), ebb::detail::kTypeDescriptor<HomeService>);
+  return ebb::run_cores(2, [body] { return ebb::testing::with_clean_end(body()); });
 }
 
 TEST(LostAnswer, LeavesAHomeItsState) { EXPECT_EQ(run(kept), 0); }
