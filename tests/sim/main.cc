@@ -12,11 +12,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "ebb/base/ids.h"
 #include "tests/sim/portions.h"
 #include "tests/sim/scenario.h"
 
@@ -28,6 +30,9 @@ using namespace ebb::sim;
 constexpr unsigned kRunLimitS = 600;
 /// Runs between two lines that say how far a night is.
 constexpr std::size_t kProgress = 500;
+constexpr std::uint64_t kMostSeeds = 1'000'000;
+constexpr std::uint64_t kMostNodes = 2'000;
+constexpr std::uint64_t kMostJobs = 256;
 /// Seeds of each portion that --twice looks at.
 constexpr std::uint64_t kSeedsTwice = 2;
 
@@ -49,11 +54,33 @@ struct Options {
   std::exit(2);
 }
 
-std::uint64_t number(std::string_view text) {
+[[noreturn]] void wrong(std::string_view option, const std::string& what, std::string_view given) {
+  std::fprintf(stderr, "simulate: %s takes %s (got '%s')\n", std::string(option).c_str(), what.c_str(), std::string(given).c_str());
+  std::exit(2);
+}
+
+std::optional<std::uint64_t> number(std::string_view text) {
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) usage();
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return value;
+}
+
+std::uint64_t number(std::string_view option, std::string_view text, std::uint64_t most) {
+  const auto value = number(text);
+  if (!value || *value == 0 || *value > most) wrong(option, "a number from 1 to " + std::to_string(most), text);
+  return *value;
+}
+
+void take_seeds(std::string_view text, Options& options) {
+  const std::size_t dots = text.find("..");
+  const auto first = number(text.substr(0, dots));
+  const auto last = dots == std::string_view::npos ? first : number(text.substr(dots + 2));
+  if (!first || !last || *last < *first || *last - *first >= kMostSeeds) {
+    wrong("--seeds", "one seed, or A..B, which are at most " + std::to_string(kMostSeeds), text);
+  }
+  options.first = *first;
+  options.last = *last;
 }
 
 Options parse(int argc, char** argv) {
@@ -68,17 +95,15 @@ Options parse(int argc, char** argv) {
     } else if (at + 1 == argc) {
       usage();
     } else if (const std::string_view value = argv[++at]; name == "--seeds") {
-      const std::size_t dots = value.find("..");
-      options.first = number(value.substr(0, dots));
-      options.last = dots == std::string_view::npos ? options.first : number(value.substr(dots + 2));
+      take_seeds(value, options);
     } else if (name == "--nodes") {
-      options.settings.nodes = number(value);
+      options.settings.nodes = number(name, value, kMostNodes);
     } else if (name == "--scenario") {
       options.settings.scenario = value;
     } else if (name == "--cores") {
-      options.settings.cores = number(value);
+      options.settings.cores = number(name, value, ebb::kMaxCores);
     } else if (name == "--jobs") {
-      options.jobs = number(value);
+      options.jobs = number(name, value, kMostJobs);
     } else if (name == "--expect-broken") {
       options.expected = value;
     } else {
