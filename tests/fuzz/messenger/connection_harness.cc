@@ -129,6 +129,8 @@ task<int> play_while_asking(Connection* connection, std::span<const std::byte> i
   for (std::uint32_t turn = 0; turn < kCalls; ++turn) co_await yield();
   connection->flush();
   play(*connection, input, piece);
+  // Who has an answer goes on, and is gone when the others are told: nobody may be told twice.
+  for (std::uint32_t turn = 0; turn < kCalls; ++turn) co_await yield();
   connection->cancel_calls(Error(Errc::cancelled, "the input is over"));
   co_await scope.join();
   for (auto& answer : answers) heard->answers.push_back(*std::move(answer));
