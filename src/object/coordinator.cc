@@ -248,7 +248,8 @@ void Coordinator::conclude(PartitionOwner target, const std::vector<Adoption>& a
                            const Result<std::vector<Errc>>& codes) {
   if (codes.code() == Errc::moved) ended_ = true;  // there is a newer home
   if (!codes || codes->size() != adoptions.size()) {
-    // It may have been carried out, or be carried out later.
+    // It may have been carried out, or be carried out later; unless nothing ran of it, and so nothing is different.
+    if (!codes && codes.error().is_refusal()) return doubt();
     for (const Adoption& adoption : adoptions) {
       if (fresh_[adoption.partition]) offered_[adoption.partition] = target.node;
       fresh_[adoption.partition] = false;
