@@ -31,9 +31,12 @@ class FakeLink final : public detail::NodeLink {
   detail::Fence word;   ///< the front end's
 
   NodeId self() const noexcept override { return kFrontEndNode; }
-  std::uint64_t view_version() const noexcept override { return 1; }
-  detail::ClusterView view() const override { return {1, {{kFrontEndNode, 2, false}, {kOther, 2, false}}}; }
-  std::vector<NodeId> others() const override { return {kOther}; }
+  std::uint64_t view_version() const noexcept override { return left ? 2 : 1; }
+  detail::ClusterView view() const override {
+    if (left) return {2, {{kFrontEndNode, 2, false}}};
+    return {1, {{kFrontEndNode, 2, false}, {kOther, 2, false}}};
+  }
+  std::vector<NodeId> others() const override { return left ? std::vector<NodeId>() : std::vector<NodeId>{kOther}; }
   bool is_member(NodeId node) const override { return node == kFrontEndNode || (node == kOther && !left); }
   bool has_lease() const noexcept override { return true; }
   task<Result<Bytes>> call(detail::RemoteCall call, Bytes arguments) override {

@@ -12,6 +12,7 @@
 #include "ebb/object.h"
 #include "src/object/partition.h"
 #include "tests/unit/object/clean_end.h"
+#include "tests/unit/object/fake_link.h"
 #include "tests/unit/object/lone_link.h"
 
 namespace {
@@ -220,5 +221,45 @@ ebb::task<int> told() {
 }
 
 TEST(PartitionMadeAnew, WaitsInOnLost) { EXPECT_EQ(run(told), 0); }
+
+std::atomic<int> losses{0};
+
+struct Fresh {
+  using policy = ebb::partitioned;
+  static constexpr std::uint32_t kPartitions = 4;
+  std::int64_t value = 3;
+  std::int64_t get() const { return value; }
+  void on_lost(const ebb::partition_lost&) { ++losses; }
+  std::int64_t save() const { return value; }
+  void restore(std::int64_t state) { value = state; }
+  using interface = ebb::interface<"test.Fresh/1", ebb::method<"get", &Fresh::get>>;
+};
+
+ebb::task<void> expect_answer(ebb::ref<Fresh> object) {
+  EXPECT_EQ((co_await object.on_key(1).within(10s).call<&Fresh::get>()).value(), 3);
+}
+
+/// Partitions are to be made on a node that is not reached, and that then leaves: nothing was there to be lost.
+ebb::task<int> never_asked() {
+  ebb::test::FakeLink link;
+  link.for_services = true;
+  link.answers.push_back(ebb::Error::refusal(Errc::node_gone, "cannot connect to node 5; nothing ran"));
+  link.always = true;
+  const auto object = (co_await ebb::create<Fresh>()).value();
+  ebb::Scope scope;
+  scope.spawn(expect_answer(object));
+  for (const auto give_up = ebb::platform::Clock::now() + 5s; link.calls < 4 && ebb::platform::Clock::now() < give_up;) {
+    co_await ebb::sleep_for(1ms);
+  }
+  EXPECT_GE(link.calls, 4) << "nobody was asked to make them";
+  link.left = true;
+  ebb::detail::notify_view_changed();
+  co_await scope.join();
+  EXPECT_EQ(losses, 0);
+  EXPECT_TRUE(co_await ebb::destroy(object));
+  co_return 0;
+}
+
+TEST(PartitionMadeAnew, IsNewWhenItsFirstOwnerWasNeverAsked) { EXPECT_EQ(run(never_asked), 0); }
 
 }  // namespace
