@@ -277,7 +277,7 @@ task<void> replace(Handle* handle, ref<Badge> badge) {
   }
 }
 
-/// What its state is kept by, if it is in use here at all.
+/// Out of the memory of this node, where its home may be. One at a time, so that it is known which instance is the first again.
 task<void> drop_token(Handle* handle, ref<Token> token) {
   if (handle->dropping) co_return;
   handle->dropping = true;
