@@ -1,7 +1,9 @@
 // The scenario "kinds": objects of the kinds that have one place, used from everywhere while nodes come, go, and are cut off.
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -22,6 +24,7 @@ struct Ledger {
   History boards;
   WriteOrder order{boards};
   History shelves;
+  std::map<std::uint32_t, std::uint64_t> first_incarnations;  // that answered a call, by the shelf's partitions
   std::uint64_t next_incarnation = 0;
 };
 Ledger* ledger = nullptr;
@@ -77,18 +80,26 @@ struct Board {
   using interface = ebb::interface<"sim.Board/1", method<"write", &Board::write>, method<"read", &Board::read>>;
 };
 
+/// A state begins anew only in place of a lost one, and says so; of each partition there is one that does not.
 struct Shelf {
   Alive alive{"Shelf"};
   using policy = partitioned;
   static constexpr std::uint32_t kPartitions = 16;
   std::uint64_t incarnation = ++ledger->next_incarnation;
+  bool replaces_lost = false;
   std::map<std::uint64_t, std::uint64_t> counts;
+  void on_lost(const partition_lost&) { replaces_lost = true; }
   Answer add(std::uint64_t key, std::uint64_t operation) {
     ledger->shelves.ran(operation, here());
+    const auto first = ledger->first_incarnations.emplace(policy::partition_of<Shelf>(key), incarnation).first;
+    if (!replaces_lost && first->second != incarnation) {
+      violated("partition " + std::to_string(first->first) + " of the shelf was made twice, and not in place of a lost one");
+    }
     return {incarnation, ++counts[key]};
   }
-  std::pair<std::uint64_t, std::map<std::uint64_t, std::uint64_t>> save() const { return {incarnation, counts}; }
-  void restore(std::pair<std::uint64_t, std::map<std::uint64_t, std::uint64_t>> state) { std::tie(incarnation, counts) = state; }
+  using Saved = std::tuple<std::uint64_t, bool, std::map<std::uint64_t, std::uint64_t>>;
+  Saved save() const { return {incarnation, replaces_lost, counts}; }
+  void restore(Saved state) { std::tie(incarnation, replaces_lost, counts) = std::move(state); }
   using interface = ebb::interface<"sim.Shelf/1", method<"add", &Shelf::add>>;
 };
 

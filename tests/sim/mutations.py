@@ -349,6 +349,15 @@ MUTATIONS = [
         ],
         "a partition was lost", scenario="moves", nodes=3),
     Mutation(
+        "lost_partitions_are_called_new",
+        "a partition that is made in place of a lost one is not told so",
+        "src/object/coordinator.cc",
+        [
+            ("adoption.lost = adoption.from.node == kNoNode && !fresh_[partition];",
+             "adoption.lost = false;"),
+        ],
+        "was made twice"),
+    Mutation(
         "homes_answer_after_their_lease",
         "a call that began within the lease is answered after it",
         "src/object/node_link.cc",
