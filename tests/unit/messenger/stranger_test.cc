@@ -130,6 +130,33 @@ TEST(MessengerAndStrangers, KeepsRoomForCallsOfTheRuntimeToAPeerThatAnswersNothi
   });
 }
 
+TEST(MessengerAndStrangers, LetsNoObjectsCallsWaitBehindAllThoseOfAnother) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    const auto stranger = co_await join_as_node_7(&pair);
+    constexpr int kCalls = 1'000;  // of one object, and then one of another, in one piece
+    Bytes burst;
+    for (int i = 0; i <= kCalls; ++i) {
+      const std::uint32_t object = i < kCalls ? 1025 : 1026;
+      const Bytes number = bytes(std::to_string(i));
+      const auto header = encode(messenger::FrameHeader{static_cast<std::uint32_t>(number.size()), messenger::FrameType::call, 0,
+                                                        static_cast<std::uint32_t>(i + 2), object, note, 10'000});
+      burst.insert(burst.end(), header.begin(), header.end());
+      burst.insert(burst.end(), number.begin(), number.end());
+    }
+    EXPECT_EQ(stranger->stream->send(burst), burst.size());
+    const std::vector<int>& noted = pair.left.noted;
+    const auto all_ran = [&noted] { return noted.size() == kCalls + 1; };
+    EXPECT_TRUE(co_await comes(all_ran)) << noted.size();
+    // Those of one round had begun already, and those that came in an earlier piece.
+    const auto place = std::find(noted.begin(), noted.end(), kCalls) - noted.begin();
+    EXPECT_LT(place, kCalls / 2);
+    co_await pair.close();
+    co_return 0;
+  });
+}
+
 TEST(MessengerAndStrangers, ClosesOnAPeerThatCallsAndTakesNoAnswers) {
   run(1, []() -> task<int> {
     Pair pair;
