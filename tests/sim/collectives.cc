@@ -16,6 +16,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr Time kTroubleEnd = 33s;
+
 struct Place {
   NodeId node = kNoNode;
   CoreIndex core{};
@@ -97,11 +99,13 @@ bool was_asked(const Question& asked, const participation& who, NodeId node) {
   return std::any_of(asked.members.begin(), asked.members.end(), is_it) && !is_lost(who, node);
 }
 
-/// Who is said to be lost: nobody to whom nothing was done, and nobody at all once all is whole again.
+/// Who is said to be lost: nobody to whom nothing was done, nor who was not asked to leave, and nobody at all once all is whole again.
 void account_for_the_lost(const Cluster& cluster, const Question& asked, const participation& who) {
   const std::string call = "operation " + std::to_string(asked.operation);
   for (const NodeId each : who.lost) {
-    if (!cluster.harmed.contains(Cluster::number_of(each)) || asked.healed) {
+    const std::uint32_t number = Cluster::number_of(each);
+    const bool may_be_gone = cluster.harmed.contains(number) || cluster.dismissed.contains(number);
+    if (!may_be_gone || asked.healed) {
       violated(call + " says that node " + std::to_string(to_number(each)) + " was lost, which lives");
     }
   }
@@ -199,11 +203,24 @@ task<void> client(Cluster* cluster, Run* run) {
   }
 }
 
+/// On the front end: asks a backend to leave, now and then, and has another one come.
+task<void> dismiss(Cluster* cluster) {
+  World& world = cluster->world();
+  while (!cluster->ending && world.now() < kTroubleEnd) {
+    co_await sleep_for(std::chrono::milliseconds(world.pick(500, 6'000)));
+    const auto members = Node::current()->members();
+    if (members.size() < 4 || cluster->ending) continue;
+    co_await Cluster::dismiss(cluster, members[world.pick(1, members.size() - 1)].id);
+    cluster->add_backend();
+  }
+}
+
 task<void> make_object(Cluster* cluster, Run* run) {
   while (Node::current()->members().size() < cluster->backends.size() + 1) co_await sleep_for(50ms);
   run->voter = (co_await create<Voter>()).value();
   run->made = true;
-  co_await client(cluster, run);
+  auto both = when_all(client(cluster, run), dismiss(cluster));
+  co_await std::move(both);
 }
 
 }  // namespace
@@ -214,7 +231,7 @@ Outcome run_collectives(const Settings& settings) {
   Trial trial(
       settings, [&run](Cluster* self) { return make_object(self, &run); }, [&run](Cluster* self) { return client(self, &run); });
   run.trial = &trial;
-  trial.trouble(33s);
+  trial.trouble(kTroubleEnd);
   trial.must_answer(55s, 65s, run.ledger.successes);
   trial.outcome.operations = run.ledger.operations;
   trial.outcome.successes = run.ledger.successes;
