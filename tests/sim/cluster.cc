@@ -10,6 +10,7 @@
 #include "ebb/object/directory.h"
 #include "ebb/object/node_table.h"
 #include "src/node/following_directory.h"
+#include "tests/sim/constructions.h"
 
 namespace ebb::sim {
 namespace {
@@ -61,13 +62,11 @@ void Cluster::on_lost(NodeId member, const Error& reason) {
 }
 
 task<int> Cluster::run_front_end(Cluster* self) {
-  if (self->ids) {
-    auto store = make_memory_directory(kFirstDynamicObject.index() + self->ids->count, {.grace = self->ids->grace});
-    NodeTable::instance().set_directory(make_front_end_directory(std::move(store)));
-    NodeTable::instance().set_forget_after(self->ids->forget);
-  } else {
-    NodeTable::instance().set_directory(make_front_end_directory(make_memory_directory()));
-  }
+  auto list = self->ids ? make_memory_directory(kFirstDynamicObject.index() + self->ids->count, {.grace = self->ids->grace})
+                        : make_memory_directory();
+  note_constructions_by(list.get());
+  NodeTable::instance().set_directory(make_front_end_directory(std::move(list)));
+  if (self->ids) NodeTable::instance().set_forget_after(self->ids->forget);
   const NodeOptions options{kFrontEndNode, self->key_, {address_of(kFrontEndNumber), kPort}, self};
   auto started = co_await Node::start(options);
   if (!started) {
@@ -83,6 +82,7 @@ task<int> Cluster::run_front_end(Cluster* self) {
   while (!self->at_rest) co_await sleep_for(kLook);
   co_await self->at_rest(self);
   co_await node->close();
+  note_constructions_by(nullptr);
   co_await NodeTable::instance().clear();
   co_return 0;
 }

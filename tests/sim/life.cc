@@ -220,7 +220,6 @@ template <class T>
 Handle* enter(const Result<ref<T>>& created) {
   if (!created) return nullptr;
   look_at_id(created->id());
-  forget_constructions(created->id());
   auto fresh = std::make_unique<Handle>();
   fresh->serial = ledger->handles.size() + 1;
   fresh->object = *created;
