@@ -1,5 +1,5 @@
-// What is looked at as a matter of course: every scenario, with the numbers of nodes at which it finds most. Some hundred
-// seeds in the tests, ten thousand in a night.
+// What is looked at as a matter of course: every scenario, with the numbers of nodes at which it finds most, and with more. About a
+// thousand seeds in the tests, ten thousand in a night.
 #pragma once
 
 #include <algorithm>
@@ -23,14 +23,25 @@ struct Portion {
 /// Two backends: every change of the members moves much of the state. Fourteen: a tree of two levels. Forty and more: most of the
 /// cluster is untouched by each trouble, and its connections are many. A thousand: about as many as a cluster may have.
 inline constexpr Portion kPortions[] = {
-    {"kinds", 5, 2, 300, 2'398},   {"kinds", 2, 2, 60, 900},          {"kinds", 40, 1, 4, 93},
-    {"kinds", 100, 1, 1, 20},      {"kinds", 300, 1, 1, 8},           {"life", 5, 2, 120, 2'300},
-    {"kinds", 1'000, 1, 0, 3},     {"moves", 1'000, 1, 0, 2},     {"life", 1'000, 1, 0, 1},
-    {"life", 10, 1, 10, 399},      {"moves", 3, 2, 100, 600},         {"collectives", 14, 2, 80, 1'400},
-    {"collectives", 60, 1, 1, 4},  {"streams", 5, 2, 60, 700},        {"names", 5, 2, 120, 800},
-    {"front_end", 4, 2, 80, 288},  {"members", 5, 2, 30, 40},         {"hostile", 5, 2, 40, 40},
-    {"scale", 1'000, 1, 1, 2},     {"scale", 63, 8, 1, 1},            {"scale", 511, 8, 0, 1},
+    {"kinds", 5, 2, 300, 2'000}, {"kinds", 2, 2, 60, 700}, {"kinds", 12, 1, 4, 140}, {"kinds", 40, 1, 4, 93},
+    {"kinds", 100, 1, 1, 20}, {"kinds", 300, 1, 1, 8}, {"kinds", 1'000, 1, 0, 3},
+    {"life", 5, 2, 120, 2'200}, {"life", 10, 1, 10, 399}, {"life", 1'000, 1, 0, 1},
+    {"moves", 3, 2, 100, 600}, {"moves", 12, 1, 4, 60}, {"moves", 1'000, 1, 0, 2},
+    {"collectives", 14, 2, 80, 1'300}, {"collectives", 60, 1, 1, 8},
+    {"streams", 5, 2, 60, 600}, {"streams", 20, 1, 4, 100},
+    {"names", 5, 2, 120, 700}, {"names", 20, 1, 8, 300},
+    {"front_end", 4, 2, 80, 288}, {"front_end", 12, 1, 6, 100},
+    {"members", 5, 2, 30, 200}, {"members", 20, 2, 10, 100},
+    {"hostile", 5, 2, 40, 74},
+    {"scale", 1'000, 1, 1, 2}, {"scale", 63, 8, 1, 1}, {"scale", 511, 8, 0, 1},
 };
+
+constexpr std::uint64_t seeds_of_a_night() {
+  std::uint64_t sum = 0;
+  for (const Portion& each : kPortions) sum += each.nightly;
+  return sum;
+}
+static_assert(seeds_of_a_night() == 10'000);
 
 constexpr bool is_looked_at(std::string_view scenario) {
   return std::any_of(std::begin(kPortions), std::end(kPortions),
