@@ -14,6 +14,7 @@
 #include "ebb/async/runtime.h"
 #include "ebb/node.h"
 #include "ebb/object/node_table.h"
+#include "ebb/platform/hosted.h"
 #include "ebb/platform/platform.h"
 #include "frontend/cluster/cluster.h"
 #include "frontend/cluster/control.h"
@@ -128,7 +129,9 @@ cluster::DriverFactory FrontEnd::driver_factory() const {
     return [settings](nodes::DriverObserver& observer) { return nodes::make_libvirt_driver(settings, observer); };
   }
   return [](nodes::DriverObserver& observer) -> Result<std::unique_ptr<nodes::Driver>> {
-    return nodes::make_process_driver(observer);
+    const Result<std::size_t> first = platform::hosted::first_cpu();
+    if (!first) return first.error();
+    return nodes::make_process_driver(observer, nodes::CpuPlacement(platform::available_cores(), *first, Core::count()));
   };
 }
 

@@ -13,6 +13,8 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <charconv>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <memory>
@@ -56,10 +58,11 @@ const cpu_set_t& process_cpus() {
 
 // A core gets a CPU of its own; when there are more cores than CPUs the scheduler places them. A container may
 // forbid it: then the thread runs unpinned, which is slower but right.
-void pin(CoreIndex core) noexcept {
+void pin(CoreIndex core, std::size_t first) noexcept {
   const cpu_set_t& cpus = process_cpus();
-  std::size_t position = to_number(core);
-  if (position >= available_cores()) return hosted::unpin_this_thread();
+  const std::size_t count = available_cores();
+  if (to_number(core) >= count) return hosted::unpin_this_thread();
+  std::size_t position = (first + to_number(core)) % count;
   for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
     if (!CPU_ISSET(cpu, &cpus) || position-- != 0) continue;
     cpu_set_t one;
@@ -92,6 +95,8 @@ std::size_t available_cores() noexcept {
 Result<void> enter_core(CoreIndex core) {
   if (to_number(core) >= kMaxCores) return Error(Errc::invalid_argument, "a node has at most 64 cores; start fewer");
   if (core_io) return Error(Errc::invalid_argument, "this thread is a core already; leave that one first");
+  const Result<std::size_t> first = hosted::first_cpu();
+  if (!first) return first.error();
   std::atomic<int>& descriptor = wake_descriptors[to_number(core)];
   if (descriptor.load(std::memory_order_acquire) == 0) {
     const int made = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -112,7 +117,7 @@ Result<void> enter_core(CoreIndex core) {
     leave_core();
     return Error(Errc::resource_exhausted, std::string("cannot make a core's event sources: ") + error.what() + "; raise the limit of open files");
   }
-  pin(core);
+  pin(core, *first);
   return {};
 }
 
@@ -141,6 +146,18 @@ void wake(CoreIndex core) noexcept {
 
 namespace hosted {
 CoreIo& current_io() noexcept { return *core_io; }
+
+Result<std::size_t> first_cpu() {
+  const char* text = std::getenv("EBB_FIRST_CPU");
+  if (text == nullptr) return 0;
+  std::uint16_t number = 0;
+  const char* end = text + std::strlen(text);
+  const auto [rest, error] = std::from_chars(text, end, number);
+  if (error != std::errc{} || rest != end) {
+    return Error(Errc::invalid_argument, "EBB_FIRST_CPU is not the number of a CPU: set it to 0 to 65535 or unset it");
+  }
+  return number % available_cores();
+}
 
 void unpin_this_thread() noexcept {
   const cpu_set_t& cpus = process_cpus();

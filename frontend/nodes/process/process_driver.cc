@@ -80,12 +80,15 @@ std::vector<std::string> child_arguments(const NodeSpec& spec) {
   return arguments;
 }
 
-std::vector<std::string> child_environment(int secret) {
+std::vector<std::string> child_environment(int secret, std::size_t first_cpu) {
+  const std::map<std::string_view, std::string> own{{"EBB_SECRET_FD", std::to_string(secret)},
+                                                    {"EBB_FIRST_CPU", std::to_string(first_cpu)}};
   std::vector<std::string> variables;
   for (char** entry = environ; *entry != nullptr; ++entry) {
-    if (std::strncmp(*entry, "EBB_SECRET_FD=", 14) != 0) variables.emplace_back(*entry);
+    const std::string_view text = *entry;
+    if (!own.contains(text.substr(0, text.find('=')))) variables.emplace_back(text);
   }
-  variables.push_back("EBB_SECRET_FD=" + std::to_string(secret));
+  for (const auto& [name, value] : own) variables.push_back(std::string(name) + "=" + value);
   return variables;
 }
 
@@ -118,7 +121,7 @@ std::string describe(int status) {
 
 class ProcessDriver final : public Driver {
  public:
-  explicit ProcessDriver(DriverObserver& observer) : observer_(observer) {}
+  ProcessDriver(DriverObserver& observer, CpuPlacement placement) : observer_(observer), placement_(std::move(placement)) {}
 
   ~ProcessDriver() override {
     std::unique_lock lock(mutex_);
@@ -159,10 +162,12 @@ class ProcessDriver final : public Driver {
     std::promise<Result<pid_t>> launched;
     auto outcome = launched.get_future();
     ++running_;
-    std::thread thread(&ProcessDriver::run, this, spec, std::move(launched));
+    const std::size_t first_cpu = placement_.take(spec.cores);
+    std::thread thread(&ProcessDriver::run, this, spec, first_cpu, std::move(launched));
     Result<pid_t> pid = outcome.get();
     if (!pid) {
       --running_;
+      placement_.give_back(first_cpu, spec.cores);
       lock.unlock();
       thread.join();
       return std::move(pid).error();
@@ -209,7 +214,7 @@ class ProcessDriver final : public Driver {
     }
   }
 
-  static Result<pid_t> launch(const NodeSpec& spec, Descriptor& console) {
+  static Result<pid_t> launch(const NodeSpec& spec, std::size_t first_cpu, Descriptor& console) {
     auto output = make_pipe();
     if (!output) return std::move(output).error();
     auto secret = make_pipe();
@@ -221,7 +226,7 @@ class ProcessDriver final : public Driver {
       return Error(Errc::internal, "a new pipe does not take the cluster key");
     }
     auto arguments = child_arguments(spec);
-    auto environment = child_environment(secret->read.number());
+    auto environment = child_environment(secret->read.number(), first_cpu);
     auto argument_pointers = pointers(arguments);
     auto environment_pointers = pointers(environment);
     const pid_t parent = ::getpid();
@@ -270,12 +275,12 @@ class ProcessDriver final : public Driver {
     }
   }
 
-  void run(NodeSpec spec, std::promise<Result<pid_t>> launched) {
+  void run(NodeSpec spec, std::size_t first_cpu, std::promise<Result<pid_t>> launched) {
     sigset_t all;
     sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
     Descriptor console;
-    Result<pid_t> pid = launch(spec, console);
+    Result<pid_t> pid = launch(spec, first_cpu, console);
     launched.set_value(pid);
     if (!pid) return;
     LineSplitter lines;
@@ -300,6 +305,7 @@ class ProcessDriver final : public Driver {
       std::lock_guard lock(mutex_);
       if (auto child = children_.find(spec.id); child != children_.end()) child->second.ended = true;
       --running_;
+      placement_.give_back(first_cpu, spec.cores);
       changed_.notify_all();
     }
   }
@@ -309,12 +315,13 @@ class ProcessDriver final : public Driver {
   std::condition_variable changed_;  // a child ended
   std::map<NodeId, Child> children_;
   std::size_t running_ = 0;
+  CpuPlacement placement_;
 };
 
 }  // namespace
 
-std::unique_ptr<Driver> make_process_driver(DriverObserver& observer) {
-  return std::make_unique<ProcessDriver>(observer);
+std::unique_ptr<Driver> make_process_driver(DriverObserver& observer, CpuPlacement placement) {
+  return std::make_unique<ProcessDriver>(observer, std::move(placement));
 }
 
 }  // namespace ebb::frontend::nodes

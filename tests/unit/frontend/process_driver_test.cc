@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <condition_variable>
+#include <cstdlib>
 #include <fstream>
 #include <mutex>
 #include <vector>
@@ -76,26 +77,35 @@ bool is_gone(pid_t process) {
 }
 
 TEST_F(ProcessDriverTest, TellsANodeWhoItIsAndWhereItsFrontEndIs) {
-  auto driver = make_process_driver(recorder_);
+  auto driver = make_process_driver(recorder_, CpuPlacement(4, 0, 1));
   ASSERT_TRUE(driver->start(script("echo \"$@\"")));
   EXPECT_EQ(recorder_.first_line(), "--ebb-role=node --ebb-node=3 --ebb-frontend=127.0.0.1:7001 --ebb-cores=2");
   EXPECT_EQ(recorder_.first_end(), "exit status 0");
 }
 
 TEST_F(ProcessDriverTest, HandsTheKeyOverAPipe) {
-  auto driver = make_process_driver(recorder_);
+  auto driver = make_process_driver(recorder_, CpuPlacement(4, 0, 1));
   ASSERT_TRUE(driver->start(script("cat /proc/self/fd/$EBB_SECRET_FD; echo")));
   EXPECT_EQ(recorder_.first_line(), std::string(32, 'k'));
 }
 
+TEST_F(ProcessDriverTest, SaysWhereTheCoresOfANodeBegin) {
+  ::setenv("EBB_FIRST_CPU", "0", 1);  // the front end's
+  auto driver = make_process_driver(recorder_, CpuPlacement(4, 0, 2));
+  const auto started = driver->start(script("echo $EBB_FIRST_CPU"));
+  ::unsetenv("EBB_FIRST_CPU");
+  ASSERT_TRUE(started);
+  EXPECT_EQ(recorder_.first_line(), "2");
+}
+
 TEST_F(ProcessDriverTest, ReportsAnEndNobodyAskedFor) {
-  auto driver = make_process_driver(recorder_);
+  auto driver = make_process_driver(recorder_, CpuPlacement(4, 0, 1));
   ASSERT_TRUE(driver->start(script("kill -9 $$")));
   EXPECT_EQ(recorder_.first_end(), "killed by signal 9");
 }
 
 TEST_F(ProcessDriverTest, StopsANodeAndForgetsIt) {
-  auto driver = make_process_driver(recorder_);
+  auto driver = make_process_driver(recorder_, CpuPlacement(4, 0, 1));
   ASSERT_TRUE(driver->start(script("echo $$; exec sleep 60")));
   const pid_t pid = std::stoi(recorder_.first_line());
   ASSERT_TRUE(driver->stop(NodeId{3}));
@@ -104,7 +114,7 @@ TEST_F(ProcessDriverTest, StopsANodeAndForgetsIt) {
 }
 
 TEST_F(ProcessDriverTest, TakesItsNodesAlongWhenItEnds) {
-  auto driver = make_process_driver(recorder_);
+  auto driver = make_process_driver(recorder_, CpuPlacement(4, 0, 1));
   ASSERT_TRUE(driver->start(script("echo $$; exec sleep 60")));
   const pid_t pid = std::stoi(recorder_.first_line());
   driver.reset();
@@ -112,7 +122,7 @@ TEST_F(ProcessDriverTest, TakesItsNodesAlongWhenItEnds) {
 }
 
 TEST_F(ProcessDriverTest, TakesAlongWhatANodeHasStarted) {
-  auto driver = make_process_driver(recorder_);
+  auto driver = make_process_driver(recorder_, CpuPlacement(4, 0, 1));
   ASSERT_TRUE(driver->start(script("sleep 20 & echo $!; sleep 20")));
   const pid_t started = std::stoi(recorder_.first_line());
   const auto begin = std::chrono::steady_clock::now();
@@ -122,14 +132,14 @@ TEST_F(ProcessDriverTest, TakesAlongWhatANodeHasStarted) {
 }
 
 TEST_F(ProcessDriverTest, WaitsForNobodyWhoOnlyHoldsTheConsole) {
-  auto driver = make_process_driver(recorder_);
+  auto driver = make_process_driver(recorder_, CpuPlacement(4, 0, 1));
   ASSERT_TRUE(driver->start(script("setsid sleep 15 & echo last; exit 7")));
   EXPECT_EQ(recorder_.first_end(), "exit status 7");
   EXPECT_EQ(recorder_.first_line(), "last");
 }
 
 TEST_F(ProcessDriverTest, SaysWhyItCannotExecuteAProgram) {
-  auto driver = make_process_driver(recorder_);
+  auto driver = make_process_driver(recorder_, CpuPlacement(4, 0, 1));
   NodeSpec spec = script("");
   std::ofstream(path_) << "neither ELF nor script\n";
   const auto started = driver->start(spec);
@@ -138,7 +148,7 @@ TEST_F(ProcessDriverTest, SaysWhyItCannotExecuteAProgram) {
 }
 
 TEST_F(ProcessDriverTest, SaysThatAProgramIsMissing) {
-  auto driver = make_process_driver(recorder_);
+  auto driver = make_process_driver(recorder_, CpuPlacement(4, 0, 1));
   NodeSpec spec = script("");
   spec.image = "/nowhere/to/be/found";
   EXPECT_EQ(driver->start(spec).code(), Errc::not_found);

@@ -3,12 +3,14 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "ebb/platform/hosted.h"
 #include "ebb/platform/stream.h"
@@ -49,6 +51,29 @@ TEST(Platform, WaitEndsAtItsDeadlineAndAtAWakeThatCameFirst) {
   wait(Clock::now() + 20s);
   EXPECT_LT(Clock::now() - before, 10s);
   leave_core();
+}
+
+TEST(Platform, TiesItsFirstCoreToTheCpuThatItIsTold) {
+  std::vector<int> cpus;
+  cpu_set_t all;
+  ASSERT_EQ(sched_getaffinity(0, sizeof all, &all), 0);
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(cpu, &all) && cpus.size() < kMaxCores) cpus.push_back(cpu);
+  }
+  for (std::size_t first = 0; first <= cpus.size(); ++first) {  // the last one goes around
+    setenv("EBB_FIRST_CPU", std::to_string(first).c_str(), 1);
+    for (std::size_t core = 0; core < cpus.size(); ++core) {
+      ASSERT_TRUE(enter_core(CoreIndex(static_cast<std::uint16_t>(core))));
+      cpu_set_t mine;
+      EXPECT_EQ(sched_getaffinity(0, sizeof mine, &mine), 0);
+      EXPECT_EQ(CPU_COUNT(&mine), 1);
+      EXPECT_TRUE(CPU_ISSET(cpus[(first + core) % cpus.size()], &mine)) << "core " << core << " of " << first;
+      leave_core();
+    }
+  }
+  setenv("EBB_FIRST_CPU", "second", 1);
+  EXPECT_EQ(enter_core(CoreIndex(0)).code(), Errc::invalid_argument);
+  unsetenv("EBB_FIRST_CPU");
 }
 
 TEST(Platform, MayOpenAsManyFilesAsItsUserAllows) {
