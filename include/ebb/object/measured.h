@@ -63,6 +63,17 @@ std::invoke_result_t<F&> measured(const MeteredCall& call, CallMeter& meter, F i
   }
 }
 
+/// `invoke()`, a method that gives a task without being a coroutine: what it does before that is part of the call, and may block.
+template <class F>
+std::invoke_result_t<F&> begun(const MeteredCall& call, CallMeter& meter, F invoke) {
+  const CallOnStack under_way(call.object);
+  try {
+    return invoke();
+  } catch (...) {
+    settle_thrown(call, meter);
+  }
+}
+
 /// `work`, a method that waits; counted among the calls under way (CallUnderWay).
 template <class R>
 task<R> measured(MeteredCall call, CallMeter meter, task<R> work) {

@@ -146,7 +146,7 @@ class target : public adjustable_target<target<T>> {
             return detail::measured(call, meter, detail::run_in_context<Member, Value>(id, &object, origin, &packed));
           } else {
             auto invoke = [&object](auto&... each) { return std::invoke(Member, object, std::move(each)...); };
-            return detail::measured(call, meter, std::apply(invoke, packed));
+            return detail::measured(call, meter, detail::begun(call, meter, [&] { return std::apply(invoke, packed); }));
           }
         } else if constexpr (detail::SignatureOf<Member>::kTakesContext) {
           const detail::ServedContext served(id, origin.origin());

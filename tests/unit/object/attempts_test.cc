@@ -41,6 +41,11 @@ struct Refuser {
     throw ErrorException(Error::refusal(Errc::moved, "another object's"));
   }
   int work() { return ++runs; }
+  /// No coroutine: it fails before there is a task.
+  task<int> begin() {
+    ++runs;
+    throw ErrorException(Error::refusal(Errc::moved, "another object's"));
+  }
   int save() const { return 0; }
   void restore(int) {}
 };
@@ -54,14 +59,14 @@ struct OfCore : Refuser {
   task<Result<int>> wait(bool answers) { return waiting(this, answers); }
   using interface = ebb::interface<"test.RefuserOfCore/1", method<"answer", &OfCore::answer>, method<"fail", &OfCore::fail>,
                                    method<"pass_on", &OfCore::pass_on>, method<"fail_on", &OfCore::fail_on>,
-                                   method<"work", &OfCore::work>, method<"wait", &OfCore::wait>>;
+                                   method<"work", &OfCore::work>, method<"wait", &OfCore::wait>, method<"begin", &OfCore::begin>>;
 };
 struct AtHome : Refuser {
   using policy = single_home;
   task<Result<int>> wait(bool answers) { return waiting(this, answers); }
   using interface = ebb::interface<"test.RefuserAtHome/1", method<"answer", &AtHome::answer>, method<"fail", &AtHome::fail>,
                                    method<"pass_on", &AtHome::pass_on>, method<"fail_on", &AtHome::fail_on>,
-                                   method<"work", &AtHome::work>, method<"wait", &AtHome::wait>>;
+                                   method<"work", &AtHome::work>, method<"wait", &AtHome::wait>, method<"begin", &AtHome::begin>>;
 };
 struct ByKey : Refuser {
   using policy = partitioned;
@@ -69,7 +74,7 @@ struct ByKey : Refuser {
   task<Result<int>> wait(bool answers) { return waiting(this, answers); }
   using interface = ebb::interface<"test.RefuserByKey/1", method<"answer", &ByKey::answer>, method<"fail", &ByKey::fail>,
                                    method<"pass_on", &ByKey::pass_on>, method<"fail_on", &ByKey::fail_on>,
-                                   method<"work", &ByKey::work>, method<"wait", &ByKey::wait>>;
+                                   method<"work", &ByKey::work>, method<"wait", &ByKey::wait>, method<"begin", &ByKey::begin>>;
 };
 struct Copied : Refuser {
   using policy = replicated;
@@ -113,6 +118,9 @@ task<void> check_answers(Target where, std::string what) {
     const auto failed = co_await where.template call<&T::wait>(false);
     EXPECT_EQ(failed.code(), Errc::moved) << what;
     EXPECT_EQ(runs, 4) << what;
+    const auto begun = co_await where.template call<&T::begin>();
+    EXPECT_TRUE(begun.code() == Errc::moved && !begun.error().is_refusal()) << what;
+    EXPECT_EQ(runs, 5) << what;
   }
 }
 
@@ -131,7 +139,7 @@ TEST(Attempts, AreNotMadeAgainForWhatAMethodAnswers) {
     const auto copies = (co_await create_at<Copied>(kFrontEndNode, CoreIndex{1})).value();
     const auto written = copies.on_home();
     co_await check_answers<Copied>(written.within(200ms), "replicas");
-    EXPECT_EQ(link.calls, 3 * 12);
+    EXPECT_EQ(link.calls, 3 * 13);
     link.calls = 0;
     detail::set_node_link(nullptr);  // or the partitions would be spread over a node that is none
     const auto store = (co_await create<ByKey>()).value();

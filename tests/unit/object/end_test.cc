@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <functional>
+#include <utility>
 
 #include "ebb/async.h"
 #include "ebb/object.h"
@@ -45,10 +46,16 @@ struct Slow {
     ebb::block_on(until_gate_opens());
     return value = seen + n;
   }
+  /// No coroutine: it blocks before there is a task.
+  ebb::task<std::int64_t> begin(std::int64_t n) {
+    const std::int64_t sum = add(n);
+    return [](std::int64_t result) -> ebb::task<std::int64_t> { co_return result; }(sum);
+  }
   std::int64_t get() const { return value; }
   std::int64_t save() const { return value; }
   void restore(std::int64_t state) { value = state; }
-  using interface = ebb::interface<"test.Slow/2", ebb::method<"add", &Slow::add>, ebb::method<"get", &Slow::get>>;
+  using interface = ebb::interface<"test.Slow/2", ebb::method<"add", &Slow::add>, ebb::method<"begin", &Slow::begin>,
+                                   ebb::method<"get", &Slow::get>>;
 };
 struct Patient : Slow {
   static constexpr std::string_view implementation = "test.Slow/patient";
@@ -180,19 +187,21 @@ ebb::task<int> ended_while_given() {
 
 TEST(CallsThatBlock, KeepWhatComesBackFromAMoveOfAnObjectThatEnds) { EXPECT_EQ(run(ended_while_given), 0); }
 
-ebb::task<int> hidden_everywhere() {
+ebb::task<int> hidden_everywhere(bool gives_a_task) {
   gate = false, inside = 0;
   const auto slow = (co_await ebb::create<Slow>()).value();
   EXPECT_EQ((co_await slow.on(CoreIndex{1}).call<&Slow::get>()).value(), 0);
   std::int64_t answer = 0;
   Errc outcome = Errc::internal;
   ebb::Scope scope;
-  scope.spawn(keep(slow.on(CoreIndex{0}).call<&Slow::add>(7), &answer));
+  auto work = gives_a_task ? slow.on(CoreIndex{0}).call<&Slow::begin>(7) : slow.on(CoreIndex{0}).call<&Slow::add>(7);
+  scope.spawn(keep(std::move(work), &answer));
   co_await until_inside(1);
   scope.spawn(note(ebb::destroy(slow), &outcome));
   co_await ebb::sleep_for(5ms);
   EXPECT_EQ((co_await slow.on(CoreIndex{1}).call<&Slow::get>()).code(), Errc::no_such_object)
       << "a core answers while another waits for its calls";
+  EXPECT_EQ(outcome, Errc::internal) << "ended in the middle of a call";
   gate = true;
   co_await scope.join();
   EXPECT_EQ(answer, 7);
@@ -201,7 +210,10 @@ ebb::task<int> hidden_everywhere() {
   co_return 0;
 }
 
-TEST(Destroy, HidesTheObjectOnAllCoresAndThenWaits) { EXPECT_EQ(run(hidden_everywhere), 0); }
+TEST(Destroy, HidesTheObjectOnAllCoresAndThenWaits) {
+  EXPECT_EQ(run([] { return hidden_everywhere(false); }), 0);
+  EXPECT_EQ(run([] { return hidden_everywhere(true); }), 0);
+}
 
 /// Two events end the same: the second hears what came of the first, and not before.
 ebb::task<int> met() {
