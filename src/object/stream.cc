@@ -17,6 +17,11 @@ Detached send_close(NodeId node, CoreIndex core, std::uint64_t handle) {
   static_cast<void>(sent);
 }
 
+Detached send_taking(NodeId node, CoreIndex core, std::uint64_t handle) {
+  const Result<void> sent = co_await kStreamService.on(node, core).send<&StreamService::taking>(handle);
+  static_cast<void>(sent);  // the next one may arrive
+}
+
 }  // namespace
 
 // --- the giving end ---
@@ -76,7 +81,7 @@ task<Result<StreamBatch>> StreamService::pull(const call_context& context, std::
   if (!context.cancellation.is_cancelled()) co_await items;  // or nothing would wake it
   Core::current().cancel(timer);
   source->pulled = false;
-  source->last_pull = platform::Clock::now();
+  source->last_heard = platform::Clock::now();
   if (source->closed) co_return Error(Errc::no_such_object, "the stream was closed");
   // Items stay where they are for a taker that has given up on this answer.
   if (context.cancellation.is_cancelled()) co_return Error(Errc::cancelled, "nobody waits for the items");
@@ -85,6 +90,10 @@ task<Result<StreamBatch>> StreamService::pull(const call_context& context, std::
   if (batch.ended) sources_.erase(handle);
   depth_.set(sources_.size());
   co_return batch;
+}
+
+void StreamService::taking(std::uint64_t handle) {
+  if (const auto found = sources_.find(handle); found != sources_.end()) found->second->last_heard = platform::Clock::now();
 }
 
 void StreamService::close(std::uint64_t handle) {
@@ -101,7 +110,7 @@ void StreamService::close(std::uint64_t handle) {
 void StreamService::sweep(platform::Instant now) {
   std::vector<std::uint64_t> over;
   for (const auto& [handle, source] : sources_) {
-    const bool idle = !source->pulled && now - source->last_pull > kIdleLimit;
+    const bool idle = !source->pulled && now - source->last_heard > kIdleLimit;
     const bool lost = source->consumer_known && source->consumer != this_node() && !is_member(source->consumer);
     if (idle || lost) over.push_back(handle);
   }
@@ -161,7 +170,7 @@ task<Result<bool>> StreamReader::ready() {
     Result<StreamBatch> fetched = co_await coming;
     fetched_.reset();
     if (!fetched) {
-      ended_ = true;
+      end();
       // It may well live, for who takes it now if it is not this one.
       if (fetched.code() != Errc::invalid_argument) send_close(node_, core_, handle_);
       co_return std::move(fetched).error();
@@ -169,15 +178,43 @@ task<Result<bool>> StreamReader::ready() {
     batch_ = *std::move(fetched);
     items_.emplace(batch_.bytes);
     left_ = batch_.items;
-    ended_ = batch_.ended;
-    if (!ended_) fetch();
+    if (batch_.ended) {
+      end();
+    } else {
+      fetch();
+      begin_reports();
+    }
   }
   co_return true;
 }
 
+void StreamReader::begin_reports() {
+  if (next_report_ != TimerId{}) return;
+  auto next = [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->report();
+  };
+  try {
+    next_report_ = Core::current().call_after(StreamService::kReport, std::move(next));
+  } catch (const ErrorException&) {
+    // This core has no timer left. The next batch may find one.
+  }
+}
+
+void StreamReader::report() {
+  next_report_ = {};
+  if (reported_ != taken_) send_taking(node_, core_, handle_);
+  reported_ = taken_;
+  begin_reports();
+}
+
+void StreamReader::end() {
+  ended_ = true;
+  if (next_report_ != TimerId{}) Core::current().cancel(std::exchange(next_report_, TimerId{}));
+}
+
 Error StreamReader::broken() {
   left_ = 0;
-  ended_ = true;
+  end();
   batch_.error = 0;
   send_close(node_, core_, handle_);
   return Error(Errc::malformed, "an item of a stream does not decode; start all nodes from the same build");
@@ -186,6 +223,7 @@ Error StreamReader::broken() {
 void StreamReader::drop() {
   const Core* core = Core::current_or_null();
   if (handed_over_ || ended_ || core == nullptr || core->stopping()) return;
+  if (taker_.load(std::memory_order_relaxed) == core->index()) end();
   send_close(node_, core_, handle_);
 }
 

@@ -521,6 +521,15 @@ MUTATIONS = [
         ],
         "has two implementations", scenario="life"),
     Mutation(
+        "slow_takers_say_nothing",
+        "whoever takes the items of a stream is heard of only when it asks for more",
+        "src/object/stream.cc",
+        [
+            ("  if (reported_ != taken_) send_taking(node_, core_, handle_);\n",
+             "  if (reported_ > taken_) send_taking(node_, core_, handle_);\n"),
+        ],
+        "that was taken slowly ended", scenario="streams"),
+    Mutation(
         "what_is_told_to_all_ends_at_the_first",
         "nodes pass on no call that is not answered",
         "src/object/collective.cc",

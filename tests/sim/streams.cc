@@ -15,8 +15,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A stream that nobody has taken from is closed after five minutes of its node's clock.
-constexpr Time kStreamDrain = 340s;
+constexpr Time kHealed = 55s;
+constexpr Time kEnd = 62s;
+// Items of a batch, and how long whoever takes one slowly thinks between two of them.
+constexpr std::uint64_t kBatch = 256;
+constexpr platform::Duration kThought = 1600ms;
+constexpr Time kSlowest = 480s;
+// A stream that nobody has taken from is closed after six minutes of its node's clock.
+constexpr Time kStreamDrain = 405s;
 // More than one object may work on at a time.
 constexpr int kBurst = 1'300;
 
@@ -75,6 +81,7 @@ struct Run {
   ref<Feed> feed;
   ref<Tally> tally;
   bool made = false;
+  bool takes_slowly = false;
   Ledger ledger;
 };
 
@@ -108,6 +115,23 @@ task<void> give(Run* run, NodeId node, std::uint64_t operation) {
   if (*sum != last * (last + 1) / 2) violated(operation, "the taker of a stream missed items, or took some twice");
 }
 
+/// A batch lasts for longer than a maker waits of whom nobody hears.
+task<void> take_slowly(Run* run) {
+  while (World::instance().now() < kEnd) co_await sleep_for(100ms);
+  const NodeId node = Node::current()->members().back().id;
+  const std::uint64_t operation = ++run->ledger.operations;
+  const OpenCall open("operation " + std::to_string(operation));
+  constexpr std::uint64_t kItems = 3 * kBatch;
+  stream<std::uint64_t> items = (co_await run->feed.on(node).within(8s).call<&Feed::numbers>(kItems)).value();
+  std::uint64_t taken = 0;
+  for (; taken < kItems; ++taken) {
+    if (taken < kBatch) co_await sleep_for(kThought);
+    const auto next = co_await items.next();
+    if (!next || !*next) break;
+  }
+  if (taken != kItems) violated(operation, "a stream that was taken slowly ended after " + std::to_string(taken) + " items");
+}
+
 task<void> pipe(Run* run, NodeId node, std::uint64_t operation) {
   const auto answer = co_await run->feed.on(node).within(8s).pipeline<&Feed::open>(operation, run->tally).then<&Tally::add>(operation).call();
   if (!answer) co_return;
@@ -124,7 +148,7 @@ task<void> linger(Run* run, NodeId node) {
 task<void> client(Cluster* cluster, Run* run) {
   World& world = cluster->world();
   Scope scope;
-  while (!cluster->ending) {
+  while (!cluster->ending && world.now() < kEnd) {
     co_await sleep_for(std::chrono::microseconds(world.pick(5'000, 800'000)));
     if (!run->made || cluster->ending) continue;
     const auto members = Node::current()->members();
@@ -151,7 +175,10 @@ task<void> make_objects(Cluster* cluster, Run* run) {
   const auto members = Node::current()->members();
   run->tally = (co_await create_at<Tally>(members.back().id)).value();
   run->made = true;
-  co_await client(cluster, run);
+  run->takes_slowly = cluster->world().pick(0, 3) == 0;
+  if (!run->takes_slowly) co_return co_await client(cluster, run);
+  auto both = when_all(client(cluster, run), take_slowly(run));
+  co_await std::move(both);
 }
 
 }  // namespace
@@ -162,9 +189,10 @@ Outcome run_streams(const Settings& settings) {
   Trial trial(
       settings, [&run](Cluster* self) { return make_objects(self, &run); }, [&run](Cluster* self) { return client(self, &run); });
   trial.trouble(33s);
-  trial.must_answer(55s, 62s, run.ledger.successes);
+  trial.must_answer(kHealed, kEnd, run.ledger.successes);
   trial.outcome.operations = run.ledger.operations;
   trial.outcome.successes = run.ledger.successes;
+  if (run.takes_slowly) trial.world.run_until(kEnd + kSlowest);
   return trial.finish({}, kStreamDrain);
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "ebb/async/completion.h"
+#include "ebb/async/core.h"
 #include "ebb/async/generator.h"
 #include "ebb/async/task.h"
 #include "ebb/base/ids.h"
@@ -29,7 +30,10 @@ class StreamReader : public std::enable_shared_from_this<StreamReader> {
   /// Waits until there is an item, or it has ended; the error it ended with, once.
   task<Result<bool>> ready();
   wire::Reader& items() noexcept { return *items_; }
-  void took_one() noexcept { --left_; }
+  void took_one() noexcept {
+    --left_;
+    ++taken_;
+  }
   /// The bytes of an item do not decode.
   Error broken();
 
@@ -47,6 +51,10 @@ class StreamReader : public std::enable_shared_from_this<StreamReader> {
  private:
   void fetch();
   static Detached run_fetch(std::shared_ptr<StreamReader> self);
+  /// Now and then tells the maker of the items that they are being taken: while those that are here last it is asked for none.
+  void begin_reports();
+  void report();
+  void end();
 
   NodeId node_;
   CoreIndex core_;
@@ -58,6 +66,9 @@ class StreamReader : public std::enable_shared_from_this<StreamReader> {
   StreamBatch batch_;
   std::optional<wire::Reader> items_;  // of batch_
   std::uint32_t left_ = 0;
+  std::uint64_t taken_ = 0;
+  std::uint64_t reported_ = 0;         // of taken_
+  TimerId next_report_;                // on the core that takes the items
   std::optional<Completion<Result<StreamBatch>>> fetched_;  // of the pull under way
 };
 

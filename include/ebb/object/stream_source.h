@@ -47,7 +47,7 @@ struct StreamSource {
   std::optional<Error> error;
   NodeId consumer = kNoNode;
   bool consumer_known = false;  // it was a member at its last pull
-  platform::Instant last_pull = platform::Clock::now();
+  platform::Instant last_heard = platform::Clock::now();  // of whoever takes the items
   std::coroutine_handle<> waiting_pull = nullptr;
   std::coroutine_handle<> waiting_producer = nullptr;
 
@@ -116,8 +116,10 @@ class StreamService {
  public:
   /// Streams of one core that have not ended; opening one more throws ErrorException(overloaded).
   static constexpr std::size_t kMaxStreams = 4096;
-  /// One that nobody has asked for items for so long is closed.
-  static constexpr platform::Duration kIdleLimit = std::chrono::minutes(5);
+  /// How often whoever takes items that have arrived already says so.
+  static constexpr platform::Duration kReport = std::chrono::minutes(1);
+  /// One is closed of which nobody has said for so long that items are asked for, or are being taken: for five minutes none was.
+  static constexpr platform::Duration kIdleLimit = std::chrono::minutes(5) + kReport;
   /// A pull that finds nothing is answered without items after so long.
   static constexpr platform::Duration kLongestWait = std::chrono::seconds(10);
   static constexpr platform::Duration kSweep = std::chrono::seconds(1);
@@ -133,8 +135,11 @@ class StreamService {
   /// The next items, at least one unless the stream has ended or none came for kLongestWait. Errors: no_such_object (it has
   /// ended, was closed, or nobody asked for too long); invalid_argument (it is being asked already).
   task<Result<StreamBatch>> pull(const call_context& context, std::uint64_t handle);
+  /// Items that were handed out are being taken.
+  void taking(std::uint64_t handle);
   void close(std::uint64_t handle);
-  using interface = ebb::interface<"ebb.Stream/1", method<"pull", &StreamService::pull>, method<"close", &StreamService::close>>;
+  using interface = ebb::interface<"ebb.Stream/1", method<"pull", &StreamService::pull>, method<"taking", &StreamService::taking>,
+                                   method<"close", &StreamService::close>>;
 
   /// For tests: closes what has been idle at `now`.
   void sweep(platform::Instant now);
