@@ -40,11 +40,14 @@ std::vector<SentWrite> begin_spans(std::vector<Write>& batch, const TypeDescript
 
 }  // namespace
 
-Result<Snapshot> Original::subscribe(NodeId node, CoreIndex core) {
+Result<Snapshot> Original::subscribe(NodeId node, CoreIndex core, std::uint64_t attempt) {
+  // Of an earlier attempt nobody hears any more. It would count what the later one has yet to get as carried out.
+  const auto is_later = [=](const Subscriber& each) { return each.node == node && each.core == core && each.attempt > attempt; };
+  if (std::any_of(subscribers_.begin(), subscribers_.end(), is_later)) return Error(Errc::moved, "the core has subscribed anew meanwhile");
   auto state = send_parcel(type_.state.save(value_));
   if (!state) return std::move(state).error();
   std::erase_if(subscribers_, [node, core](const Subscriber& each) { return each.node == node && each.core == core; });
-  subscribers_.push_back({node, core, ++last_generation_, writes_});
+  subscribers_.push_back({node, core, ++last_generation_, attempt, writes_});
   settle();
   return Snapshot{epoch_, writes_, *std::move(state)};
 }

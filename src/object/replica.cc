@@ -28,6 +28,7 @@ constexpr std::size_t kMaxEarly = 256;
 constexpr platform::Duration kJoinLimit = std::chrono::seconds(30);
 constexpr platform::Duration kDropTimeout = std::chrono::seconds(2);
 constexpr platform::Duration kDropAgain = std::chrono::milliseconds(10);
+constexpr platform::Duration kLeaseLook = std::chrono::milliseconds(10);
 
 std::string describe(ObjectId id) { return "object " + std::to_string(id.index()); }
 
@@ -105,6 +106,7 @@ bool begin_from(ObjectId id, Replica& replica, const TypeDescriptor& type, const
 
 void be_original(ObjectId id, ReplicaRoot& root, const TypeDescriptor& type, void* value, std::uint32_t epoch,
                  std::uint64_t writes) {
+  if (root.original) root.original->end();  // of a replica that is on its way out
   Replica& mine = replica_here(root);
   mine.stage = Replica::Stage::live;
   mine.value = value;
@@ -170,6 +172,16 @@ task<Result<std::uint64_t>> take_over(ObjectId id, const TypeDescriptor* type, v
   co_return snapshot->writes;
 }
 
+/// Returns with a lease; throws what require_lease() does when there is none by `deadline`.
+task<void> await_lease(platform::Instant deadline) {
+  const auto has_none = [] {
+    const NodeLink* link = node_link();
+    return link != nullptr && !link->has_lease();
+  };
+  while (has_none() && platform::Clock::now() < deadline) co_await sleep_for(kLeaseLook);
+  require_lease();
+}
+
 task<void> leave_all_behind(ObjectId id, Home home) {
   const Fence fence = co_await find_fence();
   std::vector<task<void>> works;
@@ -218,14 +230,14 @@ void* Replication::make_root(ObjectId) {
 
 void Replication::end_root(void* root) { delete static_cast<ReplicaRoot*>(root); }
 
-void Replication::leave(void* root) {
+void Replication::leave(void* root, const void* value) {
   auto& mine = *static_cast<ReplicaRoot*>(root);
   Replica& replica = replica_here(mine);
-  if (mine.home.load(std::memory_order_acquire) == this_core() && mine.original) {
+  if (mine.home.load(std::memory_order_acquire) == this_core() && mine.original && mine.original->value() == value) {
     mine.original->end();
     mine.original.reset();
   }
-  forget(replica);
+  if (replica.value == value) forget(replica);
 }
 
 /// Whether a replica that was answered so may get its state in another round.
@@ -252,7 +264,9 @@ void Replication::join(ObjectId id, void* shared, void* value, const TypeDescrip
         if (!writes && !may_be_otherwise(writes.code())) throw ErrorException(std::move(writes).error());
         if (writes) {
           if (home.epoch > 1) block_on(leave_all_behind(id, home));
-          require_lease();
+          // There may be no other replica any more: whoever gave up now would take all answered writes along. While the lease is only
+          // late, the home is still here.
+          block_on(await_lease(deadline));
           return be_original(id, root, type, value, home.epoch, *writes);
         }
       } else {
@@ -263,8 +277,9 @@ void Replication::join(ObjectId id, void* shared, void* value, const TypeDescrip
     stale = home.epoch;
     if (!is_here(home) && is_member(home.node)) {
       Joining joining(mine, value);
-      const auto snapshot =
-          block_on(kReplicaService.on(home.node, home.core).call<&ReplicaService::subscribe>(id, this_node(), this_core()));
+      const auto attempt_at = static_cast<std::uint64_t>(platform::Clock::now().time_since_epoch().count());
+      const auto snapshot = block_on(
+          kReplicaService.on(home.node, home.core).call<&ReplicaService::subscribe>(id, this_node(), this_core(), attempt_at));
       // Writes that come while the state does are early ones.
       Result<std::vector<std::byte>> state = Error(Errc::moved, "no snapshot");
       if (snapshot) state = block_on(fetch_parcel(snapshot->state));
@@ -298,7 +313,7 @@ void Replication::become_home(ObjectId id) { block_on(need_original(id)).value()
 
 // --- what others ask ---
 
-task<Result<Snapshot>> ReplicaService::subscribe(ObjectId id, NodeId node, CoreIndex core) {
+task<Result<Snapshot>> ReplicaService::subscribe(ObjectId id, NodeId node, CoreIndex core, std::uint64_t attempt) {
   if (to_number(core) >= kMaxCores) co_return Error(Errc::invalid_argument, "no core subscribes");
   // Or one that this node has yet to hear of, which asks again.
   if (!is_member(node)) co_return Error(Errc::moved, "no member that is known here subscribes");
@@ -320,7 +335,7 @@ task<Result<Snapshot>> ReplicaService::subscribe(ObjectId id, NodeId node, CoreI
   ReplicaRoot* root = root_of(id);
   if (root == nullptr || !root->original) co_return Error(Errc::moved, describe(id) + " ended here meanwhile");
   require_lease();
-  co_return root->original->subscribe(node, core);
+  co_return root->original->subscribe(node, core, attempt);
 }
 
 Result<bool> ReplicaService::apply(ObjectId id, std::uint32_t epoch, std::uint64_t first, std::vector<Write> writes) {

@@ -54,8 +54,10 @@ class Original : public std::enable_shared_from_this<Original> {
 
   std::uint32_t epoch() const noexcept { return epoch_; }
   std::uint64_t writes() const noexcept { return writes_; }
+  const void* value() const noexcept { return value_; }
 
-  Result<Snapshot> subscribe(NodeId node, CoreIndex core);
+  /// moved: the core has made a later attempt.
+  Result<Snapshot> subscribe(NodeId node, CoreIndex core, std::uint64_t attempt);
   /// Carries out a write and waits until all replicas have.
   task<Result<Bytes>> write(const RemoteMethod& method, Bytes arguments, ServedCaller caller);
   /// No more is sent; writes that wait end with cancelled.
@@ -66,6 +68,7 @@ class Original : public std::enable_shared_from_this<Original> {
     NodeId node;
     CoreIndex core;
     std::uint32_t generation;
+    std::uint64_t attempt;
     std::uint64_t acknowledged;  // number of writes it has carried out
     bool sending = false;
   };

@@ -39,8 +39,9 @@ struct Snapshot {
 
 /// Known on every node under a fixed id.
 struct ReplicaService {
-  /// On the home's core: the present state, and from now on every write to (node, core). moved: this is not the home.
-  task<Result<Snapshot>> subscribe(ObjectId id, NodeId node, CoreIndex core);
+  /// On the home's core: the present state, and from now on every write to (node, core). `attempt` rises with each try of that core,
+  /// whose own clock it is: one that comes to its turn after a later one is no more. moved: it is that, or this is not the home.
+  task<Result<Snapshot>> subscribe(ObjectId id, NodeId node, CoreIndex core, std::uint64_t attempt);
   /// On a replica's core: the writes from number `first` on. False if there is no replica of that epoch.
   Result<bool> apply(ObjectId id, std::uint32_t epoch, std::uint64_t first, std::vector<Write> writes);
   /// The replica of this node that is farthest. From now on none of them follows a home of an epoch before `epoch`.

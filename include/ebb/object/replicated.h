@@ -31,7 +31,8 @@ struct Replication {
   /// Fills `value`, this core's new replica, with the present state, and takes part in what follows; or, on the home,
   /// makes it the original. Blocks the event.
   static void join(ObjectId id, void* root, void* value, const TypeDescriptor& type);
-  static void leave(void* root);
+  /// The end of `value`, which this core has had. Another replica may have taken its place meanwhile: that one stays.
+  static void leave(void* root, const void* value);
   static task<Result<Bytes>> serve(ObjectId id, void* representative, const RemoteMethod& method, Bytes arguments,
                                    ServedCaller caller);
   static void become_home(ObjectId id);
@@ -137,7 +138,7 @@ struct replicated {
   }
   template <class T>
   static void end_representative(T* representative, void* root) {
-    detail::Replication::leave(root);
+    detail::Replication::leave(root, representative);
     delete representative;
   }
   static task<Result<Bytes>> serve(ObjectId id, void* representative, const detail::RemoteMethod& method, Bytes arguments,

@@ -331,10 +331,12 @@ struct Notice {
   static ebb::task<void> until_gate_opens() {
     while (!gate) co_await ebb::sleep_for(50us);
   }
-  int read() const { return 1; }
-  int save() const { return 0; }
-  void restore(int) {}
-  using interface = ebb::interface<"test.Notice/1", ebb::method<"read", &Notice::read>>;
+  int value = 1;
+  int read() const { return value; }
+  int write() { return ++value; }
+  int save() const { return value; }
+  void restore(int state) { value = state; }
+  using interface = ebb::interface<"test.Notice/1", ebb::method<"read", &Notice::read>, ebb::method<"write", &Notice::write>>;
 };
 
 ebb::task<int> drop_replicas_whose_ends_wait() {
@@ -362,5 +364,33 @@ ebb::task<int> drop_replicas_whose_ends_wait() {
 }
 
 TEST(Drop, TakesAllReplicasOutOfSightBeforeTheFirstOneEnds) { EXPECT_EQ(run(drop_replicas_whose_ends_wait), 0); }
+
+/// The end of the first waits; meanwhile one of the others is touched again.
+ebb::task<int> replace_a_replica_that_is_yet_to_end() {
+  gate = true;
+  std::vector<ebb::ref<Notice>> notices;
+  for (int i = 0; i < 2; ++i) {
+    notices.push_back((co_await ebb::create<Notice>()).value());
+    EXPECT_EQ((co_await notices.back().call<&Notice::write>()).value(), 2);
+    EXPECT_EQ((co_await notices.back().on(CoreIndex{1}).call<&Notice::read>()).value(), 2);
+  }
+  gate = false;
+  std::atomic<bool> dropped{false};
+  const auto sent = ebb::Core::spawn_on(CoreIndex{1}, [&dropped] {
+    ebb::NodeTable::instance().drop_caches();
+    dropped = true;
+  });
+  EXPECT_TRUE(sent);
+  co_await ebb::sleep_for(2ms);
+  EXPECT_FALSE(dropped);
+  EXPECT_EQ((co_await notices.back().on(CoreIndex{1}).call<&Notice::read>()).value(), 2);
+  gate = true;
+  while (!dropped) co_await ebb::sleep_for(1ms);
+  EXPECT_EQ((co_await notices.back().call<&Notice::write>()).value(), 3);
+  EXPECT_EQ((co_await notices.back().on(CoreIndex{1}).call<&Notice::read>()).value(), 3) << "the end of the old one was that of the new one";
+  co_return 0;
+}
+
+TEST(Drop, LeavesAReplicaAloneThatHasTakenAnothersPlace) { EXPECT_EQ(run(replace_a_replica_that_is_yet_to_end), 0); }
 
 }  // namespace

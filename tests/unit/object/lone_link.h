@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -35,6 +36,8 @@ class LoneLink final : public detail::NodeLink {
     view_.nodes.front().leaving = true;
   }
   std::atomic<bool> lease{true};
+  /// When the front end is asked who may still answer. On whatever core asks.
+  std::function<void()> when_asked;
 
   NodeId self() const noexcept override { return self_; }
   std::uint64_t view_version() const noexcept override {
@@ -50,7 +53,10 @@ class LoneLink final : public detail::NodeLink {
   bool has_lease() const noexcept override { return lease; }
   task<Result<Bytes>> call(detail::RemoteCall, Bytes) override { co_return nobody(); }
   task<Result<void>> send(detail::RemoteCall, Bytes) override { co_return nobody(); }
-  task<Result<detail::Fence>> fence() override { co_return detail::Fence(); }
+  task<Result<detail::Fence>> fence() override {
+    if (when_asked) when_asked();
+    co_return detail::Fence();
+  }
   task<Result<void>> end_elsewhere(ObjectId, std::uint64_t) override { co_return Result<void>(); }
   task<Result<std::uint32_t>> swap_elsewhere(ObjectId, std::uint64_t, detail::Swap) override { co_return std::uint32_t{0}; }
 

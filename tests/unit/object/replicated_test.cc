@@ -230,6 +230,52 @@ TEST(Replicated, BeginsWithTheReplicaThatIsLeft) {
   EXPECT_EQ(run([] { return lose_the_home(true); }), 0);
 }
 
+/// The same; and the lease is late when the last replica but that of the new home has been dropped.
+ebb::task<int> lose_the_lease_as_the_home() {
+  constexpr ebb::NodeId kSelf{3};
+  ebb::testing::LoneLink link(kCores, kSelf);
+  const auto log = (co_await ebb::create_at<Log>(kSelf, CoreIndex{0})).value();
+  for (std::int64_t line = 1; line <= 2; ++line) EXPECT_EQ((co_await log.call<&Log::append>(line)).value(), line);
+  EXPECT_EQ((co_await read_on(log, CoreIndex{1})).size(), 2u);
+  ebb::NodeTable& table = ebb::NodeTable::instance();
+  const auto record = (co_await table.directory().re_home(log.id(), table.home_of(log.id()).epoch, kSelf, CoreIndex{2})).value();
+  table.learn_home(log.id(), ebb::home_of(record));
+  table.drop_here(log.id());
+  link.leave();
+  std::atomic<int> asked{0};
+  link.when_asked = [&link, &asked] {
+    // First who has a replica, then who must not have one any more.
+    if (++asked != 2) return;
+    link.lease = false;
+    ebb::Core::current().call_after(std::chrono::milliseconds(30), [&link] { link.lease = true; });
+  };
+  EXPECT_EQ((co_await log.call<&Log::append>(3)).value(), 3) << "what was answered is gone";
+  EXPECT_GE(asked, 2);
+  link.when_asked = nullptr;
+  EXPECT_TRUE(co_await ebb::destroy(log));
+  co_return 0;
+}
+
+TEST(Replicated, KeepsWhatItHasTakenOverWhenTheLeaseIsLate) { EXPECT_EQ(run(lose_the_lease_as_the_home), 0); }
+
+/// A core asks for the state once more, and its first attempt comes to its turn only then.
+ebb::task<int> subscribe_late() {
+  ebb::test::FakeLink link;
+  const auto log = (co_await ebb::create<Log>()).value();
+  (co_await log.call<&Log::append>(1)).value();
+  const auto home = ebb::detail::kReplicaService.on(ebb::Core::current().index());
+  const auto subscribe = [&home, &log](std::uint64_t attempt) {
+    return home.call<&ebb::detail::ReplicaService::subscribe>(log.id(), ebb::test::kOther, CoreIndex{1}, attempt);
+  };
+  EXPECT_TRUE(co_await subscribe(7));
+  EXPECT_EQ((co_await subscribe(6)).code(), Errc::moved);
+  EXPECT_TRUE(co_await subscribe(8));
+  EXPECT_TRUE(co_await ebb::destroy(log));
+  co_return 0;
+}
+
+TEST(Replicated, HearsNoAttemptToJoinAfterALaterOne) { EXPECT_EQ(run(subscribe_late), 0); }
+
 /// How long a write waits for a replica on a node that is no member any more, when the front end says `word`.
 ebb::task<ebb::platform::Duration> write_beside_a_lost_replica(ebb::detail::Fence word) {
   ebb::test::FakeLink link;
@@ -237,7 +283,7 @@ ebb::task<ebb::platform::Duration> write_beside_a_lost_replica(ebb::detail::Fenc
   const auto log = (co_await ebb::create<Log>()).value();
   (co_await log.call<&Log::append>(1)).value();
   const auto home = ebb::detail::kReplicaService.on(ebb::Core::current().index());
-  EXPECT_TRUE(co_await home.call<&ebb::detail::ReplicaService::subscribe>(log.id(), ebb::test::kOther, CoreIndex{1}));
+  EXPECT_TRUE(co_await home.call<&ebb::detail::ReplicaService::subscribe>(log.id(), ebb::test::kOther, CoreIndex{1}, 1u));
   link.left = link.for_services = link.always = true;
   link.answers.emplace_back(Errc::node_gone, "node 5 is gone");
   const ebb::platform::Instant begun = ebb::platform::Clock::now();
