@@ -33,6 +33,15 @@ bool is_in(const ClusterView& view, NodeId node) {
   return std::any_of(view.nodes.begin(), view.nodes.end(), [node](const auto& each) { return each.id == node; });
 }
 
+/// Whether the front end says that every member is in `view`.
+task<bool> has_all_members(const ClusterView* view) {
+  NodeLink* link = node_link();
+  if (link == nullptr) co_return true;
+  const auto fence = co_await link->fence();
+  const auto is_known = [view](NodeId node) { return is_in(*view, node); };
+  co_return fence.has_value() && std::all_of(fence->others.begin(), fence->others.end(), is_known);
+}
+
 }  // namespace
 
 PartitionOwner choose_owner(ObjectId id, std::uint32_t partition, const ClusterView& view) {
@@ -113,6 +122,12 @@ Detached Coordinator::follow(std::shared_ptr<Coordinator> self) {
 }
 
 task<bool> Coordinator::collect(const ClusterView* view) {
+  if (!known_) {
+    // The home before may have given something to a member of which this node has yet to hear. Members that come later have what this
+    // one gives them.
+    const bool complete = co_await has_all_members(view);
+    if (!complete) co_return false;
+  }
   std::vector<task<Result<std::vector<Held>>>> works;
   for (const ClusterView::Node& node : view->nodes) {
     works.push_back(kPartitionService.on(node.id).within(kHoldingsTimeout).call<&PartitionService::holdings>(id_, round_));

@@ -141,7 +141,9 @@ task<Result<Partitioning::Answer>> Partitioning::find_owner(ObjectId id, const T
   PartitionRoot* root = root_of(id);
   if (root != nullptr) {
     const auto known = root->cores[to_number(this_core())].map;
-    if (known && known->version > stale) co_return Answer{known->owners.at(partition), known->version};
+    if (known && known->version > stale && partition < known->owners.size()) {
+      co_return Answer{known->owners[partition], known->version};
+    }
   }
   if (root == nullptr) {
     if (Result<void> touched = co_await touch(id, type); !touched) co_return std::move(touched).error();

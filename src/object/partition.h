@@ -101,7 +101,7 @@ class Coordinator : public std::enable_shared_from_this<Coordinator> {
   std::map<std::uint32_t, platform::Instant> stays_; // where it is until then, or until the membership changes
   std::map<std::uint32_t, platform::Instant> lost_since_;
   struct Leases {
-    std::uint64_t view;                              // all of whose members have been asked what they have
+    std::uint64_t view;                              // whose members have been asked what they have, or have come since
     platform::Instant end;
   };
   std::optional<Leases> leases_;                     // of those who are no members of it, as the front end said since

@@ -82,6 +82,18 @@ task<Errc> take_last_copy(ObjectId id, std::uint64_t round, Adoption adoption) {
   }
 }
 
+/// An instance with the state that its old owner gave. Errors: what the constructor or restore() throws.
+Result<std::shared_ptr<Partition>> make_from(const std::vector<std::byte>& state, ObjectId id, std::uint32_t partition,
+                                             const PartitionType& kind, const TypeDescriptor& type) {
+  try {
+    auto made = std::make_shared<Partition>(kind, kind.make(id, partition, false));
+    if (Result<void> restored = restore_state(type, made->instance, state); !restored) return std::move(restored).error();
+    return made;
+  } catch (...) {
+    return to_error(std::current_exception()).as_answer();
+  }
+}
+
 task<Errc> adopt_from(ObjectId id, std::uint64_t round, Adoption adoption, const PartitionType* kind) {
   const auto parcel = co_await kPartitionService.on(adoption.from.node, adoption.from.core)
                           .within(kReleaseLimit + kForgetTimeout)
@@ -93,16 +105,21 @@ task<Errc> adopt_from(ObjectId id, std::uint64_t round, Adoption adoption, const
   if (!state) co_return Errc::unavailable;
   const TypeDescriptor* type = NodeTable::instance().type_of(id);
   if (type == nullptr) co_return Errc::no_such_object;
-  auto made = std::make_shared<Partition>(*kind, kind->make(id, adoption.partition, false));
-  if (const Result<void> restored = restore_state(*type, made->instance, *state); !restored) {
-    log_failure(id, adoption.partition, restored.error().text());
-    co_return restored.code();
+  auto made = make_from(*state, id, adoption.partition, *kind, *type);
+  if (!made) {
+    log_failure(id, adoption.partition, made.error().text());
+    // Or it would answer nobody until the round is over, which others may make last.
+    const auto kept = co_await kPartitionService.on(adoption.from.node, adoption.from.core)
+                          .within(kForgetTimeout)
+                          .call<&PartitionService::keep>(id, round, adoption.partition);
+    static_cast<void>(kept);
+    co_return made.code();
   }
   if (const Errc taken = co_await take_last_copy(id, round, adoption); taken != Errc::ok) co_return taken;
   // No wait from here: the old copy is gone, and this one answers.
   CorePartitions* mine = part_here(id);
   if (mine == nullptr) co_return Errc::no_such_object;
-  mine->held[adoption.partition] = std::move(made);
+  mine->held[adoption.partition] = *std::move(made);
   co_return Errc::ok;
 }
 
@@ -241,6 +258,14 @@ task<Result<std::optional<Parcel>>> PartitionService::release(ObjectId id, std::
   if (!parcel) co_return std::move(parcel).error();
   freeze.given();
   co_return std::optional<Parcel>(*std::move(parcel));
+}
+
+Result<void> PartitionService::keep(ObjectId id, std::uint64_t round, std::uint32_t partition) {
+  CorePartitions* mine = part_here(id);
+  if (mine == nullptr) return gone(id);
+  const auto found = mine->held.find(partition);
+  if (found != mine->held.end() && found->second->frozen == round) found->second->frozen.reset();
+  return {};
 }
 
 Result<void> PartitionService::forget(ObjectId id, std::uint64_t round, std::uint32_t partition) {

@@ -52,14 +52,16 @@ struct PartitionService {
   /// On the old owner's core: stops answering, waits for calls under way, gives the state. May be repeated. nullopt: calls have
   /// not ended for 20 s. Whenever it does not give the state the partition goes on answering.
   task<Result<std::optional<Parcel>>> release(ObjectId id, std::uint64_t round, std::uint32_t partition);
+  /// On the old owner's core: the new one has the state, and can do nothing with it. It answers again.
+  Result<void> keep(ObjectId id, std::uint64_t round, std::uint32_t partition);
   /// On the old owner's core: the new one has the state.
   Result<void> forget(ObjectId id, std::uint64_t round, std::uint32_t partition);
   /// All that this node has, for a new round.
   task<Result<std::vector<Held>>> holdings(ObjectId id, std::uint64_t round);
   using interface =
       ebb::interface<"ebb.Partition/1", method<"map", &PartitionService::map>, method<"adopt", &PartitionService::adopt>,
-                     method<"release", &PartitionService::release>, method<"forget", &PartitionService::forget>,
-                     method<"holdings", &PartitionService::holdings>>;
+                     method<"release", &PartitionService::release>, method<"keep", &PartitionService::keep>,
+                     method<"forget", &PartitionService::forget>, method<"holdings", &PartitionService::holdings>>;
 };
 /// How many partitions, of all objects, this node has or keeps a copy of.
 task<std::size_t> partitions_here();

@@ -26,15 +26,17 @@ class FakeLink final : public detail::NodeLink {
   bool for_services = false;
   bool always = false;  ///< the last of `answers` again and again
   int calls = 0;        ///< that were made, of those
+  std::vector<std::uint64_t> methods;  ///< of these calls
   bool left = false;    ///< the other is no member any more
+  bool came = false;    ///< and is one again, which no other would be
   NodeId caller = kFrontEndNode;  ///< whose calls they are to the object
   detail::Fence word;   ///< the front end's
 
   NodeId self() const noexcept override { return kFrontEndNode; }
-  std::uint64_t view_version() const noexcept override { return left ? 2 : 1; }
+  std::uint64_t view_version() const noexcept override { return left ? 2 : came ? 3 : 1; }
   detail::ClusterView view() const override {
     if (left) return {2, {{kFrontEndNode, 2, false}}};
-    return {1, {{kFrontEndNode, 2, false}, {kOther, 2, false}}};
+    return {view_version(), {{kFrontEndNode, 2, false}, {kOther, 2, false}}};
   }
   std::vector<NodeId> others() const override { return left ? std::vector<NodeId>() : std::vector<NodeId>{kOther}; }
   bool is_member(NodeId node) const override { return node == kFrontEndNode || (node == kOther && !left); }
@@ -56,6 +58,7 @@ class FakeLink final : public detail::NodeLink {
     if (call.timeout <= platform::Duration::zero()) co_return Error(Errc::invalid_argument, "a timeout lies above zero");
     if (self->for_services || call.object >= kFirstApplicationObject) {
       ++self->calls;
+      self->methods.push_back(call.method);
       if (!self->answers.empty()) {
         const Error answer = self->answers.front();
         if (!self->always || self->answers.size() > 1) self->answers.pop_front();

@@ -187,6 +187,51 @@ ebb::task<int> held_up() {
 
 TEST(PartitionOnItsWay, HoldsUpNoOther) { EXPECT_EQ(run(held_up), 0); }
 
+/// What cannot be restored elsewhere answers where it was, though a call of another one makes the round last.
+ebb::task<int> given_in_vain() {
+  ebb::testing::LoneLink link(1);
+  gate = false;
+  shelf = (co_await ebb::create<Shelf>()).value();
+  for (std::uint32_t key = 0; key < 100; ++key) EXPECT_EQ(co_await add(key), 1);
+  std::uint32_t busy = 0;
+  while (ebb::detail::choose_owner(shelf.id(), partition_of(busy), {2, {{kFrontEndNode, 2, false}}}).core != CoreIndex{1}) ++busy;
+  ebb::Scope scope;
+  auto wait = [](std::uint32_t key) -> ebb::task<void> { EXPECT_TRUE(co_await shelf.on_key(key).call<&Shelf::wait>(key)); };
+  scope.spawn(wait(busy));
+  co_await ebb::sleep_for(1ms);
+  restore_throws = true;
+  link.show(2);
+  co_await ebb::sleep_for(20ms);
+  for (std::uint32_t key = 0; key < 100; ++key) {
+    if (partition_of(key) == partition_of(busy)) continue;
+    EXPECT_EQ(co_await add(key), 2) << "answers nobody until the round is over";
+  }
+  restore_throws = false;
+  link.show(1);
+  gate = true;
+  co_await scope.join();
+  EXPECT_TRUE(co_await ebb::destroy(shelf));
+  co_return 0;
+}
+
+TEST(PartitionOnItsWay, AnswersAgainAtOnceWhenItsStateCannotBeRestored) { EXPECT_EQ(run(given_in_vain), 0); }
+
+/// Another build's class has fewer partitions.
+ebb::task<int> short_map() {
+  shelf = (co_await ebb::create<Shelf>()).value();
+  EXPECT_EQ(co_await add(1), 1);
+  auto* root = static_cast<ebb::detail::PartitionRoot*>(ebb::NodeTable::instance().root_of(shelf.id()));
+  ebb::detail::PartitionMap few = *root->cores[0].map;
+  few.version += 1000;
+  few.owners.resize(1);
+  root->cores[0].map = std::make_shared<ebb::detail::PartitionMap>(std::move(few));
+  for (std::uint32_t key = 0; key < 20; ++key) EXPECT_GT(co_await add(key), 0);
+  EXPECT_TRUE(co_await ebb::destroy(shelf));
+  co_return 0;
+}
+
+TEST(PartitionOnItsWay, IsAskedForWhereTheMapThatIsKnownHasFewer) { EXPECT_EQ(run(short_map), 0); }
+
 std::atomic<bool> opened{false};
 
 /// What each partition is told when it is made anew may take its time, and fail.
@@ -261,5 +306,33 @@ ebb::task<int> never_asked() {
 }
 
 TEST(PartitionMadeAnew, IsNewWhenItsFirstOwnerWasNeverAsked) { EXPECT_EQ(run(never_asked), 0); }
+
+/// The home before may have given partitions to a member of which the new home has yet to hear.
+ebb::task<int> unheard_of() {
+  ebb::test::FakeLink link;
+  link.left = true;
+  link.word.others = {ebb::test::kOther};
+  link.for_services = true;
+  const auto object = (co_await ebb::create_at<Fresh>(kFrontEndNode, CoreIndex{0})).value();
+  ebb::NodeTable& table = ebb::NodeTable::instance();
+  const std::uint32_t epoch = table.home_of(object.id()).epoch;
+  const auto record = (co_await table.directory().re_home(object.id(), epoch, kFrontEndNode, CoreIndex{1})).value();
+  table.learn_home(object.id(), ebb::home_of(record));
+  ebb::Scope scope;
+  scope.spawn(expect_answer(object));
+  co_await ebb::sleep_for(20ms);
+  link.left = false;
+  link.came = true;
+  ebb::detail::notify_view_changed();
+  co_await scope.join();
+  EXPECT_FALSE(link.methods.empty());
+  if (!link.methods.empty()) {
+    EXPECT_EQ(link.methods.front(), PartitionService::interface::method_id<&PartitionService::holdings>()) << "nobody asked what it has";
+  }
+  EXPECT_TRUE(co_await ebb::destroy(object));
+  co_return 0;
+}
+
+TEST(PartitionMadeAnew, WaitsUntilAllMembersAreKnownAndAsked) { EXPECT_EQ(run(unheard_of), 0); }
 
 }  // namespace
