@@ -1,6 +1,7 @@
 // Homes on their way from one living node to another.
 #include "src/object/home_service.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -29,7 +30,7 @@ constexpr platform::Duration kGivenRest = std::chrono::seconds(2);
 constexpr platform::Duration kAskAgain = std::chrono::seconds(1);
 
 platform::Duration travel_limit(const Parcel& state) {
-  return kTravelLimit + kTravelPerMebibyte * static_cast<std::int64_t>(state.size >> 20);
+  return kTravelLimit + kTravelPerMebibyte * static_cast<std::int64_t>(std::min<std::uint64_t>(state.size, kMaxParcel) >> 20);
 }
 
 /// Nobody says any more what becomes of the move out of `epoch`: makes this core, which is the one that gave it, the home again, in
@@ -95,6 +96,10 @@ static Result<std::optional<Parcel>> pack(const Given& given) {
 /// This core's instance, out of its slot and on the list of those that are given away.
 static task<Result<Given>> begin_to_give(ObjectId id, std::uint32_t epoch) {
   NodeTable& table = NodeTable::instance();
+  // The directory would refuse, when the instance is out of its slot and could not come back either.
+  if (epoch >= Home::kMaxEpoch) {
+    co_return Error(Errc::resource_exhausted, describe(id) + " has moved 16,777,214 times, and stays where it is; create another one");
+  }
   if (platform::translate(id) == nullptr) {
     // Nobody has touched it since it came here.
     if (Result<void> made = co_await make_here(id); !made) co_return std::move(made).error();
