@@ -1,5 +1,5 @@
 // Counts the words of a file with one object whose representatives, one on each core of each backend, count what they are
-// handed; a reduction brings their tables together.
+// handed; a reduction folds their tables into one on their way here.
 #include <ebb/application.h>
 #include <ebb/async.h>
 #include <ebb/object.h>
@@ -8,11 +8,11 @@
 #include <cstdio>
 #include <vector>
 
-#include "examples/word_count/options.h"
-#include "examples/word_count/piece_reader.h"
-#include "examples/word_count/progress.h"
-#include "examples/word_count/report.h"
-#include "examples/word_count/word_count.h"
+#include "options.h"
+#include "piece_reader.h"
+#include "progress.h"
+#include "report.h"
+#include "word_count.h"
 
 namespace {
 
@@ -49,16 +49,6 @@ ebb::task<ebb::Result<void>> feed(Work* work, ebb::NodeId node, ebb::CoreIndex c
     work->progress.show(work->reader->bytes_read(), work->reader->file_bytes());
   }
   co_return ebb::Result<void>();
-}
-
-WordTable merged(WordTable left, WordTable right) {
-  for (auto& [word, count] : right) left[word] += count;
-  return left;
-}
-
-std::vector<Share> joined(std::vector<Share> shares, Share share) {
-  shares.push_back(share);
-  return shares;
 }
 
 /// The backends, or this node if there are none, with the cores that are to count.
@@ -101,8 +91,8 @@ ebb::task<void> count_words(PieceReader* reader, Report* report) {
     }
   }
   for (const auto& fed : co_await ebb::when_all(std::move(feeders))) fed.value();
-  report->table = (co_await object.reduce<&WordCount::table>(WordTable(), merged)).value();
-  report->shares = (co_await object.reduce<&WordCount::share>(std::vector<Share>(), joined)).value();
+  report->table = (co_await object.reduce<&WordCount::table>(WordTable(), ebb::merged())).value();
+  report->pieces = (co_await object.everywhere().gather<&WordCount::pieces>()).value().value;
   (co_await ebb::destroy(object)).value();
   report->seconds.work = seconds_since(start);
 }

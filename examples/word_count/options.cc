@@ -1,4 +1,4 @@
-#include "examples/word_count/options.h"
+#include "options.h"
 
 using ebb::Errc;
 using ebb::Error;
@@ -6,8 +6,8 @@ using ebb::Error;
 const char* const kUsage =
     "usage: word_count [--json OUT] FILE [--ebb-backends=N --ebb-cores=M --ebb-driver=libvirt|process]\n"
     "Counts the words of FILE with one distributed object on all cores of N backends (default: on the front end itself).\n"
-    "A word is a maximal run of ASCII letters, folded to lower case. --json also writes the outcome to OUT. A core's table\n"
-    "travels in one piece, so a node's words may take 4 MiB together. --ebb-help lists the options of every application.\n";
+    "A word is a maximal run of ASCII letters, folded to lower case. --json also writes the outcome to OUT. The table of\n"
+    "all words may take 256 MiB. --ebb-help lists the options of every application.\n";
 
 ebb::Result<Options> parse_options(std::span<const std::string> arguments) {
   Options options;

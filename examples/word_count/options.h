@@ -1,10 +1,10 @@
 // The command line of word_count.
 #pragma once
 
+#include <ebb/base/result.h>
+
 #include <span>
 #include <string>
-
-#include "ebb/base/result.h"
 
 struct Options {
   std::string file;

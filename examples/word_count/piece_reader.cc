@@ -1,4 +1,4 @@
-#include "examples/word_count/piece_reader.h"
+#include "piece_reader.h"
 
 #include <sys/stat.h>
 
@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "examples/word_count/word_count.h"
+#include "word_count.h"
 
 using ebb::Errc;
 using ebb::Error;

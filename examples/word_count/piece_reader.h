@@ -1,13 +1,13 @@
 // Cuts a file into pieces that begin and end between words.
 #pragma once
 
+#include <ebb/base/result.h>
+
 #include <cstddef>
 #include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
-
-#include "ebb/base/result.h"
 
 class PieceReader {
  public:

@@ -1,4 +1,4 @@
-#include "examples/word_count/report.h"
+#include "report.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -28,8 +28,8 @@ Summary summarize(const WordTable& table) {
 }
 
 std::uint64_t pieces_of(const Report& report, ebb::NodeId node, std::uint16_t core) {
-  for (const Share& share : report.shares) {
-    if (share.node == node && ebb::to_number(share.core) == core) return share.pieces;
+  for (const auto& each : report.pieces) {
+    if (each.node == node && ebb::to_number(each.core) == core) return each.value;
   }
   return 0;
 }

@@ -1,15 +1,16 @@
 // What word_count says at the end, to a person and as JSON.
 #pragma once
 
+#include <ebb/base/ids.h>
+#include <ebb/base/result.h>
+
 #include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "ebb/base/ids.h"
-#include "ebb/base/result.h"
-#include "examples/word_count/word_count.h"
+#include "word_count.h"
 
 struct NodeReport {
   ebb::NodeId id = ebb::kNoNode;
@@ -28,7 +29,7 @@ struct Seconds {
 struct Report {
   WordTable table;
   std::vector<NodeReport> nodes;
-  std::vector<Share> shares;  // of the cores that counted anything
+  std::vector<ebb::result_from<std::uint64_t>> pieces;  // of the cores that counted any
   Seconds seconds;
 };
 

@@ -1,34 +1,27 @@
 // The object of this example: each core counts the pieces that are handed to it in a table of its own.
 #pragma once
 
+#include <ebb/async.h>
+#include <ebb/object.h>
+
 #include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 
-#include "ebb/async.h"
-#include "ebb/object.h"
-
 using WordTable = std::map<std::string, std::uint64_t>;
 
 /// A word is a maximal run of ASCII letters, folded to lower case.
 constexpr bool is_letter(char character) { return (character | 0x20) >= 'a' && (character | 0x20) <= 'z'; }
 
-/// What one representative did.
-struct Share {
-  ebb::NodeId node = ebb::kNoNode;
-  ebb::CoreIndex core{};
-  std::uint64_t pieces = 0;
-};
-
 struct WordCount {
-  std::uint64_t pieces = 0;
+  std::uint64_t counted = 0;
   std::unordered_map<std::string, std::uint64_t> words;
 
   /// Adds the words of a piece of text that begins and ends between words.
   void count(std::string_view text) {
-    ++pieces;
+    ++counted;
     std::string word;
     for (const char character : text) {
       if (is_letter(character)) {
@@ -40,10 +33,10 @@ struct WordCount {
     }
     if (!word.empty()) ++words[word];
   }
-  Share share() const { return {ebb::this_node(), ebb::Core::current().index(), pieces}; }
+  std::uint64_t pieces() const { return counted; }
   WordTable table() const { return WordTable(words.begin(), words.end()); }
 
   using interface =
       ebb::interface<"example.WordCount/1", ebb::method<"count", &WordCount::count>,
-                     ebb::method<"share", &WordCount::share>, ebb::method<"table", &WordCount::table>>;
+                     ebb::method<"pieces", &WordCount::pieces>, ebb::method<"table", &WordCount::table>>;
 };
