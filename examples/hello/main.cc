@@ -7,8 +7,6 @@
 #include <cstdio>
 #include <functional>
 
-namespace {
-
 struct Counter {
   std::int64_t value = 0;  // one per core
   void add(std::int64_t count) { value += count; }
@@ -17,15 +15,14 @@ struct Counter {
       ebb::interface<"demo.Counter/1", ebb::method<"add", &Counter::add>, ebb::method<"get", &Counter::get>>;
 };
 
-}  // namespace
-
-ebb::task<int> ebb_main(ebb::application& app) {
+ebb::task<int> ebb_main(ebb::application& app) {  // runs on the front end
   const auto nodes = (co_await app.nodes().add(app.options().backends)).value();
   const auto counter = (co_await ebb::create<Counter>()).value();
-  counter->add(1);                                                                  // this core: one load
-  for (const ebb::NodeId node : nodes) (co_await counter.on(node).call<&Counter::add>(41)).value();  // that node
+  counter->add(1);  // this core: load, test, branch
+  for (const ebb::NodeId node : nodes) {
+    (co_await counter.on(node).call<&Counter::add>(41)).value();  // that node
+  }
   const auto sum = (co_await counter.reduce<&Counter::get>(std::int64_t{0}, std::plus<>{})).value();
-  (co_await ebb::destroy(counter)).value();
   std::printf("%zu nodes besides this one counted to %lld\n", nodes.size(), static_cast<long long>(sum));
   co_return 0;
 }
