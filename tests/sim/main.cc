@@ -35,11 +35,14 @@ constexpr std::uint64_t kMostNodes = 2'000;
 constexpr std::uint64_t kMostJobs = 256;
 /// Seeds of each portion that --twice looks at.
 constexpr std::uint64_t kSeedsTwice = 2;
+/// What --brief and --nightly decide themselves.
+constexpr std::string_view kOfOneScenario[] = {"--seeds", "--scenario", "--nodes", "--cores", "--verbose", "--expect-broken"};
 
 struct Options {
   Settings settings;
   std::uint64_t first = 1;
   std::uint64_t last = 1;
+  bool has_seeds = false;         // first and last were said
   std::size_t jobs = 0;           // 0: two, and at night one a CPU
   bool here = false;              // one run in this process: what all others are started as
   bool brief = false;             // every scenario, as in the tests
@@ -72,6 +75,23 @@ std::uint64_t number(std::string_view option, std::string_view text, std::uint64
   return *value;
 }
 
+/// Nothing that was said may be ignored, and nothing is run that was not asked for.
+void refuse_contradictions(const Options& options, std::string_view of_one) {
+  const bool portions = options.brief || options.nightly;
+  const char* all = options.nightly ? "--nightly" : "--brief";
+  if (options.brief && options.nightly) {
+    std::fprintf(stderr, "simulate: --brief or --nightly, not both\n");
+  } else if (portions && !of_one.empty()) {
+    std::fprintf(stderr, "simulate: %s runs every scenario with seeds and nodes of its own, and takes no %s\n", all,
+                 std::string(of_one).c_str());
+  } else if (!portions && !options.has_seeds) {
+    std::fprintf(stderr, "simulate: say what to run: --seeds A..B, --brief or --nightly\n");
+  } else {
+    return;
+  }
+  std::exit(2);
+}
+
 void take_seeds(std::string_view text, Options& options) {
   const std::size_t dots = text.find("..");
   const auto first = number(text.substr(0, dots));
@@ -81,6 +101,7 @@ void take_seeds(std::string_view text, Options& options) {
   }
   options.first = *first;
   options.last = *last;
+  options.has_seeds = true;
 }
 
 Options parse(int argc, char** argv) {
@@ -88,8 +109,12 @@ Options parse(int argc, char** argv) {
   const std::map<std::string_view, bool*> flags = {{"--here", &options.here},       {"--brief", &options.brief},
                                                    {"--nightly", &options.nightly}, {"--twice", &options.twice},
                                                    {"--verbose", &options.settings.verbose}};
+  std::string_view of_one;  // the first option that is about one scenario
   for (int at = 1; at < argc; ++at) {
     const std::string_view name = argv[at];
+    if (of_one.empty() && std::find(std::begin(kOfOneScenario), std::end(kOfOneScenario), name) != std::end(kOfOneScenario)) {
+      of_one = name;
+    }
     if (const auto flag = flags.find(name); flag != flags.end()) {
       *flag->second = true;
     } else if (at + 1 == argc) {
@@ -110,6 +135,7 @@ Options parse(int argc, char** argv) {
       usage();
     }
   }
+  refuse_contradictions(options, of_one);
   if (options.jobs == 0) {
     const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     options.jobs = options.nightly && cpus > 0 ? static_cast<std::size_t>(cpus) : 2;
