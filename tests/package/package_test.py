@@ -61,6 +61,13 @@ class Package(unittest.TestCase):
         done = run(self.folder / "plain/tally", "--ebb-backends=2", "--ebb-driver=process", "--ebb-quiet")
         self.assertEqual((done.returncode, done.stdout), (0, "tally 14\n"))
 
+    def test_has_all_that_examples_include_where_they_are_copied_to(self):
+        copies = self.folder / "copies"
+        shutil.copytree(SOURCE / "examples", copies)
+        for source in sorted(copies.glob("*/*.cc")):
+            done = run("c++", "-std=c++20", "-fsyntax-only", "-I", self.prefix / "include", source)
+            self.assertEqual(done.returncode, 0, done.stdout[-2000:])
+
     def test_boots_as_an_image_that_says_what_it_lacks(self):
         done = run(SOURCE / "tests/guest/run-image", "--timeout", 60, self.folder / "project/tally.elf")
         self.assertEqual(done.returncode, USAGE_STATUS, done.stdout)
