@@ -387,7 +387,7 @@ ebb::task<int> replace_a_replica_that_is_yet_to_end() {
   gate = true;
   while (!dropped) co_await ebb::sleep_for(1ms);
   EXPECT_EQ((co_await notices.back().call<&Notice::write>()).value(), 3);
-  EXPECT_EQ((co_await notices.back().on(CoreIndex{1}).call<&Notice::read>()).value(), 3) << "the end of the old one was that of the new one";
+  EXPECT_EQ((co_await notices.back().on(CoreIndex{1}).call<&Notice::read>()).value(), 3) << "it ended with the old one";
   co_return 0;
 }
 
