@@ -30,6 +30,7 @@ CoreMessenger::CoreMessenger(const MessengerOptions& options, MessengerHandler& 
 CoreMessenger::~CoreMessenger() {
   Core::current().remove_hook(hook_);
   Core::current().cancel(ticker_);
+  Core::current().cancel(patience_);
 }
 
 Result<platform::Endpoint> CoreMessenger::listen(platform::Endpoint local) {
@@ -267,19 +268,24 @@ void CoreMessenger::give_up_own_calls() {
   for (const Shared& connection : std::vector<Shared>(connections_)) connection->cancel_calls(reason);
 }
 
-task<void> CoreMessenger::close() {
+void CoreMessenger::begin_closing() {
   closing_ = true;
   listener_.reset();
   if (working_ == 0) idle_.complete();
-  // What still runs then hears that it need not, and calls nobody any more.
-  const TimerId patience = Core::current().call_after(kCloseTimeout, [this] {
+  patience_ = Core::current().call_after(kCloseTimeout, [this] {
     for (const Shared& connection : connections_) connection->served.cancel_all();
     own_.cancel_all();
     give_up_own_calls();
   });
+}
+
+task<void> CoreMessenger::idle() {
   co_await idle_;
   co_await scope_.join();
-  Core::current().cancel(patience);
+}
+
+task<void> CoreMessenger::close() {
+  Core::current().cancel(patience_);
   give_up_own_calls();
   flush();
   const platform::Instant give_up = platform::Clock::now() + kCloseTimeout;

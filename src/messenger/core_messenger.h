@@ -46,6 +46,12 @@ class CoreMessenger final : public ConnectionOwner {
   task<Result<void>> send(CallTarget target, Bytes arguments);
   void set_peer(NodeId node, platform::Endpoint endpoint);
   void forget_peer(NodeId node, const std::string& reason);
+  // Its end has three steps:
+  /// Takes no calls of others any more. What still runs after kCloseTimeout hears that it need not, and calls nobody then.
+  void begin_closing();
+  /// Waits until none of them runs.
+  task<void> idle();
+  /// Says goodbye to everybody. Once all cores are idle: until then their calls may need this one's connections.
   task<void> close();
 
   // ConnectionOwner
@@ -117,6 +123,7 @@ class CoreMessenger final : public ConnectionOwner {
   std::uint64_t dropped_one_way_ = 0;
   HookId hook_{};
   TimerId ticker_;
+  TimerId patience_;            // closing, with what still runs
   platform::Instant last_tick_ = platform::Clock::now();
   platform::Instant last_complaint_{};
   std::uint64_t unspoken_ = 0;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ebb/async/on_core.h"
+#include "ebb/async/when_all.h"
 #include "src/messenger/core_messenger.h"
 
 namespace ebb {
@@ -74,10 +75,11 @@ class ClusterMessenger final : public Messenger {
   }
 
   task<void> close() override {
-    for (std::size_t core = 0; core < parts_.size(); ++core) {
-      co_await on_core(index(core), [this, core] { return close_part(core); });
-    }
-    // Only now: what one core still worked on may have called from another. A closed part answers that it is closing.
+    // Each step on all cores before the next: what came by one core's connection may run, and call, on another.
+    co_await on_each([](CoreMessenger& part) { part.begin_closing(); });
+    co_await on_each([](CoreMessenger& part) { return part.idle(); });
+    co_await on_each([](CoreMessenger& part) { return part.close(); });
+    // A closed part answers that it is closing.
     for (std::size_t core = 0; core < parts_.size(); ++core) {
       co_await on_core(index(core), [this, core] { parts_[core].reset(); });
     }
@@ -104,8 +106,15 @@ class ClusterMessenger final : public Messenger {
 
   static CoreIndex index(std::size_t core) { return CoreIndex(static_cast<std::uint16_t>(core)); }
 
-  task<void> close_part(std::size_t core) {
-    if (parts_[core]) co_await parts_[core]->close();
+  /// `step(part)` of all parts at once, each on its own core.
+  template <class Step>
+  task<void> on_each(Step step) {
+    std::vector<task<void>> steps;
+    for (std::size_t core = 0; core < parts_.size(); ++core) {
+      CoreMessenger* const part = parts_[core].get();
+      if (part != nullptr) steps.push_back(on_core(index(core), [part, step] { return step(*part); }));
+    }
+    co_await when_all(std::move(steps));
   }
 
   MessengerOptions options_;
