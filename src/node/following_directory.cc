@@ -16,6 +16,7 @@
 #include "ebb/object/node_link.h"
 #include "ebb/object/node_table.h"
 #include "ebb/object/type.h"
+#include "src/node/caught.h"
 #include "src/node/forwarding_directory.h"
 #include "src/node/leasing_directory.h"
 #include "src/node/remote_directory.h"
@@ -122,8 +123,8 @@ class FollowingDirectory final : public ForwardingDirectory {
     if (part.next == part.end) use_spare(part);
     if (part.end - part.next <= kFewIds && part.spare.count == 0 && may_ask(part)) ask_for_lease(part);
     ObjectRecord record{id, wanted.interface_id, wanted.interface_name, wanted.home, wanted.policy, wanted.home_core, 1, {}, 0, 0};
+    part.places.push_back(std::move(place));  // first: if there is no memory for the other, a place more or less does no harm
     part.waiting.push_back({id, std::move(wanted)});
-    part.places.push_back(std::move(place));
     ++part.made;
     if (part.entering) co_return record;
     if (part.waiting.size() >= kBatch) {
@@ -146,8 +147,8 @@ class FollowingDirectory final : public ForwardingDirectory {
 
   void ask_for_lease(Part& part) {
     if (part.asking) return;
-    part.asking = true;
     part.work.spawn(take_lease(part));
+    part.asking = true;
   }
 
   task<void> lease_ready(Part& part) {
@@ -158,7 +159,12 @@ class FollowingDirectory final : public ForwardingDirectory {
   }
 
   task<void> take_lease(Part& part) {
-    const auto lease = co_await store().lease(this_node(), kIdLease);
+    Result<IdLease> lease = IdLease();
+    try {
+      lease = co_await store().lease(this_node(), kIdLease);
+    } catch (...) {
+      lease = detail::caught();
+    }
     part.asking = false;
     if (lease) {
       part.spare = *lease;
@@ -174,15 +180,20 @@ class FollowingDirectory final : public ForwardingDirectory {
   void begin_entering(Part& part) {
     Core::current().cancel(part.timer);
     if (part.entering || part.waiting.empty()) return;
-    part.entering = true;
     part.work.spawn(enter_waiting(part));
+    part.entering = true;
   }
 
   task<void> enter_waiting(Part& part) {
     while (!part.waiting.empty()) {
       const std::vector<LeasedObject> batch = std::exchange(part.waiting, {});
       const std::vector<Semaphore::Permit> places = std::exchange(part.places, {});
-      co_await enter_batch(&batch);
+      try {
+        co_await enter_batch(&batch);
+      } catch (...) {
+        // Also without memory for a line that says more.
+        platform::write_log("ebb: objects are not in the directory, and only found while this node lives: they could not be sent");
+      }
       part.entered += batch.size();
       std::erase_if(part.flushes, [&part](Flush* flush) {
         if (flush->made > part.entered) return false;
@@ -197,7 +208,12 @@ class FollowingDirectory final : public ForwardingDirectory {
     const platform::Instant give_up = platform::Clock::now() + kDefaultTimeout;
     for (int attempt = 0;; ++attempt) {
       // What was entered by an attempt whose answer was lost is passed over.
-      const Result<void> entered = co_await store().enter(this_node(), *batch);
+      Result<void> entered;
+      try {
+        entered = co_await store().enter(this_node(), *batch);
+      } catch (...) {
+        entered = detail::caught();
+      }
       if (entered) co_return;
       bool again = may_pass(entered.code()) && !closing_.load(std::memory_order_relaxed);
       if (again) again = co_await detail::pause_before_retry(attempt, give_up);

@@ -44,13 +44,15 @@ NewObject wanted(std::string name = {}) {
   return {std::string(T::interface::name), T::interface::id, std::string(policy_of<T>::name), kFrontEndNode, {}, std::move(name)};
 }
 
-/// What a store was asked for, by any core; an entry waits as long as `gate` is closed, and then fails `failures` times.
+/// What a store was asked for, by any core; an entry waits as long as `gate` is closed, and then fails `failures` times. Both it and
+/// a lease throw `throws` times, as calls do for which there is no timer.
 struct Asked {
   std::atomic<int> creations = 0, leases = 0, batches = 0;
   std::atomic<std::size_t> largest = 0;
   bool no_leases = false;
   std::atomic<bool> gate{true};
   int failures = 0;
+  int throws = 0;
 };
 
 class SlowStore final : public ForwardingDirectory {
@@ -62,6 +64,7 @@ class SlowStore final : public ForwardingDirectory {
   }
   task<Result<IdLease>> lease(NodeId holder, std::uint32_t wanted) override {
     ++asked_.leases;
+    may_throw();
     if (asked_.no_leases) co_return Error(Errc::resource_exhausted, "none");
     co_await yield();
     co_return co_await store().lease(holder, wanted);
@@ -71,6 +74,7 @@ class SlowStore final : public ForwardingDirectory {
     for (std::size_t known = asked_.largest; known < objects.size() && !asked_.largest.compare_exchange_weak(known, objects.size());) {
     }
     while (!asked_.gate) co_await sleep_for(100us);
+    may_throw();
     if (asked_.failures > 0) {
       --asked_.failures;
       co_return Error(Errc::node_gone, "the connection was lost");
@@ -79,6 +83,11 @@ class SlowStore final : public ForwardingDirectory {
   }
 
  private:
+  void may_throw() {
+    if (asked_.throws == 0) return;
+    --asked_.throws;
+    throw ErrorException(Error(Errc::overloaded, "no timers"));
+  }
   Asked& asked_;
 };
 
@@ -198,6 +207,32 @@ task<int> lost_answers() {
 }
 
 TEST(FollowingDirectory, EntersAgainWhatAFailureHasKeptOut) { run(1, lost_answers); }
+
+task<int> exceptions() {
+  Fixture f;
+  f.asked.throws = 1;
+  const auto leaseless = co_await f.directory->create(wanted<Leaf>());
+  EXPECT_TRUE(leaseless) << "the directory itself has ids";
+  EXPECT_EQ(f.asked.leases, 1);
+  EXPECT_EQ(f.asked.creations, 1);
+  // Until another lease is asked for.
+  const platform::Instant end = platform::Clock::now() + 10s;
+  while (f.asked.leases == 1 && platform::Clock::now() < end) {
+    co_await make<Leaf>(*f.directory);
+    co_await sleep_for(20ms);
+  }
+  EXPECT_EQ(f.asked.leases, 2);
+  co_await f.directory->flush();
+  f.asked.throws = 3;
+  const ObjectId id = co_await make<Leaf>(*f.directory);
+  co_await f.directory->flush();
+  EXPECT_EQ(f.asked.throws, 0);
+  EXPECT_TRUE(co_await f.store->lookup(id));
+  co_await f.directory->close();
+  co_return 0;
+}
+
+TEST(FollowingDirectory, TakesWhatIsThrownForAFailure) { run(1, exceptions); }
 
 task<int> cores() {
   Fixture f;
