@@ -10,8 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "ebb/async/sleep.h"
 #include "ebb/object/node_link.h"
 #include "ebb/object/node_table.h"
+#include "src/node/caught.h"
 #include "src/node/ending.h"
 #include "src/node/node.h"
 
@@ -36,11 +38,23 @@ task<Result<void>> ClusterNode::join(platform::Endpoint front_end) {
 /// With the first list that has this node: others know it then, and may have it answer, while the front end still tells the last
 /// of them, who may be away.
 void ClusterNode::begin_beats() {
-  if (!std::exchange(beating_, true)) beat_after(platform::Duration::zero());
+  if (beating_ || closing_) return;
+  scope_.spawn(beat());
+  beating_ = true;
 }
 
-void ClusterNode::beat_after(platform::Duration delay) {
-  if (!closing_) pulse_ = Core::current().call_after(delay, [this] { scope_.spawn(beat()); });
+/// Also where this core has no timer left at the moment: without heartbeats the node would be lost.
+task<void> ClusterNode::beat_after(platform::Duration delay) {
+  const platform::Instant when = platform::Clock::now() + delay;
+  while (!closing_) {
+    try {
+      pulse_ = Core::current().call_at(when, [this] { scope_.spawn(beat()); });
+      co_return;
+    } catch (...) {
+      // Until one is free.
+    }
+    co_await yield();
+  }
 }
 
 void ClusterNode::extend_lease(platform::Instant heartbeat_sent) {
@@ -59,11 +73,16 @@ task<Result<void>> ClusterNode::heartbeat() {
 }
 
 task<void> ClusterNode::beat() {
-  if (!watch_.all_tick()) co_return beat_after(CoreWatch::kTick);
+  if (!watch_.all_tick()) co_return co_await beat_after(CoreWatch::kTick);
   const platform::Instant sent = platform::Clock::now();
-  const Result<void> heard = co_await heartbeat();
-  // Where no connection was left to be lost.
-  if (heard.code() == Errc::node_gone) co_await look_for_front_end(heard.error());
+  Result<void> heard;
+  try {
+    heard = co_await heartbeat();
+    // Where no connection was left to be lost.
+    if (heard.code() == Errc::node_gone) co_await look_for_front_end(heard.error());
+  } catch (...) {
+    heard = caught();  // one that was not answered
+  }
   const platform::Instant now = platform::Clock::now();
   // What this node was away itself in between does not count.
   unanswered_ = heard ? platform::Duration::zero() : unanswered_ + std::clamp<platform::Duration>(now - sent, kHeartbeat, kLease);
@@ -71,7 +90,7 @@ task<void> ClusterNode::beat() {
     end_with(Error(Errc::node_gone, "the front end is gone: it has answered no heartbeat for " +
                                         std::to_string(kFrontEndSilence / std::chrono::seconds(1)) + " s"));
   }
-  beat_after(std::max(platform::Duration::zero(), sent + kHeartbeat - now));
+  co_await beat_after(std::max(platform::Duration::zero(), sent + kHeartbeat - now));
 }
 
 /// See look_for(). Without its lease this node answers for nothing, so it can wait for a front end that only stands still.

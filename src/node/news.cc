@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "src/node/caught.h"
+
 namespace ebb::detail {
 
 task<void> News::attempt(NodeId member, std::shared_ptr<Reader> reader) {
@@ -13,7 +15,12 @@ task<void> News::attempt(NodeId member, std::shared_ptr<Reader> reader) {
     co_return;
   }
   reader->under_way = true;
-  Result<std::uint64_t> told = co_await tell_(member, reader->taken);
+  Result<std::uint64_t> told = reader->taken;
+  try {
+    told = co_await tell_(member, reader->taken);
+  } catch (...) {
+    told = caught();
+  }
   reader->under_way = false;
   reader->last = Result<void>();
   if (told) {
@@ -25,9 +32,9 @@ task<void> News::attempt(NodeId member, std::shared_ptr<Reader> reader) {
 }
 
 task<Result<void>> News::bring(NodeId member, std::uint64_t version) {
-  std::shared_ptr<Reader>& place = readers_[member];
-  if (place == nullptr) place = std::make_shared<Reader>();
-  const std::shared_ptr<Reader> reader = place;
+  auto place = readers_.find(member);
+  if (place == readers_.end()) place = readers_.emplace(member, std::make_shared<Reader>()).first;
+  const std::shared_ptr<Reader> reader = place->second;
   // One that is under way may carry an older list; the one after it does not.
   const int attempts = reader->under_way ? 2 : 1;
   for (int done = 0; done < attempts && reader->taken < version; ++done) co_await attempt(member, reader);

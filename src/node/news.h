@@ -19,7 +19,7 @@ namespace ebb::detail {
 class News {
  public:
   /// Brings a member, which has taken the list of that version before (0: none), the list as it is then; the version of that list,
-  /// or why the member did not take it.
+  /// or why the member did not take it. What it throws counts as such a reason.
   using Tell = std::function<task<Result<std::uint64_t>>(NodeId, std::uint64_t)>;
   explicit News(Tell tell) : tell_(std::move(tell)) {}
 

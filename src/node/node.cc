@@ -9,6 +9,7 @@
 #include "ebb/messenger/messenger.h"
 #include "ebb/object/node_table.h"
 #include "ebb/platform/platform.h"
+#include "src/node/caught.h"
 #include "src/object/closing.h"
 #include "src/object/collective_service.h"
 #include "src/object/home_service.h"
@@ -93,12 +94,21 @@ task<void> ClusterNode::close() {
   Core::current().cancel(pulse_);
   co_await watch_.stop();
   homes_.close();
-  co_await scope_.join();
+  co_await join_work();
   co_await messenger_->close();
   // What the last calls and losses have spawned.
-  co_await scope_.join();
+  co_await join_work();
   set_node_link(nullptr);
   current_node->store(nullptr, std::memory_order_release);
+}
+
+task<void> ClusterNode::join_work() {
+  try {
+    co_await scope_.join();
+  } catch (...) {
+    const Error failed = caught();
+    platform::write_log("ebb: what this node did about its members has failed: " + failed.to_string());
+  }
 }
 
 Member ClusterNode::own() const {

@@ -130,10 +130,12 @@ class ClusterNode final : public Node, public MessengerHandler, public NodeLink 
   task<Result<void>> heartbeat();
   /// Backend: one heartbeat, if no core is stuck; the next one soon.
   task<void> beat();
-  void beat_after(platform::Duration delay);
+  task<void> beat_after(platform::Duration delay);
   void begin_beats();
   void extend_lease(platform::Instant heartbeat_sent);
   void end_with(Result<void> outcome);
+  /// Waits for all that is under way in the background; what has failed there is said and holds up nothing.
+  task<void> join_work();
 
   NodeOptions options_;
   std::unique_ptr<Messenger> messenger_;

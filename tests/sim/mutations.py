@@ -122,7 +122,7 @@ MUTATIONS = [
         "a node sends heartbeats although one of its cores does not come back",
         "src/node/backend_membership.cc",
         [
-            ("  if (!watch_.all_tick()) co_return beat_after(CoreWatch::kTick);\n",
+            ("  if (!watch_.all_tick()) co_return co_await beat_after(CoreWatch::kTick);\n",
              ""),
         ],
         "does not come back was not lost", scenario="members"),
