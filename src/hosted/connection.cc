@@ -25,6 +25,12 @@ constexpr auto kCloseLinger = std::chrono::seconds(30);       // for the peer to
 
 bool would_block(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK; }
 
+/// Of what connect(2) says at once: whether it may be about the other end, or is yet to come. All else this machine lacks itself (an
+/// address, a route, memory, the right).
+bool concerns_peer(int error) noexcept {
+  return error == EINPROGRESS || error == ECONNREFUSED || error == ECONNRESET || error == EHOSTUNREACH || error == ETIMEDOUT;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<Connection>> Connection::connect(Endpoint remote, StreamHandler& handler) {
@@ -34,9 +40,11 @@ Result<std::shared_ptr<Connection>> Connection::connect(Endpoint remote, StreamH
   const sockaddr_in address = to_address(remote);
   // Before epoll knows the socket: one that does not connect counts as hung up there.
   if (::connect(made, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) connection->connect_error_ = errno;
+  const int error = connection->connect_error_;
+  if (error != 0 && !concerns_peer(error)) return to_error(error, "cannot connect to " + to_string(remote), Errc::unavailable);
   auto watching = watched(connection);
   // On loopback a refusal is known at once; the owner hears of it as of any other.
-  if (watching && connection->connect_error_ != EINPROGRESS) current_io().look_again(connection->watch_);
+  if (watching && error != EINPROGRESS) current_io().look_again(connection->watch_);
   return watching;
 }
 

@@ -277,9 +277,11 @@ bool Connection::tick(platform::Instant now, platform::Duration missed) {
 
 void Connection::on_closed(Result<void> reason) {
   stream_closed_ = true;
-  const std::string what = established() || !outgoing() ? named(peer_) + " closed its connection"
-                                                        : "cannot connect to " + named(peer_);
-  fail(Error(Errc::node_gone, reason ? what : what + ": " + reason.error().text()));
+  const bool connects = outgoing() && !established();
+  const std::string what = connects ? "cannot connect to " + named(peer_) : named(peer_) + " closed its connection";
+  // What this node lacks itself says nothing of the other.
+  const bool lacks = connects && reason.code() == Errc::resource_exhausted;
+  fail(Error(lacks ? Errc::resource_exhausted : Errc::node_gone, reason ? what : what + ": " + reason.error().text()));
 }
 
 void Connection::fail(const Error& reason) {

@@ -13,8 +13,12 @@ constexpr platform::Duration kComplaintPause = std::chrono::seconds(1);
 
 std::string named(NodeId node) { return "node " + std::to_string(to_number(node)); }
 
+/// What callers learn of a connection for which this node lacks something itself, which says nothing of the other.
+Error cannot_yet(const std::string& reason) { return Error::refusal(Errc::overloaded, reason + "; nothing ran"); }
+
 /// What callers learn of a connection that did not come about: whatever a stranger at that place did, the node is not there.
 Error to_callers(const Error& reason) {
+  if (reason.code() == Errc::resource_exhausted) return cannot_yet(reason.text());
   const bool as_it_is = reason.code() == Errc::unauthenticated || reason.code() == Errc::version_mismatch;
   return as_it_is ? reason : never_sent(reason.text());
 }
@@ -94,11 +98,10 @@ task<Result<CoreMessenger::Shared>> CoreMessenger::connection_to(NodeId node, pl
   if (!peer.opening) {
     auto connection = std::make_shared<Connection>(*this, Handshake::Side::connecting, hello_to(node), options_.key);
     if (Result<void> opened = connection->open(peer.endpoint); !opened) {
-      // What this node lacks itself says nothing of the other.
-      if (opened.code() == Errc::resource_exhausted) {
-        co_return Error::refusal(Errc::overloaded, "cannot connect to " + named(node) + ": " + opened.error().text() + "; nothing ran");
-      }
-      co_return never_sent("cannot connect to " + named(node) + ": " + opened.error().text());
+      // Nothing was heard of the other node. Only where it has no place at all, this one need not try again.
+      const std::string why = "cannot connect to " + named(node) + ": " + opened.error().text();
+      if (opened.code() == Errc::invalid_argument) co_return never_sent(why);
+      co_return cannot_yet(why);
     }
     connections_.push_back(connection);
     peer.opening = std::move(connection);

@@ -321,6 +321,19 @@ TEST(ConnectionAndMemory, RefusesACallForWhichThereIsNone) {
   EXPECT_EQ(to_code(answer->core_or_code), Errc::overloaded);
 }
 
+TEST(ConnectionAndMemory, DoesNotBlameThePeerForWhatThisNodeLacksToConnect) {
+  const ClusterKey key{};
+  for (const Errc why : {Errc::resource_exhausted, Errc::unavailable}) {
+    Owner owner;
+    const auto connecting = std::make_shared<Connection>(owner, Handshake::Side::connecting, hello(1, NodeId{2}), key);
+    connecting->on_closed(Error(why, "it does not connect"));
+    EXPECT_EQ(owner.ended, why == Errc::resource_exhausted ? why : Errc::node_gone);
+  }
+  Scene accepted;
+  accepted.connection->on_closed(Error(Errc::resource_exhausted, "no memory"));
+  EXPECT_EQ(accepted.owner.ended, Errc::node_gone);
+}
+
 TEST(ConnectionAndTime, DoesNotBlameThePeerForItsOwnAbsence) {
   Scene scene;
   scene.shake_hands();

@@ -65,6 +65,22 @@ TEST(NeverSent, IsWhatFindsNoConnection) {
   });
 }
 
+/// Nobody was asked: so it does not mean that the other node is gone, which a call may be the one to find out.
+TEST(NeverSent, IsOverloadedWhereThisNodeItselfCannotConnect) {
+  run(1, []() -> task<int> {
+    Pair pair;
+    co_await pair.start();
+    constexpr platform::Endpoint kBroadcast{0x7fff'ffff, 7001};  // refused by this machine
+    co_await pair.a->set_peer(NodeId{3}, kBroadcast);
+    const auto answer = co_await pair.a->call(to(3, echo), Bytes());
+    EXPECT_TRUE(answer.code() == Errc::overloaded && answer.error().is_refusal()) << answer.error().to_string();
+    const auto sent = co_await pair.a->send(to(3, echo), Bytes());
+    EXPECT_TRUE(sent.code() == Errc::overloaded && sent.error().is_refusal()) << sent.error().to_string();
+    co_await pair.close();
+    co_return 0;
+  });
+}
+
 TEST(NeverSent, IsWhatWaitsForAConnectionToANodeThatIsForgotten) {
   run(1, []() -> task<int> {
     Pair pair;
