@@ -294,7 +294,7 @@ void Connection::fail(const Error& reason) {
 
 void Connection::say_goodbye() noexcept {
   // Whatever waits goes before it by the same stream, or neither goes; while a call is under way nothing can be promised.
-  if (!established() || incoming_calls != 0) return;
+  if (!handshake_.lets_in() || incoming_calls != 0) return;
   try {
     enqueue_at_once(FrameHeader{.type = FrameType::goodbye}, false);
   } catch (const std::bad_alloc&) {

@@ -142,9 +142,9 @@ void CoreMessenger::settle_waiters(Peer& peer, const Result<Shared>& outcome) {
 void CoreMessenger::on_established(Connection& connection) {
   Peer& peer = peers_[connection.peer()];
   const Shared shared = connection.shared_from_this();
-  if (peer.forgotten || (closing_ && !connection.outgoing())) {
+  if (peer.forgotten) {
     release(connection);
-    connection.end(Error(Errc::node_gone, peer.forgotten ? peer.why : closing().text()), false);
+    connection.end(Error(Errc::node_gone, peer.why), false);
     return;
   }
   connection.of_stranger = !peer.known;

@@ -30,6 +30,8 @@ class Handshake {
   Result<void> feed(std::span<const std::byte> input, Bytes& output);
 
   bool done() const noexcept { return step_ == Step::done; }
+  /// Whether this side has sent a verdict that lets the peer in: frames may follow the peer's own, which need not have come yet.
+  bool lets_in() const noexcept { return done() || (side_ == Side::accepting && step_ == Step::verdict); }
   /// Valid once the peer's hello has come; proved only when done.
   const Hello& peer() const noexcept { return peer_; }
 

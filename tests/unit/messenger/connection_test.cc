@@ -321,6 +321,27 @@ TEST(ConnectionAndMemory, RefusesACallForWhichThereIsNone) {
   EXPECT_EQ(to_code(answer->core_or_code), Errc::overloaded);
 }
 
+TEST(ConnectionAndHandshake, SaysGoodbyeToWhoeverMayHaveBegunToCall) {
+  const Error closing(Errc::cancelled, "this node is closing");
+  Scene nobody;
+  nobody.connection->end(closing, true);
+  EXPECT_TRUE(nobody.sent.empty()) << "who has not said who it is has sent no calls";
+  Scene begun;
+  begun.connection->on_data(encode(hello(2, NodeId{1})));
+  EXPECT_EQ(begun.take_sent().size(), Hello::kBytes + Verdict::kBytes);
+  begun.connection->end(closing, true);
+  EXPECT_EQ(begun.sent, frame(FrameType::goodbye)) << "calls may follow the peer's verdict at once";
+  Scene refused;
+  refused.connection->on_data(encode(hello(2, NodeId{3})));
+  refused.connection->end(closing, true);
+  EXPECT_EQ(refused.sent.size(), Hello::kBytes + Verdict::kBytes);
+  Scene cut;
+  cut.connection->on_data(encode(hello(2, NodeId{1})));
+  cut.take_sent();
+  cut.connection->end(closing, false);
+  EXPECT_TRUE(cut.sent.empty());
+}
+
 TEST(ConnectionAndMemory, DoesNotBlameThePeerForWhatThisNodeLacksToConnect) {
   const ClusterKey key{};
   for (const Errc why : {Errc::resource_exhausted, Errc::unavailable}) {

@@ -270,21 +270,63 @@ task<void> call_until_gone(Messenger* messenger, CoreIndex core, Calls* calls) {
   }
 }
 
-TEST(NeverSent, LeavesNobodyInDoubtOfANodeThatCloses) {
+task<int> close_under_many_calls() {
+  for (int round = 0; round < 20; ++round) {
+    Pair pair;
+    co_await pair.start();
+    Scope scope;
+    Calls calls;
+    for (int i = 0; i < 200; ++i) scope.spawn(call_until_gone(pair.a.get(), CoreIndex{0}, &calls));
+    const auto runs = [&calls] { return calls.answered > 1000; };
+    EXPECT_TRUE(co_await comes(runs));
+    co_await pair.b->close();
+    co_await scope.join();
+    EXPECT_EQ(calls.in_doubt, 0) << "round " << round;
+    EXPECT_EQ(pair.right.calls, calls.answered);
+    co_await pair.a->close();
+  }
+  co_return 0;
+}
+
+TEST(NeverSent, LeavesNobodyInDoubtOfANodeThatCloses) { run(1, close_under_many_calls); }
+
+TEST(NeverSent, LeavesNobodyInDoubtOfANodeOfManyCoresThatCloses) { run(2, close_under_many_calls); }
+
+task<void> call_once(Messenger* messenger, Calls* calls) {
+  const auto answer = co_await messenger->call(to(2, echo), bytes("x"));
+  if (answer) {
+    ++calls->answered;
+  } else {
+    EXPECT_EQ(answer.code(), Errc::node_gone) << answer.error().to_string();
+    ++(answer.error().is_refusal() ? calls->refused : calls->in_doubt);
+  }
+}
+
+task<void> close(Messenger* messenger) { co_await messenger->close(); }
+
+/// However far the handshake has got, and also if it ends while the node still works.
+TEST(NeverSent, LeavesNobodyInDoubtWhoConnectsToANodeThatCloses) {
   run(1, []() -> task<int> {
-    for (int round = 0; round < 20; ++round) {
-      Pair pair;
-      co_await pair.start();
-      Scope scope;
-      Calls calls;
-      for (int i = 0; i < 200; ++i) scope.spawn(call_until_gone(pair.a.get(), CoreIndex{0}, &calls));
-      const auto runs = [&calls] { return calls.answered > 1000; };
-      EXPECT_TRUE(co_await comes(runs));
-      co_await pair.b->close();
-      co_await scope.join();
-      EXPECT_EQ(calls.in_doubt, 0) << "round " << round;
-      EXPECT_EQ(pair.right.calls, calls.answered);
-      co_await pair.a->close();
+    constexpr int kCalls = 10;
+    for (int turns = 0; turns < 40; ++turns) {
+      for (const bool works : {false, true}) {
+        Pair pair;
+        co_await pair.start();
+        if (works) {
+          EXPECT_TRUE(co_await pair.b->send(to(2, hold), Bytes()));
+        }
+        Scope scope;
+        Calls calls;
+        for (int i = 0; i < kCalls; ++i) scope.spawn(call_once(pair.a.get(), &calls));
+        for (int i = 0; i < turns; ++i) co_await sleep_for(1us);
+        scope.spawn(close(pair.b.get()));
+        const auto have_ended = [&calls] { return calls.answered + calls.refused + calls.in_doubt == kCalls; };
+        EXPECT_TRUE(co_await comes(have_ended));
+        EXPECT_EQ(calls.in_doubt, 0) << "after " << turns << " turns";
+        if (works) pair.right.released.complete();
+        co_await scope.join();
+        co_await pair.a->close();
+      }
     }
     co_return 0;
   });
@@ -319,12 +361,11 @@ TEST(NeverSent, LetsWhatIsUnderWayCallOthersWhileItsNodeCloses) {
         EXPECT_TRUE(got) << got.error().to_string();
         if (got) *answer = *got;
       }
-      static task<void> close(Messenger* messenger) { co_await messenger->close(); }
     };
     scope.spawn(Caller::call(a.get(), &answer));
     const auto waits = [&left] { return left.calls != 0; };
     EXPECT_TRUE(co_await comes(waits));
-    scope.spawn(Caller::close(b.get()));
+    scope.spawn(close(b.get()));
     co_await yield();
     left.released.complete();
     co_await scope.join();
