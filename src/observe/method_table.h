@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <string_view>
 
 #include "ebb/observe/call_meter.h"
@@ -36,7 +37,10 @@ inline constexpr MethodLabel kOtherMethods{0, "", "other"};
 /// Used on one core only. An open hash table by the methods' ids, at most half full, so that a search ends.
 class MethodTable {
  public:
-  void add(const MethodLabel& label, std::uint64_t ns, bool failed) { of(label).add(ns, failed); }
+  /// Counts nothing where there is no memory for the method's histogram.
+  void add(const MethodLabel& label, std::uint64_t ns, bool failed) noexcept {
+    if (MethodHistogram* const method = of(label)) method->add(ns, failed);
+  }
 
   template <class Visit>
   void for_each(Visit visit) const {
@@ -50,21 +54,22 @@ class MethodTable {
   static constexpr std::size_t kSlots = 2 * kMethodsPerCore;
   static_assert((kSlots & (kSlots - 1)) == 0);
 
-  MethodHistogram& of(const MethodLabel& label) {
+  MethodHistogram* of(const MethodLabel& label) noexcept {
     for (std::size_t at = label.id;; ++at) {
       std::unique_ptr<MethodHistogram>& slot = histograms_[at & (kSlots - 1)];
       if (slot == nullptr) return enter(slot, label);
-      if (slot->label.id == label.id) return *slot;
+      if (slot->label.id == label.id) return slot.get();
     }
   }
-  [[gnu::noinline, gnu::cold]] MethodHistogram& enter(std::unique_ptr<MethodHistogram>& slot, const MethodLabel& label) {
+  [[gnu::noinline, gnu::cold]] MethodHistogram* enter(std::unique_ptr<MethodHistogram>& slot, const MethodLabel& label) noexcept {
     const bool room = count_ < kMethodsPerCore;
     std::unique_ptr<MethodHistogram>& place = room ? slot : other_;
-    if (place != nullptr) return *place;
-    place = std::make_unique<MethodHistogram>();
+    if (place != nullptr) return place.get();
+    place.reset(new (std::nothrow) MethodHistogram);
+    if (place == nullptr) return nullptr;
     place->label = room ? label : kOtherMethods;
     count_ += room ? 1 : 0;
-    return *place;
+    return place.get();
   }
 
   std::array<std::unique_ptr<MethodHistogram>, kSlots> histograms_;

@@ -76,7 +76,9 @@ task<Result<SpanBatch>> ObserverService::spans(std::uint32_t limit, std::vector<
     // Named: gcc 12 destroys the captures of a temporary in a co_await expression twice (bug 99576).
     const std::uint64_t confirmed = core < read.size() ? read[core] : 0;
     auto copy = [left, confirmed] {
-      SpanRing& ring = CoreRecorder::own()->spans;
+      CoreRecorder* const own = CoreRecorder::own();
+      if (own == nullptr) return CoreSpans();  // it has noted nothing
+      SpanRing& ring = own->spans;
       ring.forget(confirmed);
       CoreSpans copied{ring.read(left), ring.first(), false};
       copied.more = ring.size() > copied.spans.size();
@@ -102,7 +104,8 @@ task<Result<std::vector<MethodRecord>>> ObserverService::methods() {
   for (std::uint16_t core = 0; core < Core::count(); ++core) {
     auto copy = [] {
       std::vector<MethodHistogram> methods;
-      CoreRecorder::own()->methods.for_each([&methods](const MethodHistogram& one) { methods.push_back(one); });
+      const CoreRecorder* const own = CoreRecorder::own();
+      if (own != nullptr) own->methods.for_each([&methods](const MethodHistogram& one) { methods.push_back(one); });
       return methods;
     };
     const std::vector<MethodHistogram> methods = co_await on_core(CoreIndex(core), copy);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <new>
 #include <span>
 
 #include "ebb/async/core.h"
@@ -45,7 +46,7 @@ CoreRecorder* CoreRecorder::own() noexcept {
   const Core* core = Core::current_or_null();
   if (core == nullptr) return nullptr;
   CoreRecorder*& place = (*recorders)[to_number(core->index())];
-  if (place == nullptr) [[unlikely]] place = new CoreRecorder;
+  if (place == nullptr) [[unlikely]] place = new (std::nothrow) CoreRecorder;
   return place;
 }
 

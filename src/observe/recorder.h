@@ -25,7 +25,7 @@ struct CoreRecorder {
   SpanRing spans;
   IdGenerator ids;
 
-  /// That of the calling core; nullptr on a thread that is no core.
+  /// That of the calling core; nullptr on a thread that is no core, and while there is no memory for it.
   static CoreRecorder* own() noexcept;
 };
 

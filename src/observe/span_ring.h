@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -35,13 +36,18 @@ struct EndedSpan {
 inline constexpr std::size_t kSpansPerCore = 8192;
 
 /// A core's spans have numbers, from 0 on, in the order in which they ended: by these a reader knows what it has not got, and says
-/// what need not be kept for it. Used on one core only. Memory (some 800 KB) comes with the first span.
+/// what need not be kept for it. Used on one core only. Memory (some 800 KB) comes with the first span; as long as there is none, each
+/// span that ends is lost at once, as if it had been overwritten.
 class SpanRing {
  public:
   explicit SpanRing(std::size_t capacity = kSpansPerCore) noexcept : capacity_(capacity) {}
 
-  void push(const EndedSpan& span) {
-    if (spans_ == nullptr) spans_ = std::make_unique<EndedSpan[]>(capacity_);
+  void push(const EndedSpan& span) noexcept {
+    if (spans_ == nullptr) spans_.reset(new (std::nothrow) EndedSpan[capacity_]);
+    if (spans_ == nullptr) {
+      first_ = ++written_;
+      return;
+    }
     if (size() == capacity_) ++first_;
     spans_[written_++ % capacity_] = span;
   }
