@@ -1,6 +1,6 @@
 // Two programs from an older and a newer header of one interface: what both have works, what differs is refused by name. Compiled
-// twice, with EBB_NEWER and without; each is the front end of the other's backends once. The backends come from another compiler
-// too (tests/other_compiler).
+// twice, with EBB_NEWER and without; each is the front end of the other's backends, processes and machines. The backends come from
+// another compiler too (tests/other_compiler).
 #include <array>
 #include <cstdint>
 #include <cstdio>
@@ -44,10 +44,13 @@ struct Clock {
 #endif
 };
 
-bool names(const Error& error, Errc code, const std::string& interface, const std::string& method) {
-  const bool named = error.text().find(interface) != std::string::npos && error.text().find(method) != std::string::npos;
-  if (error.code() == code && named) return true;
-  std::fprintf(stderr, "%s\n", error.to_string().c_str());
+/// Whether the call was refused so, and by name.
+template <class R>
+bool refuses(const Result<R>& answer, Errc code, const std::string& interface, const std::string& method) {
+  const std::string text = answer ? "it was answered" : answer.error().to_string();
+  const bool named = text.find(interface) != std::string::npos && text.find(method) != std::string::npos;
+  if (answer.code() == code && named) return true;
+  std::fprintf(stderr, "%s.%s: %s\n", interface.c_str(), method.c_str(), text.c_str());
   return false;
 }
 
@@ -85,17 +88,17 @@ task<int> ebb_main(application& app) {
   const std::string clock = "test.Clock/2";
   const auto changed = co_await there.call<&Ledger::note>("text", 7u);
   const auto missing = co_await there.call<&Ledger::describe>();
-  CHECK(names(missing.error(), Errc::no_such_method, "test.Ledger/1", "describe"));
+  CHECK(refuses(missing, Errc::no_such_method, "test.Ledger/1", "describe"));
 #else
   const std::string clock = "test.Clock/1";
   const auto changed = co_await there.call<&Ledger::note>("text");
   const auto missing = co_await there.call<&Ledger::clear>();
-  CHECK(names(missing.error(), Errc::no_such_method, "test.Ledger/1", "clear"));
+  CHECK(refuses(missing, Errc::no_such_method, "test.Ledger/1", "clear"));
 #endif
-  CHECK(names(changed.error(), Errc::no_such_method, "test.Ledger/1", "note"));
+  CHECK(refuses(changed, Errc::no_such_method, "test.Ledger/1", "note"));
   const auto ticking = (co_await create<Clock>()).value();
   const auto refused = co_await ticking.on(other).call<&Clock::now>();
-  CHECK(names(refused.error(), Errc::interface_mismatch, clock, "same build"));
+  CHECK(refuses(refused, Errc::interface_mismatch, clock, "same build"));
   co_await check_shapes(other);
   // Nothing of it has harmed what both have.
   CHECK((co_await there.call<&Ledger::total>()).value() == 42);
