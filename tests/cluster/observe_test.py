@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Traces and histograms of a running program, as `ebb trace` and `ebb methods` show them.
 
-    observe_test.py PROGRAM EBB
+    observe_test.py PROGRAM EBB DRIVER
 """
 import json
 import os
@@ -13,7 +13,7 @@ import unittest
 
 import front_end
 
-PROGRAM, EBB = sys.argv[1:3]
+PROGRAM, EBB, DRIVER = sys.argv[1:4]
 LIMIT = 30
 
 
@@ -23,8 +23,8 @@ class Observe(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory()
         # Where the sockets of an ordinary user's programs are; the superuser's are in one place for all of them.
         os.environ["XDG_RUNTIME_DIR"] = cls.folder.name
-        cls.program = subprocess.Popen([PROGRAM, "--ebb-backends=3", "--ebb-cores=2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                       stderr=subprocess.DEVNULL, text=True)
+        cls.program = subprocess.Popen([PROGRAM, "--ebb-backends=3", "--ebb-cores=2", f"--ebb-driver={DRIVER}"], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         cls.ready = cls.program.stdout.readline()
         cls.address = f"unix:{front_end.socket_folder() / str(cls.program.pid)}.sock"
 
@@ -127,8 +127,8 @@ class HangingCollector(unittest.TestCase):
     def test_does_not_hold_up_the_end(self):
         with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as listener:
             collector = f"127.0.0.1:{listener.getsockname()[1]}"
-            done = subprocess.run([PROGRAM, "--ebb-backends=3", f"--ebb-otlp={collector}"], stdin=subprocess.DEVNULL, capture_output=True,
-                                  text=True, timeout=LIMIT, env=dict(os.environ, XDG_RUNTIME_DIR=folder))
+            done = subprocess.run([PROGRAM, "--ebb-backends=3", f"--ebb-driver={DRIVER}", f"--ebb-otlp={collector}"],
+                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT, env=dict(os.environ, XDG_RUNTIME_DIR=folder))
         self.assertEqual(done.returncode, 0, done.stderr)
         lines = [line for line in done.stderr.splitlines() if collector in line]
         # 4 + 2 + 2 * 17 + 2: all that the program recorded.
