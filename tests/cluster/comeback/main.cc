@@ -1,15 +1,15 @@
 // A node that stands still until it is declared gone, and then goes on: what had its one place there is elsewhere by then, and
-// what wakes answers for nothing, neither to others nor to its own cores, and ends. With two backends that are processes.
+// what wakes answers for nothing, neither to others nor to its own cores, and ends. With two backends, processes or machines on
+// this host. It goes on at once, with the word "late" when it has been told to end, and with the name of a file when that is there.
 // comeback_test.py runs it, also with nodes that whoever started them cannot end.
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
+#include <bit>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -19,57 +19,34 @@
 #include <iterator>
 #include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ebb/application.h"
 #include "ebb/async.h"
 #include "ebb/object.h"
 #include "tests/cluster/check.h"
+#include "tests/cluster/comeback/machine_memory.h"
+#include "tests/cluster/comeback/shared.h"
+#include "tests/cluster/machine.h"
 
 namespace {
 
 using namespace ebb;
 using namespace std::chrono_literals;
+using test::MachineMemory;
+using test::Machines;
+using test::Shared;
+using test::shared_by;
 
-constexpr std::size_t kMostLoops = 32;
 /// For what must come at some time: far more than it takes on a busy machine.
 constexpr auto kPatience = 40s;
 /// Not at full speed: heartbeats are to arrive on a machine that does other work besides.
 constexpr auto kBetweenTurns = 2ms;
 /// Of a loop, which its deadline ends otherwise.
 constexpr auto kLoopLimit = 30min;
-
-/// Memory that all these processes share: what is seen in one is known in all before anything else happens. All atomics are
-/// sequentially consistent, as the argument is one about a single order.
-struct Shared {
-  std::atomic<std::uint32_t> newest{1};        ///< epoch that an answer had
-  std::atomic<std::uint32_t> older_answers{0};  ///< of calls that began when one of a newer epoch had been answered
-  std::atomic<std::int64_t> written{0};        ///< what an answered write has made of the copied value
-  std::atomic<std::uint32_t> late_answers{0};  ///< of calls that were under way when their node was stopped
-  std::atomic<bool> go_on{false};              ///< for these
-  std::atomic<bool> over{false};
-  struct Loop {
-    std::atomic<std::uint64_t> turns{0};
-    std::atomic<std::uint64_t> answers{0};
-    std::atomic<std::uint64_t> old_reads{0};  ///< of a value older than `written` was before
-    std::atomic<bool> ended{false};
-  };
-  std::array<Loop, kMostLoops> loops;
-};
-
-Shared* map(int file) {
-  void* place = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-  return place == MAP_FAILED ? nullptr : static_cast<Shared*>(place);
-}
-
-/// That of the front end, by the name it has in /proc. Mapped once a process, for as long as that lives.
-Shared* shared_by(const std::string& name) {
-  static Shared* const shared = [&name] {
-    const int file = ::open(name.c_str(), O_RDWR | O_CLOEXEC);
-    return file < 0 ? nullptr : map(file);
-  }();
-  return shared;
-}
+/// Between two looks into the memory of machines.
+constexpr auto kBetweenLooks = 5ms;
 
 struct Guarded {
   using policy = remade_home;
@@ -107,6 +84,12 @@ struct Copied {
 /// The loops that look at these objects from every core of every node.
 struct Watcher {
   std::int32_t process() const { return ::getpid(); }
+  /// Where this node has what is shared, which is marked so.
+  std::uint64_t mark(std::string name, std::uint64_t mark) const {
+    Shared* const shared = shared_by(name);
+    shared->mark = mark;
+    return std::bit_cast<std::uint64_t>(shared);
+  }
   task<void> call(const call_context& context, ref<Guarded> object, std::string name, std::uint32_t number) {
     Shared& shared = *shared_by(name);
     Shared::Loop& loop = shared.loops[number];
@@ -136,13 +119,14 @@ struct Watcher {
     const auto answer = co_await object.call<&Guarded::linger>(name);
     if (answer) ++shared_by(name)->late_answers;
   }
-  using interface = ebb::interface<"test.Watcher/1", method<"process", &Watcher::process>, method<"call", &Watcher::call>,
-                                   method<"read", &Watcher::read>, method<"linger", &Watcher::linger>>;
+  using interface =
+      ebb::interface<"test.Watcher/1", method<"process", &Watcher::process>, method<"mark", &Watcher::mark>,
+                     method<"call", &Watcher::call>, method<"read", &Watcher::read>, method<"linger", &Watcher::linger>>;
 
  private:
   static void note(Shared& shared, Shared::Loop& loop, std::uint32_t newest, std::uint32_t epoch) {
     ++loop.answers;
-    if (epoch < newest) ++shared.older_answers;
+    if (epoch < newest) ++loop.older_answers;
     for (std::uint32_t known = shared.newest; known < epoch && !shared.newest.compare_exchange_weak(known, epoch);) {
     }
   }
@@ -170,6 +154,16 @@ class Process {
     }
     return true;
   }
+  /// Or waits for nothing but to go on, in order to end.
+  bool is_told_to_end() const {
+    if (has_ended()) return true;
+    std::ifstream file("/proc/" + std::to_string(id_) + "/status");
+    for (std::string line; std::getline(file, line);) {
+      unsigned long long pending = 0;
+      if (std::sscanf(line.c_str(), "ShdPnd: %llx", &pending) == 1) return (pending >> (SIGTERM - 1) & 1) != 0;
+    }
+    return false;
+  }
   void send(int signal) const { ::syscall(SYS_pidfd_send_signal, file_, signal, nullptr, 0); }
   bool has_ended() const {
     pollfd watched{file_, POLLIN, 0};
@@ -180,6 +174,13 @@ class Process {
   std::int32_t id_;
   int file_;
 };
+
+task<void> carry_on(Machines* machines, const bool* over) {
+  while (!*over) {
+    machines->carry();
+    co_await sleep_for(kBetweenLooks);
+  }
+}
 
 struct Loops {
   std::vector<std::size_t> there;      ///< numbers of those on the node that is stopped
@@ -277,13 +278,17 @@ task<void> check_still(const Objects* all, Shared* shared, NodeId doomed) {
 }
 
 /// It goes on: for its own loops, too, it answers for nothing, and it ends.
-task<void> check_comeback(const Shared* shared, const Loops* loops, const Process* process, std::uint16_t cores) {
+task<void> check_comeback(const Shared* shared, const Loops* loops, const Process* process, std::uint16_t cores,
+                          Machines* machines) {
+  machines->carry();
   const std::uint64_t turns = count_turns(*shared, loops->there);
   process->send(SIGCONT);
   auto ended = [process] { return process->has_ended(); };
   CHECK(co_await comes(ended));
+  std::puts("it has ended");
+  std::fflush(stdout);
   CHECK(co_await go_on_answering(shared, loops->elsewhere));
-  CHECK(shared->older_answers == 0);
+  CHECK(test::count(*shared, &Shared::Loop::older_answers) == 0);
   CHECK(shared->late_answers == 0);
   CHECK(count_old_reads(*shared, loops->elsewhere) == 0);
   // Of events that were ready when it was stopped, as docs/objects.md has it.
@@ -299,13 +304,28 @@ task<void> end_loops(Shared* shared, const Loops* loops) {
   }
 }
 
+/// Whether the memory of the machines among the nodes has been found.
+task<bool> find_machines(const Objects* all, std::vector<NodeStatus> nodes, std::string name, Machines* machines) {
+  for (const NodeStatus& node : nodes) {
+    if (node.driver != "libvirt") continue;
+    const auto watcher = all->watcher.on(node.id);
+    const auto mark = static_cast<std::uint64_t>(platform::Clock::now().time_since_epoch().count());
+    const std::uint64_t address = (co_await watcher.call<&Watcher::mark>(name, mark)).value();
+    const std::int32_t told = (co_await watcher.call<&Watcher::process>()).value();
+    MachineMemory memory(test::process_of(node, told), address, mark);
+    if (!memory.found()) co_return false;
+    machines->add(std::move(memory));
+  }
+  co_return true;
+}
+
 }  // namespace
 
 ebb::task<int> ebb_main(ebb::application& app) {
   const int file = static_cast<int>(::syscall(SYS_memfd_create, "comeback", MFD_CLOEXEC));
   if (::ftruncate(file, sizeof(Shared)) != 0) co_return 1;
   const std::string name = "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(file);
-  Shared* const shared = new (map(file)) Shared;
+  Shared* const shared = new (test::map(file)) Shared;
   (co_await app.nodes().add(2)).value();
   const std::vector<NodeStatus> nodes = app.nodes().list();
   const NodeId doomed = nodes.front().id;
@@ -314,10 +334,20 @@ ebb::task<int> ebb_main(ebb::application& app) {
                     (co_await create_at<Copied>(nodes.back().id, CoreIndex{0})).value()};
   for (const NodeStatus& node : nodes) {
     const std::int32_t id = (co_await all.watcher.on(node.id).call<&Watcher::process>()).value();
-    std::printf("node %u %d\n", to_number(node.id), id);
+    std::printf("node %u %d\n", to_number(node.id), test::process_of(node, id));
   }
-  const Process process((co_await all.single.call<&Single::process>()).value());
+  const std::int32_t doomed_process = (co_await all.single.call<&Single::process>()).value();
+  const Process process(test::process_of(nodes.front(), doomed_process));
   if (!process.exists()) co_return 1;
+  Machines machines(shared);
+  const bool found = co_await find_machines(&all, nodes, name, &machines);
+  if (!found) {
+    std::fputs("a machine's memory cannot be looked at: this needs the rights to trace QEMU\n", stderr);
+    co_return 1;
+  }
+  bool over = false;
+  Scope carriers;
+  carriers.spawn(carry_on(&machines, &over));
   const Loops loops = co_await start_loops(&all, nodes, name);
   CHECK(co_await go_on_answering(shared, loops.there));
   CHECK(co_await go_on_answering(shared, loops.elsewhere));
@@ -336,7 +366,15 @@ ebb::task<int> ebb_main(ebb::application& app) {
   co_await check_still(&all, shared, doomed);
   co_await scope.join();
   shared->go_on = true;
-  co_await check_comeback(shared, &loops, &process, nodes.front().cores);
+  if (app.arguments().size() > 1) {
+    auto is_time = [&process, when = app.arguments()[1]] {
+      return when == "late" ? process.is_told_to_end() : std::filesystem::exists(when);
+    };
+    CHECK(co_await comes(is_time));
+  }
+  co_await check_comeback(shared, &loops, &process, nodes.front().cores, &machines);
   co_await end_loops(shared, &loops);
+  over = true;
+  co_await carriers.join();
   co_return test::conclude();
 }
