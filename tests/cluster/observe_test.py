@@ -14,7 +14,7 @@ import unittest
 import front_end
 
 PROGRAM, EBB, DRIVER = sys.argv[1:4]
-LIMIT = 30
+LIMIT = 60
 
 
 class Observe(unittest.TestCase):
