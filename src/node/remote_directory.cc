@@ -10,58 +10,76 @@
 namespace ebb {
 namespace {
 
+/// One who has left its cluster has nobody to ask: without a link the front end would be this node itself.
+template <class Answer>
+task<Answer> nobody() {
+  co_return Error(Errc::cancelled, "this node has left its cluster");
+}
+
+template <class Ask>
+auto ask_once(Ask ask) {
+  using Answer = typename decltype(ask(detail::kDirectory.on(kFrontEndNode)))::value_type;
+  if (detail::node_link() == nullptr) return nobody<Answer>();
+  return ask(detail::kDirectory.on(kFrontEndNode));
+}
+
 /// What changes nothing is asked again when a connection was lost; a node that has lost the front end itself ends, and cancels what
 /// waits.
 template <class Ask>
 auto ask_surely(Ask ask) {
-  return detail::ask_surely(kFrontEndNode, platform::Clock::now() + kDefaultTimeout, std::move(ask));
+  using Answer = typename decltype(ask(detail::kDirectory.on(kFrontEndNode)))::value_type;
+  if (detail::node_link() == nullptr) return nobody<Answer>();
+  auto within = [ask = std::move(ask)](platform::Duration left) { return ask(detail::kDirectory.on(kFrontEndNode).within(left)); };
+  return detail::ask_surely(kFrontEndNode, platform::Clock::now() + kDefaultTimeout, std::move(within));
 }
-auto within(platform::Duration left) { return detail::kDirectory.on(kFrontEndNode).within(left); }
 
 class RemoteDirectory final : public Directory {
  public:
   task<Result<ObjectRecord>> create(NewObject wanted) override {
-    return detail::kDirectory.on(kFrontEndNode)
-        .call<&detail::DirectoryService::create>(std::move(wanted));
+    return ask_once([&wanted](auto front_end) { return front_end.template call<&detail::DirectoryService::create>(std::move(wanted)); });
   }
   task<Result<ObjectRecord>> lookup(ObjectId id) override {
-    return ask_surely([id](platform::Duration left) { return within(left).call<&detail::DirectoryService::lookup>(id); });
+    return ask_surely([id](auto front_end) { return front_end.template call<&detail::DirectoryService::lookup>(id); });
   }
   task<Result<ObjectRecord>> find(std::string name) override {
-    return ask_surely([name = std::move(name)](platform::Duration left) {
-      return within(left).call<&detail::DirectoryService::find>(name);
+    return ask_surely([name = std::move(name)](auto front_end) {
+      return front_end.template call<&detail::DirectoryService::find>(name);
     });
   }
   task<Result<void>> remove(ObjectId id) override {
-    return ask_surely([id](platform::Duration left) { return within(left).call<&detail::DirectoryService::remove>(id); });
+    return ask_surely([id](auto front_end) { return front_end.template call<&detail::DirectoryService::remove>(id); });
   }
   task<Result<void>> retire(ObjectId id, std::uint64_t view) override {
     // One that comes again finds nothing to retire, and whoever asks takes no notice of the answer.
-    return ask_surely([id, view](platform::Duration left) {
-      return within(left).call<&detail::DirectoryService::retire>(id, view);
+    return ask_surely([id, view](auto front_end) {
+      return front_end.template call<&detail::DirectoryService::retire>(id, view);
     });
   }
   task<Result<std::vector<ObjectRecord>>> list(ObjectId after, std::uint32_t limit) override {
-    return ask_surely([after, limit](platform::Duration left) {
-      return within(left).call<&detail::DirectoryService::list>(after, limit);
+    return ask_surely([after, limit](auto front_end) {
+      return front_end.template call<&detail::DirectoryService::list>(after, limit);
     });
   }
   task<Result<std::vector<ObjectRecord>>> list_at(NodeId home, ObjectId after, std::uint32_t limit) override {
-    return ask_surely([home, after, limit](platform::Duration left) {
-      return within(left).call<&detail::DirectoryService::list_at>(home, after, limit);
+    return ask_surely([home, after, limit](auto front_end) {
+      return front_end.template call<&detail::DirectoryService::list_at>(home, after, limit);
     });
   }
   task<Result<ObjectRecord>> re_home(ObjectId id, std::uint32_t epoch, NodeId home, CoreIndex home_core) override {
-    return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::re_home>(id, epoch, home, home_core);
+    return ask_once([=](auto front_end) {
+      return front_end.template call<&detail::DirectoryService::re_home>(id, epoch, home, home_core);
+    });
   }
   task<Result<std::uint64_t>> implement(ObjectId id, std::uint64_t implementation) override {
-    return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::implement>(id, implementation);
+    return ask_once([=](auto front_end) { return front_end.template call<&detail::DirectoryService::implement>(id, implementation); });
   }
   task<Result<IdLease>> lease(NodeId, std::uint32_t wanted) override {
-    return detail::kDirectory.on(kFrontEndNode).call<&detail::DirectoryService::lease>(wanted);
+    return ask_once([=](auto front_end) { return front_end.template call<&detail::DirectoryService::lease>(wanted); });
   }
   task<Result<void>> enter(NodeId, std::vector<LeasedObject> objects) override {
-    return detail::kDirectory.on(kFrontEndNode).within(kSuspect).call<&detail::DirectoryService::enter>(std::move(objects));
+    return ask_once([&objects](auto front_end) {
+      return front_end.within(kSuspect).template call<&detail::DirectoryService::enter>(std::move(objects));
+    });
   }
   // The front end's business.
   NodeId leaseholder(ObjectId) override { return kNoNode; }

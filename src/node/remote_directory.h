@@ -7,7 +7,8 @@
 
 namespace ebb {
 
-/// Answers what the front end's directory answers; errors of the call (node_gone, deadline_exceeded) come besides.
+/// Answers what the front end's directory answers; errors of the call (node_gone, deadline_exceeded) come besides, and cancelled once
+/// the node has left its cluster.
 std::unique_ptr<Directory> make_remote_directory();
 
 }  // namespace ebb

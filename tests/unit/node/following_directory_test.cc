@@ -15,6 +15,7 @@
 #include "ebb/object.h"
 #include "src/node/forwarding_directory.h"
 #include "src/node/leasing_directory.h"
+#include "src/node/remote_directory.h"
 #include "src/node/system_objects.h"
 #include "tests/unit/object/fake_link.h"
 
@@ -339,6 +340,15 @@ task<int> asked_again() {
 }
 
 TEST(LeasingDirectory, AsksAgainWhileTheHolderIsAMember) { run(1, asked_again); }
+
+TEST(RemoteDirectory, AsksNobodyOnceItsNodeHasLeftItsCluster) {
+  EXPECT_EQ(run(1, []() -> task<int> {
+    const auto directory = make_remote_directory();
+    EXPECT_EQ((co_await directory->lookup(kFirstDynamicObject)).code(), Errc::cancelled);
+    EXPECT_EQ((co_await directory->create(wanted<Leaf>())).code(), Errc::cancelled);
+    co_return 0;
+  }), 0);
+}
 
 }  // namespace
 }  // namespace ebb
