@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "ebb/async.h"
@@ -121,15 +122,40 @@ ebb::task<int> miss_body(benchmark::State* state) {
 void BM_MissWithRoot(benchmark::State& state) { run_on(1, state, miss_body); }
 BENCHMARK(BM_MissWithRoot);
 
-ebb::task<int> call_body(benchmark::State* state) {
+ebb::task<int> call_to(benchmark::State* state, ebb::CoreIndex core) {
   auto counter = (co_await ebb::create<Counter>()).value();
-  const auto there = counter.on(ebb::CoreIndex{1});
+  const auto there = counter.on(core);
   for (auto _ : *state) (co_await there.call<&Counter::add>(std::int64_t{1})).value();
   (co_await ebb::destroy(counter)).value();
   co_return 0;
 }
-void BM_CallToAnotherCore(benchmark::State& state) { run_on(2, state, call_body); }
+void BM_CallOnItsOwnCore(benchmark::State& state) {
+  run_on(1, state, [](benchmark::State* each) { return call_to(each, ebb::CoreIndex{0}); });
+}
+BENCHMARK(BM_CallOnItsOwnCore);
+void BM_CallToAnotherCore(benchmark::State& state) {
+  run_on(2, state, [](benchmark::State* each) { return call_to(each, ebb::CoreIndex{1}); });
+}
 BENCHMARK(BM_CallToAnotherCore)->UseRealTime();
+
+// So many calls under way at once, an iteration.
+ebb::task<int> calls_body(benchmark::State* state) {
+  const auto window = static_cast<std::size_t>(state->range(0));
+  auto counter = (co_await ebb::create<Counter>()).value();
+  const auto there = counter.on(ebb::CoreIndex{1});
+  for (auto _ : *state) {
+    std::vector<ebb::task<ebb::Result<void>>> calls;
+    for (std::size_t i = 0; i < window; ++i) calls.push_back(there.call<&Counter::add>(std::int64_t{1}));
+    for (const auto& done : co_await ebb::when_all(std::move(calls))) done.value();
+  }
+  const auto calls = state->iterations() * state->range(0);
+  if ((co_await there.call<&Counter::get>()).value() != calls) state->SkipWithError("calls were lost");
+  state->SetItemsProcessed(calls);
+  (co_await ebb::destroy(counter)).value();
+  co_return 0;
+}
+void BM_CallsToAnotherCorePipelined(benchmark::State& state) { run_on(2, state, calls_body); }
+BENCHMARK(BM_CallsToAnotherCorePipelined)->Arg(64)->Arg(256)->UseRealTime();
 
 // What measuring a call adds to it, on the core that carries it out: 0, into the method's histogram; 1, and a span too.
 ebb::task<int> meter_body(benchmark::State* state) {

@@ -156,17 +156,24 @@ ebb::task<int> throwing() {
 
 TEST(PartitionOnItsWay, StaysWhenItsStateDoesNotTravel) { EXPECT_EQ(run(throwing), 0); }
 
-ebb::task<int> held_up() {
-  ebb::testing::LoneLink link(1);
+ebb::task<void> wait_for_gate(std::uint32_t key) { EXPECT_TRUE(co_await shelf.on_key(key).call<&Shelf::wait>(key)); }
+
+/// A hundred keys on one core, and until the gate opens a call of one whose partition goes elsewhere with a second core: that key.
+ebb::task<std::uint32_t> make_a_busy_shelf(ebb::Scope* scope) {
   gate = false;
   shelf = (co_await ebb::create<Shelf>()).value();
   for (std::uint32_t key = 0; key < 100; ++key) EXPECT_EQ(co_await add(key), 1);
   std::uint32_t busy = 0;
   while (ebb::detail::choose_owner(shelf.id(), partition_of(busy), {2, {{kFrontEndNode, 2, false}}}).core != CoreIndex{1}) ++busy;
-  ebb::Scope scope;
-  auto wait = [](std::uint32_t key) -> ebb::task<void> { EXPECT_TRUE(co_await shelf.on_key(key).call<&Shelf::wait>(key)); };
-  scope.spawn(wait(busy));
+  scope->spawn(wait_for_gate(busy));
   co_await ebb::sleep_for(1ms);
+  co_return busy;
+}
+
+ebb::task<int> held_up() {
+  ebb::testing::LoneLink link(1);
+  ebb::Scope scope;
+  const std::uint32_t busy = co_await make_a_busy_shelf(&scope);
   link.show(2);
   co_await ebb::sleep_for(20ms);
   int moved = 0;
@@ -190,15 +197,8 @@ TEST(PartitionOnItsWay, HoldsUpNoOther) { EXPECT_EQ(run(held_up), 0); }
 /// What cannot be restored elsewhere answers where it was, though a call of another one makes the round last.
 ebb::task<int> given_in_vain() {
   ebb::testing::LoneLink link(1);
-  gate = false;
-  shelf = (co_await ebb::create<Shelf>()).value();
-  for (std::uint32_t key = 0; key < 100; ++key) EXPECT_EQ(co_await add(key), 1);
-  std::uint32_t busy = 0;
-  while (ebb::detail::choose_owner(shelf.id(), partition_of(busy), {2, {{kFrontEndNode, 2, false}}}).core != CoreIndex{1}) ++busy;
   ebb::Scope scope;
-  auto wait = [](std::uint32_t key) -> ebb::task<void> { EXPECT_TRUE(co_await shelf.on_key(key).call<&Shelf::wait>(key)); };
-  scope.spawn(wait(busy));
-  co_await ebb::sleep_for(1ms);
+  const std::uint32_t busy = co_await make_a_busy_shelf(&scope);
   restore_throws = true;
   link.show(2);
   co_await ebb::sleep_for(20ms);
