@@ -53,6 +53,7 @@ struct Ledger {
   History shelves;
   std::size_t moves = 0;
   bool somebody_leaves = false;
+  std::map<std::uint32_t, Time> resets;  // when the connections of each node with the front end broke last
 };
 Ledger* ledger = nullptr;
 
@@ -310,12 +311,17 @@ task<void> begin(Cluster* cluster, Run* run) {
   co_await std::move(all);
 }
 
-/// Connections with the front end break, whatever they carry at that moment.
+/// Connections with the front end break, whatever they carry at that moment. Not twice within half a second: whose new connections
+/// break as well, as many as there may be, counts as gone.
 void reset_somewhere(Cluster& cluster) {
   World& world = cluster.world();
   const std::vector<std::uint32_t> nodes(cluster.backends.begin(), cluster.backends.end());
   const std::uint32_t node = nodes[world.pick(0, nodes.size() - 1)];
-  if (world.alive(node)) world.reset_connections(Cluster::number_of(kFrontEndNode), node);
+  const auto last = ledger->resets.find(node);
+  if (last != ledger->resets.end() && world.now() - last->second < Time(500ms)) return;
+  if (!world.alive(node)) return;
+  ledger->resets[node] = world.now();
+  world.reset_connections(Cluster::number_of(kFrontEndNode), node);
 }
 
 /// Connections between backends break and are cut, in one direction mostly, for less than what makes a member count as gone.
