@@ -143,7 +143,7 @@ MUTATIONS = [
             ("if (fence.leases_end > platform::Duration::zero())",
              "if (fence.leases_end < platform::Duration::zero())"),
         ],
-        "saw write", nodes=7),
+        "saw write", nodes=3),
     Mutation(
         "writes_outlast_no_lost_replica",
         "the home forgets a replica as soon as its node is no member",
