@@ -1,9 +1,11 @@
-// What the kinds of objects cost on one node: calls of a home, of a partition, reads and writes of replicas; and what an
-// object costs that a node only knows.
+// What the kinds of objects cost on one node: calls of a home, of a partition, reads and writes of replicas; what an object
+// costs that a node only knows, and a call that waits.
 #include <benchmark/benchmark.h>
 
 #include <malloc.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <vector>
@@ -120,6 +122,50 @@ ebb::task<int> know_body(benchmark::State* state) {
 }
 void BM_KnowAMillionObjects(benchmark::State& state) { run_on(1, state, know_body); }
 BENCHMARK(BM_KnowAMillionObjects)->Iterations(1);
+
+// What calls that wait for their method on another core take of memory, on both cores together.
+struct Gate {
+  static inline std::atomic<bool> open{false};
+  ebb::task<void> wait() {
+    ++waiting;
+    while (!open) co_await ebb::sleep_for(std::chrono::milliseconds(10));
+    --waiting;
+  }
+  std::int64_t waiting = 0;
+  std::int64_t count() const { return waiting; }
+  using interface = ebb::interface<"bench.Gate/1", ebb::method<"wait", &Gate::wait>, ebb::method<"count", &Gate::count>>;
+};
+ebb::task<void> wait_there(ebb::ref<Gate> gate) { (co_await gate.on(ebb::CoreIndex{1}).call<&Gate::wait>()).value(); }
+
+std::size_t allocated() {
+  const struct mallinfo2 all = mallinfo2();
+  return all.uordblks + all.hblkhd;
+}
+
+ebb::task<int> under_way_body(benchmark::State* state) {
+  const std::int64_t calls = state->range(0);
+  const auto gate = (co_await ebb::create<Gate>()).value();
+  (co_await gate.on(ebb::CoreIndex{1}).call<&Gate::count>()).value();
+  double bytes = 0;
+  for (auto _ : *state) {
+    Gate::open = false;
+    const std::size_t before = allocated();
+    ebb::Scope scope;
+    for (std::int64_t i = 0; i < calls; ++i) scope.spawn(wait_there(gate));
+    for (std::int64_t waiting = 0; waiting != calls;) {
+      co_await ebb::sleep_for(std::chrono::milliseconds(1));
+      waiting = (co_await gate.on(ebb::CoreIndex{1}).call<&Gate::count>()).value();
+    }
+    bytes = static_cast<double>(allocated() - before) / static_cast<double>(calls);
+    Gate::open = true;
+    co_await scope.join();
+  }
+  state->counters["bytes_a_call"] = bytes;
+  (co_await ebb::destroy(gate)).value();
+  co_return 0;
+}
+void BM_CallsUnderWay(benchmark::State& state) { run_on(2, state, under_way_body); }
+BENCHMARK(BM_CallsUnderWay)->Arg(10'000)->Arg(100'000)->Iterations(1)->UseRealTime();
 
 }  // namespace
 

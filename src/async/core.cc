@@ -10,6 +10,7 @@
 #include <typeinfo>
 
 #include "ebb/async/on_core.h"
+#include "ebb/async/turn.h"
 #include "ebb/base/node_local.h"
 #include "src/async/contexts_left.h"
 #include "src/async/core_state.h"
@@ -80,6 +81,23 @@ void spawn_on_when_room(CoreIndex core, Event event) {
   here.spawn([core, waiting = std::make_unique<Event>(std::move(event))]() mutable {
     spawn_on_when_room(core, std::move(*waiting));
   });
+}
+
+bool wait_for_turn(Turn& turn) noexcept { return Core::current().state().enter_line(turn); }
+
+bool take_turn(Turn& turn) {
+  CoreState& here = Core::current().state();
+  if (turn.object < kFirstBulkObject || here.keeps_up()) {
+    turn.begin(turn);
+    return true;
+  }
+  return here.enter_line(turn);
+}
+
+Error no_turn() {
+  return Error::refusal(Errc::overloaded, "4,194,304 calls wait for their turn on core " +
+                                              std::to_string(to_number(Core::current().index())) +
+                                              " already; nothing ran, bound the work that makes calls");
 }
 
 std::size_t contexts_left() noexcept { return Core::current().state().contexts_left(); }

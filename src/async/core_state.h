@@ -15,6 +15,7 @@
 #include "src/async/context_stack.h"
 #include "src/async/cross_core_ring.h"
 #include "src/async/timer_wheel.h"
+#include "src/async/turn_queue.h"
 
 namespace ebb::detail {
 
@@ -61,6 +62,11 @@ class CoreState {
   /// The ring that `from` fills and this core empties. Made by its producer at the first use.
   CrossCoreRing* inbound_from(CoreIndex from);
 
+  /// Where a call waits until its object has its turn; see turn.h.
+  bool enter_line(Turn& turn) noexcept { return entered_ = turns_.enter(turn); }
+  /// Whether a call that has just come from another core is the only one here.
+  bool keeps_up() const noexcept { return last_came_ && turns_.waiting() == 0; }
+
   TimerWheel timers;
   struct Hook {
     HookId id;
@@ -74,6 +80,7 @@ class CoreState {
   [[noreturn]] void loop();
   bool run_ready();
   bool run_inbound();
+  bool run_turns();
   bool run_posted();
   bool run_timers();
   void begin_turn() noexcept;
@@ -87,6 +94,7 @@ class CoreState {
   bool poll_platform();
   void idle();
   bool inbound_waits() const noexcept;
+  bool has_work() const noexcept { return core_.ready_.head != core_.ready_.tail || turns_.waiting() != 0; }
   static constexpr std::size_t kAllContexts = Context::kMaxContexts + 64;
   bool may_block(std::size_t limit) const noexcept;
   ContextStack* next_context();
@@ -103,6 +111,9 @@ class CoreState {
   std::vector<std::unique_ptr<ContextStack>> contexts_;
   std::vector<ContextStack*> idle_contexts_;
   bool in_callback_ = false;  // a hook or a platform callback runs: nothing may block
+  TurnQueue turns_;            // calls that have come, from wherever
+  bool last_came_ = false;     // the event that is being taken from a ring was its last
+  bool entered_ = false;       // and has only entered a line
   std::vector<Event> posted_;  // taken out of the mailbox, not run yet
   std::size_t posted_next_ = 0;
   platform::Instant turn_began_;

@@ -28,7 +28,8 @@ CoreState::CoreState(CoreIndex index, std::size_t core_count)
       core_count_(core_count),
       may_poll_idle_(core_count <= platform::available_cores()),
       inbound_(std::make_unique<std::atomic<CrossCoreRing*>[]>(core_count)),
-      stop_status_(stop_status()) {
+      stop_status_(stop_status()),
+      turns_(index) {
   // So that a context is made, or put aside, without memory that may be missing.
   contexts_.reserve(kAllContexts);
   idle_contexts_.reserve(kAllContexts);
@@ -86,9 +87,9 @@ void CoreState::loop() {
     // Here and not at the end of a turn: one whose event blocks has no end.
     if (turn_began_ - polled_before_ > Core::kLongestTurn) any |= poll_platform();
     // Each source in turn, a bounded batch of each; | because none may be skipped.
-    any |= static_cast<bool>(int{run_ready()} | int{run_inbound()} | int{run_posted()});
+    any |= static_cast<bool>(int{run_ready()} | int{run_inbound()} | int{run_turns()} | int{run_posted()});
     if (++turns_since_poll_ >= kTurnsPerPlatformPoll) any |= poll_platform();
-    if (any || core_.ready_.head != core_.ready_.tail) {
+    if (any || has_work()) {
       run_hooks();
     } else {
       idle();
@@ -154,9 +155,28 @@ bool CoreState::run_inbound() {
       Event event;
       if (!ring->pop(event)) break;
       any = true;
+      last_came_ = ring->empty_in_order();
+      entered_ = false;
       run_event(event);
-      if (turn_is_over()) break;
+      // Calls that only come into their lines are taken even then: those behind them may be of objects whose turn it is.
+      if (!entered_ && turn_is_over()) break;
     }
+  }
+  return any;
+}
+
+bool CoreState::run_turns() {
+  bool any = false;
+  for (std::size_t i = 0; i < Core::kBatch && !stopping(); ++i) {
+    Turn* const turn = turns_.take();
+    if (turn == nullptr) break;
+    any = true;
+    try {
+      turn->begin(*turn);
+    } catch (...) {
+      report_uncaught("a call");
+    }
+    if (turn_is_over()) break;
   }
   return any;
 }
@@ -253,7 +273,7 @@ void CoreState::idle() {
       }
       looks_per_poll_ = kLooksPerPlatformPoll;
       if (poll_platform()) return run_hooks();
-      if (core_.ready_.head != core_.ready_.tail) return;
+      if (has_work()) return;
       if (timers.next_instant() <= platform::Clock::now()) return;
     } while (platform::Clock::now() < until);
   }

@@ -236,7 +236,6 @@ void CoreMessenger::on_output(Connection& connection) { with_output_.push_back(c
 void CoreMessenger::flush() {
   for (std::size_t i = 0; i < with_output_.size(); ++i) with_output_[i]->flush();
   with_output_.clear();
-  turns_.next_round();
 }
 
 void CoreMessenger::drop_ended() {

@@ -13,7 +13,6 @@
 #include "ebb/async/scope.h"
 #include "ebb/messenger/messenger.h"
 #include "src/messenger/connection.h"
-#include "src/messenger/turn_queue.h"
 
 namespace ebb::messenger {
 
@@ -117,7 +116,6 @@ class CoreMessenger final : public ConnectionOwner {
   Scope scope_;               // one-way calls to this node itself
   ServedCalls own_;           // the same
   std::size_t held_bytes_ = 0;  // the sum of incoming_bytes of the connections
-  TurnQueue turns_;           // bounded by kMaxIncomingCalls a connection
   std::size_t working_ = 0;   // carry_out() that have not ended
   Completion<> idle_;         // closing, and none is left
   std::uint64_t dropped_one_way_ = 0;

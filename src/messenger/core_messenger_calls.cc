@@ -1,10 +1,12 @@
 // Calls of one core: those it makes, to itself and by its connections, and those that come to it.
 #include <algorithm>
+#include <coroutine>
 #include <exception>
 #include <new>
 #include <string>
 #include <utility>
 
+#include "ebb/async/turn.h"
 #include "src/messenger/core_messenger.h"
 
 namespace ebb::messenger {
@@ -35,6 +37,27 @@ IncomingCall to_self(const CallTarget& target, platform::Instant deadline, Bytes
   call.trace = target.trace;
   return call;
 }
+
+/// `co_await its_turn`: goes on as an event when the call's object has its turn, at the next turn of the loop if it is one of
+/// control. False if too many wait. Stays where it is until then.
+class ItsTurn : private detail::Turn {
+ public:
+  ItsTurn(ObjectId called, bool control) noexcept
+      : Turn(called, [](Turn& turn) { static_cast<ItsTurn&>(turn).call_.resume(); }), control_(control) {}
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> call) {
+    call_ = call;
+    if (!control_ && detail::wait_for_turn(*this)) return;
+    has_turn_ = control_;
+    Core::current().resume_soon(call);
+  }
+  bool await_resume() const noexcept { return has_turn_; }
+
+ private:
+  const bool control_;
+  bool has_turn_ = true;
+  std::coroutine_handle<> call_ = nullptr;
+};
 
 /// What the caller learns of the exception that is being handled; `ran`: its call may have begun.
 Error to_caller(bool ran) noexcept {
@@ -170,20 +193,22 @@ detail::Detached CoreMessenger::carry_out(Shared connection, std::uint32_t call_
   ServedCall served(call_id, one_way);
   connection->served.add(served);
   call.cancellation = &served.cancellation;
-  TurnQueue::Turn turn(turns_, call.object, control);
+  ItsTurn turn(call.object, control);
   Result<Bytes> answer = Bytes();
   bool began = false;
   // Nobody awaits this: an exception that left it would end the process.
   try {
-    co_await turn;
-    if (!control && !one_way) {
+    const bool has_turn = co_await turn;
+    if (has_turn && !control && !one_way) {
       // How large its answer is shows when it has run: the next call begins when it is known what this one's has come to.
       Room::Waiter room(connection->answers, Messenger::kMaxPayloadBytes);
       const bool has_room = co_await room;
       if (has_room) connection->answers.give_back(Messenger::kMaxPayloadBytes);
     }
     // A one-way call that has arrived runs whatever has become of its connection.
-    if (one_way || !served.cancellation.is_cancelled()) {
+    if (!has_turn) {
+      answer = detail::no_turn();
+    } else if (one_way || !served.cancellation.is_cancelled()) {
       began = true;
       answer = co_await handler_.on_call(std::move(call));
     } else {

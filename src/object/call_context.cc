@@ -13,6 +13,15 @@ CancelRelay::CancelRelay(const cancel_token& token, CoreIndex to)
         spawn_on_when_room(to, [source] { source->cancel(); });
       }) {}
 
+void LocalOrigin::require_wanted() const {
+  if (deadline != kNoDeadline && platform::Clock::now() > deadline) {
+    throw ErrorException(Error(Errc::deadline_exceeded, "the call came to its turn too late; nothing ran"));
+  }
+  if (cancellation != nullptr && cancellation->token().is_cancelled()) {
+    throw ErrorException(Error(Errc::cancelled, "the call was cancelled before it began; nothing ran"));
+  }
+}
+
 Error for_its_deadline(Error cancelled, platform::Instant deadline) {
   if (cancelled.code() != Errc::cancelled || platform::Clock::now() < deadline) return cancelled;
   const bool nothing_ran = cancelled.text().ends_with("nothing ran");
@@ -30,6 +39,15 @@ Result<void> begin_own_send() {
 }
 
 void end_own_send() noexcept { --NodeTable::instance().own_sends(); }
+
+Result<void> room_to_give_up() {
+  if (NodeTable::instance().given_up() < kMaxGivenUp) return {};
+  return Error::refusal(Errc::overloaded, std::to_string(kMaxGivenUp) + " calls that this core has given up, at their deadlines or by "
+                                              "tokens, still run; nothing ran, try again when some of them have ended");
+}
+
+void begin_given_up() noexcept { ++NodeTable::instance().given_up(); }
+void end_given_up() noexcept { --NodeTable::instance().given_up(); }
 
 ServedContext::ServedContext(ObjectId id, const CallOrigin& origin) : id_(id) {
   context_ = {origin.deadline, source_.token(), origin.trace, origin.caller};

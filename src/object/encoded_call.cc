@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ebb/async/core.h"
+#include "ebb/async/sleep.h"
 #include "ebb/object/home.h"
 #include "ebb/object/local_call.h"
 #include "ebb/object/node_link.h"

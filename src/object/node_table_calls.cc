@@ -21,7 +21,7 @@ std::vector<ObjectId> NodeTable::objects_with_calls() const {
   const CoreCalls& here = calls_[to_number(Core::current().index())];
   std::vector<ObjectId> busy;
   for (const auto& [id, count] : here.under_way) {
-    if (count != 0 && id >= kFirstDynamicObject) busy.push_back(id);
+    if (count.all != 0 && id >= kFirstDynamicObject) busy.push_back(id);
   }
   for (const detail::CallOnStack* each = here.on_stack; each != nullptr; each = each->next()) {
     if (each->id() >= kFirstDynamicObject) busy.push_back(each->id());
@@ -32,7 +32,7 @@ std::vector<ObjectId> NodeTable::objects_with_calls() const {
 std::uint32_t NodeTable::calls_under_way(ObjectId id) const noexcept {
   const CoreCalls& here = calls_[to_number(Core::current().index())];
   const auto found = here.under_way.find(id);
-  std::uint32_t count = found == here.under_way.end() ? 0 : found->second;
+  std::uint32_t count = found == here.under_way.end() ? 0 : found->second.all;
   for (const detail::CallOnStack* each = here.on_stack; each != nullptr; each = each->next()) {
     if (each->id() == id) ++count;
   }
@@ -74,15 +74,19 @@ detail::CallOnStack::CallOnStack(ObjectId id) noexcept
   *here_ = this;
 }
 
-detail::CallUnderWay::CallUnderWay(ObjectId id) : id_(id) {
-  count_ = ++NodeTable::instance().calls_[to_number(Core::current().index())].under_way[id];
+detail::CallUnderWay::CallUnderWay(ObjectId id, bool served) : id_(id), served_(served) {
+  auto& counts = NodeTable::instance().calls_[to_number(Core::current().index())].under_way[id];
+  ++counts.all;
+  if (served) ++counts.served;
+  count_ = counts.served;
 }
 
 detail::CallUnderWay::~CallUnderWay() {
   auto& calls = NodeTable::instance().calls_[to_number(Core::current().index())].under_way;
   const auto mine = calls.find(id_);
   // Few are kept at zero, so that calls of the same objects need not allocate.
-  if (--mine->second == 0 && calls.size() > kKeptCounts) calls.erase(mine);
+  if (served_) --mine->second.served;
+  if (--mine->second.all == 0 && calls.size() > kKeptCounts) calls.erase(mine);
 }
 
 }  // namespace ebb

@@ -68,7 +68,7 @@ task<Result<Bytes>> serve_here(ObjectId id, std::uint64_t method, Bytes argument
     const RemoteMethod* found = type.find(method);
     if (found == nullptr) co_return no_such_method(type);
     origin.trace = meter.trace();
-    const CallUnderWay call(id);
+    const CallUnderWay call(id, true);
     if (id >= kFirstApplicationObject) {
       if (call.count() > kMaxCallsPerObject) co_return overloaded(id);
       depth_of(Bounded::calls_of_object, Core::current().index()).note(call.count());
@@ -124,11 +124,16 @@ task<Result<Bytes>> serve_call(ObjectId id, CoreIndex core, std::uint64_t method
     origin.cancellation = there.get();
   }
   // An event of its own, which can block while a representative is made.
-  // Named: gcc 12 destroys the captures of a temporary in a co_await expression twice (bug 99576).
   auto work = [id, method, origin, there, moved = std::move(arguments)]() mutable {
     return serve_here(id, method, std::move(moved), origin);
   };
-  co_return co_await on_core(target, std::move(work));
+  const ObjectId queued = target != here ? id : ObjectId();
+  try {
+    CoreCall<decltype(work)> call(target, queued, std::move(work));
+    co_return co_await call;
+  } catch (const ErrorException& failed) {
+    co_return failed.error();  // it could not even wait for its turn there
+  }
 }
 
 }  // namespace ebb::detail

@@ -26,6 +26,13 @@ struct LocalOrigin {
   TraceContext trace;
   std::shared_ptr<cancel_source> cancellation;  // used on that core only
   CallOrigin origin() const { return {this_node(), deadline, trace, cancellation.get()}; }
+  /// When its turn has come: throws ErrorException, of cancelled or deadline_exceeded, if nobody waits for it any more.
+  void require_turn() const {
+    if (deadline != kNoDeadline || cancellation != nullptr) require_wanted();
+  }
+
+ private:
+  void require_wanted() const;
 };
 
 /// Runs a method that takes a context and gives a task; `arguments` stay until it has ended.
@@ -39,11 +46,19 @@ task<R> run_in_context(ObjectId id, T* object, LocalOrigin origin, Stored* argum
   co_return co_await std::move(work);
 }
 
+/// Calls of a core that have been given up by their callers, and go on: counted, and until() starts no further one beyond these.
+inline constexpr std::uint32_t kMaxGivenUp = 4096;
+Result<void> room_to_give_up();
+void begin_given_up() noexcept;
+void end_given_up() noexcept;
+
 /// The first of an answer and whatever ends the wait for it.
 template <class R>
 struct Race {
   Completion<Result<R>> first;
   bool over = false;
+  bool ended = false;     // the work, whoever waits for it
+  bool given_up = false;
   void end(Result<R> outcome) {
     if (!std::exchange(over, true)) first.complete(std::move(outcome));
   }
@@ -60,6 +75,8 @@ Detached run_race(task<Result<R>> work, std::shared_ptr<Race<R>> race) {
     thrown = std::current_exception();
   }
   if (thrown) race->end(to_error(std::move(thrown)));
+  race->ended = true;
+  if (race->given_up) end_given_up();
 }
 
 /// What a call with this deadline ends with, if it is `cancelled` so far. Tokens fire at the deadline too (call_context), and
@@ -67,9 +84,11 @@ Detached run_race(task<Result<R>> work, std::shared_ptr<Race<R>> race) {
 /// that is deadline_exceeded.
 Error for_its_deadline(Error cancelled, platform::Instant deadline);
 
-/// The answer of `work`, or an error when the deadline or a cancellation comes first: then it goes on without its caller.
+/// The answer of `work`, or an error when the deadline or a cancellation comes first: then it goes on without its caller, and nobody
+/// else holds it back. So it does not begin (overloaded, a refusal) when kMaxGivenUp of this core go on like that.
 template <class R>
 task<Result<R>> until(task<Result<R>> work, platform::Instant deadline, cancel_token token) {
+  if (Result<void> room = room_to_give_up(); !room) co_return std::move(room).error();
   const auto race = std::make_shared<Race<R>>();
   TimerId timer;
   if (deadline != kNoDeadline) {
@@ -82,6 +101,10 @@ task<Result<R>> until(task<Result<R>> work, platform::Instant deadline, cancel_t
   });
   run_race<R>(std::move(work), race);
   Result<R> outcome = co_await race->first;
+  if (!race->ended) {
+    race->given_up = true;
+    begin_given_up();
+  }
   if (timer != TimerId{}) Core::current().cancel(timer);
   if (outcome.code() == Errc::cancelled) co_return for_its_deadline(std::move(outcome).error(), deadline);
   co_return outcome;

@@ -59,15 +59,17 @@ static_assert(sizeof(ObjectEntry) <= 40, "with malloc's header and its slot an u
 /// is not.
 class CallUnderWay {
  public:
-  explicit CallUnderWay(ObjectId id);
+  /// `served`: as one from another node, of which an object has a bounded number at a time (kMaxCallsPerObject).
+  explicit CallUnderWay(ObjectId id, bool served = false);
   ~CallUnderWay();
   CallUnderWay(const CallUnderWay&) = delete;
   CallUnderWay& operator=(const CallUnderWay&) = delete;
-  /// How many there were of the object on this core when it began, itself among them.
+  /// Of one that is served: how many such there were of the object on this core when it began, itself among them.
   std::uint32_t count() const noexcept { return count_; }
 
  private:
   const ObjectId id_;
+  const bool served_;
   std::uint32_t count_;
 };
 
@@ -209,6 +211,8 @@ class NodeTable {
   task<bool> calls_ended(ObjectId id, platform::Instant limit, cancel_token token = {}) const;
   /// One-way calls that this core makes within the node and that have not ended. This core only.
   std::uint32_t& own_sends() noexcept { return calls_[to_number(Core::current().index())].own_sends; }
+  /// Calls that this core has made, and given up, and that have not ended. This core only.
+  std::uint32_t& given_up() noexcept { return calls_[to_number(Core::current().index())].given_up; }
   /// Fires the tokens of those that took a call_context. This core only.
   void cancel_calls(ObjectId id);
 
@@ -318,10 +322,15 @@ class NodeTable {
   std::array<Shard, kShards> shards_;
   detail::FirstLookups first_lookups_;
   struct alignas(64) CoreCalls {
-    std::unordered_map<ObjectId, std::uint32_t> under_way;  // bounded by the core's calls
+    struct Counts {
+      std::uint32_t all = 0;
+      std::uint32_t served = 0;  // of those
+    };
+    std::unordered_map<ObjectId, Counts> under_way;  // bounded by the core's calls
     detail::CallOnStack* on_stack = nullptr;                   // bounded by the core's contexts, and how deep they nest
     detail::ServedContext* contexts = nullptr;                 // of those that took one
     std::uint32_t own_sends = 0;                               // one-way calls of this core within the node
+    std::uint32_t given_up = 0;                                // and calls that nobody waits for any more
     detail::MissCounters misses;                               // any core reads them
   };
   std::array<CoreCalls, kMaxCores> calls_;  // each used on its core only

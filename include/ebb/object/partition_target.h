@@ -145,9 +145,16 @@ class partition_target : public adjustable_target<partition_target<T>> {
     auto work = [id = self->id_, partition = self->partition_, from = std::move(origin), moved = std::move(arguments)]() mutable {
       return run_here<Member>(id, partition, std::move(from), std::move(moved));
     };
-    Result<detail::MethodResult<Member>> answer = co_await on_core(core, std::move(work));
-    span.end(detail::SpanKind::client, detail::kMethodLabel<T, Member>, self->id_, this_node(), answer.code());
-    co_return answer;
+    const ObjectId queued = core != Core::current().index() ? self->id_ : ObjectId();
+    try {
+      detail::CoreCall<decltype(work)> there(core, queued, std::move(work));
+      Result<detail::MethodResult<Member>> answer = co_await there;
+      span.end(detail::SpanKind::client, detail::kMethodLabel<T, Member>, self->id_, this_node(), answer.code());
+      co_return answer;
+    } catch (const ErrorException& failed) {  // it could not even wait for its turn there
+      span.end(detail::SpanKind::client, detail::kMethodLabel<T, Member>, self->id_, this_node(), failed.error().code());
+      co_return failed.error();
+    }
   }
 
   template <auto Member, class Stored>
@@ -158,6 +165,7 @@ class partition_target : public adjustable_target<partition_target<T>> {
     std::exception_ptr thrown;
     bool begun = false;  // before that nothing ran, and it is no call of the method; what is thrown later is no refusal
     try {
+      origin.require_turn();
       detail::require_lease();
       const detail::Partitioning::Use use(id, detail::kTypeDescriptor<T>, partition);
       T* instance = static_cast<T*>(use.instance());

@@ -66,8 +66,8 @@ class target : public adjustable_target<target<T>> {
 
   /// Runs a method of the object's interface there and brings its result back; arguments are copied as the method takes them,
   /// and views own what they look at until it has ended. At the calling core itself it is a plain call. Errors: not_found (no
-  /// such core), what the miss throws (see NodeTable::miss), application_error with type and text if the method throws.
-  /// Awaiting suspends the caller, not its core.
+  /// such core), what the miss throws (see NodeTable::miss), application_error with type and text if the method throws, overloaded
+  /// (millions of calls wait for their turn there). Awaiting suspends the caller, not its core.
   template <auto Member, class... Arguments>
   task<Result<detail::MethodResult<Member>>> call(Arguments&&... arguments) const {
     static_cast<void>(T::interface::template method_id<Member>());
@@ -133,7 +133,9 @@ class target : public adjustable_target<target<T>> {
                                              std::to_string(to_number(core)));
       }
       const bool counted = core != here || kHasOneInstance;
+      const ObjectId queued = core != here ? id : ObjectId();  // what this core's own tasks do here takes their turns
       auto work = [id, counted, origin = std::move(origin), packed = std::move(arguments)]() mutable {
+        origin.require_turn();
         if constexpr (detail::is_exclusive<policy_of<T>>()) detail::require_lease();
         detail::CallMeter meter(counted, origin.trace);
         origin.trace = meter.trace();
@@ -159,12 +161,13 @@ class target : public adjustable_target<target<T>> {
           return detail::measured(call, meter, [&]() -> Return { return std::apply(invoke, packed); });
         }
       };
+      detail::CoreCall<decltype(work)> there(core, queued, std::move(work));
       if constexpr (std::is_void_v<detail::OnCoreResult<decltype(work)>>) {
-        co_await on_core(core, std::move(work));
+        co_await there;
         if constexpr (detail::is_exclusive<policy_of<T>>()) detail::require_lease_still();
         co_return Result<void>();
       } else {
-        auto result = co_await on_core(core, std::move(work));
+        auto result = co_await there;
         if constexpr (detail::is_exclusive<policy_of<T>>()) detail::require_lease_still();
         co_return std::move(result);
       }

@@ -270,7 +270,8 @@ ebb::task<int> listen() {
   ebb::cancel_source later;
   ebb::Scope scope;
   scope.spawn(listen_until(object, later.token()));
-  co_await ebb::yield();
+  auto look = [id = object.id()] { return ebb::NodeTable::instance().calls_under_way(id); };
+  for (std::uint32_t there = 0; there == 0;) there = co_await ebb::on_core(CoreIndex{3}, look);
   const Collective barrier{object.id(), id, 0, 0, CollectiveWork::barrier, false, {}};
   EXPECT_EQ((co_await ask_service(context, 3, barrier)).code(), Errc::cancelled);
   later.cancel();

@@ -117,6 +117,41 @@ ebb::task<int> refused() {
 
 TEST(Migrate, LeavesAnObjectAnsweringWhenItFails) { EXPECT_EQ(run(refused), 0); }
 
+ebb::task<int> last_epoch() {
+  const auto purse = co_await make_purse();
+  const ebb::Home home = ebb::NodeTable::instance().home_of(purse.id());
+  constexpr std::uint32_t kLast = ebb::Home::kMaxEpoch;
+  ebb::NodeTable::instance().learn_home(purse.id(), {home.node, home.core, kLast});
+  const auto given = co_await ebb::detail::kHomeService.on(home.core).call<&ebb::detail::HomeService::give>(purse.id(), kLast);
+  EXPECT_EQ(given.code(), Errc::resource_exhausted);
+  EXPECT_EQ((co_await purse.on_home().within(2s).call<&Purse::add>(2)).value(), 42) << "it was taken out of its slot";
+  EXPECT_TRUE(co_await ebb::destroy(purse));
+  EXPECT_EQ(alive, 0);
+  co_return 0;
+}
+
+TEST(Migrate, LeavesAnObjectWhereItIsInItsLastEpoch) { EXPECT_EQ(run(last_epoch), 0); }
+
+ebb::task<int> lying_parcels() {
+  const auto purse = co_await make_purse();
+  const ebb::detail::Room other(1);  // beside which the largest numbers would come to small ones
+  for (const std::uint64_t size : {std::uint64_t{ebb::detail::kMaxParcel} + 1, std::uint64_t{1} << 63, ~std::uint64_t{0}}) {
+    EXPECT_FALSE(ebb::detail::Room(size)) << size;
+    // Another node's word for it.
+    const ebb::detail::Parcel lie{size, 1, kFrontEndNode, CoreIndex{0}, {}};
+    const auto there = ebb::detail::kHomeService.on(CoreIndex{1});
+    EXPECT_EQ((co_await there.call<&ebb::detail::HomeService::take>(purse.id(), 2, lie)).code(),
+              Errc::overloaded) << size;
+  }
+  EXPECT_TRUE(co_await ebb::migrate(purse, kFrontEndNode, CoreIndex{1})) << "they have taken room";
+  EXPECT_EQ((co_await purse.on_home().within(2s).call<&Purse::add>(2)).value(), 42);
+  EXPECT_TRUE(co_await ebb::destroy(purse));
+  EXPECT_EQ(alive, 0);
+  co_return 0;
+}
+
+TEST(Migrate, TakesNoStateOfAnySizeThatAnotherNodeSays) { EXPECT_EQ(run(lying_parcels), 0); }
+
 ebb::task<int> busy() {
   gate = false;
   const auto purse = co_await make_purse();
