@@ -3,9 +3,11 @@
 
 #include <exception>
 #include <new>
+#include <string>
 
 #include "ebb/base/result.h"
 #include "ebb/object/remote_method.h"
+#include "ebb/platform/platform.h"
 
 namespace ebb::detail {
 
@@ -23,6 +25,15 @@ inline Error caught() noexcept {
     // There is no memory to say what it was.
   }
   return Error(Errc::overloaded, "no memory");  // a text so short needs none
+}
+
+/// Says on the log what the exception that is being handled has kept from being done, if there is memory for that.
+inline void log_caught(const char* what) noexcept {
+  try {
+    platform::write_log(std::string("ebb: ") + what + ": " + caught().to_string());
+  } catch (...) {
+    // Nobody hears of it.
+  }
 }
 
 }  // namespace ebb::detail

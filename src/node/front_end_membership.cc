@@ -9,10 +9,12 @@
 #include <utility>
 #include <vector>
 
+#include "ebb/async/sleep.h"
 #include "ebb/async/when_all.h"
 #include "ebb/object/node_link.h"
 #include "ebb/platform/platform.h"
 #include "src/node/ask_surely.h"
+#include "src/node/caught.h"
 #include "src/node/ending.h"
 #include "src/node/node.h"
 
@@ -72,11 +74,15 @@ task<void> ClusterNode::announce_again(NodeId member) {
 }
 
 task<void> ClusterNode::announce_to_others(NodeId except) {
-  std::vector<task<Result<void>>> calls;
-  for (const NodeId node : others()) {
-    if (node != except) calls.push_back(announce(node));
+  try {
+    std::vector<task<Result<void>>> calls;
+    for (const NodeId node : others()) {
+      if (node != except) calls.push_back(announce(node));
+    }
+    for (const Result<void>& told : co_await when_all(std::move(calls))) static_cast<void>(told);
+  } catch (...) {
+    // As with a call that fails, the next heartbeat of who was not told shows it.
   }
-  for (const Result<void>& told : co_await when_all(std::move(calls))) static_cast<void>(told);
 }
 
 task<Result<void>> ClusterNode::take_in(Member candidate) {
@@ -131,19 +137,38 @@ task<void> ClusterNode::remove_member(NodeId member, std::string reason) {
   if (forgotten) co_await announce_to_others(member);
 }
 
+/// Who is no member any more is not forgotten once more. So what throws for want of memory or of a timer is done again until there is
+/// some, and the homes, without whose wait nobody may come to know of the loss, are first.
 task<bool> ClusterNode::forget(NodeId member, std::string reason) {
+  for (bool homes_wait = false; !homes_wait;) {
+    if (member == options_.self || !is_member(member)) co_return false;
+    try {
+      const auto heard = last_heard_.find(member);
+      homes_.gone(member, heard == last_heard_.end() ? platform::Instant() : heard->second);
+      homes_wait = true;
+    } catch (...) {
+      // It is a member as before.
+    }
+    if (!homes_wait) co_await yield();
+  }
   {
     const std::lock_guard guard(mutex_);
-    if (member == options_.self || !members_.erase(member)) co_return false;
+    members_.erase(member);
     note_change(member);
   }
-  notify_view_changed();
   // From here on its heartbeats are refused, so that its lease runs out.
-  const platform::Instant heard = last_heard_[member];
   last_heard_.erase(member);
   news_.forget(member);
-  homes_.gone(member, heard);
-  co_await messenger_->forget_peer(member, std::move(reason));
+  for (bool parted = false; !parted;) {
+    try {
+      notify_view_changed();
+      co_await messenger_->forget_peer(member, reason);
+      parted = true;
+    } catch (...) {
+      // Both may be done twice.
+    }
+    if (!parted) co_await yield();
+  }
   co_return true;
 }
 
@@ -153,7 +178,11 @@ task<void> ClusterNode::lose(NodeId member, Error reason) {
   const bool forgotten = co_await forget(member, reason.text());
   if (!forgotten) co_return;
   // First: whoever started it ends it while the others are told, which may take its time.
-  options_.authority->on_lost(member, reason);
+  try {
+    options_.authority->on_lost(member, reason);
+  } catch (...) {
+    log_caught("a node was lost, and whoever started it could not take it down");
+  }
   co_await announce_to_others(member);
 }
 

@@ -11,6 +11,7 @@
 #include "ebb/object/node_table.h"
 #include "ebb/object/type.h"
 #include "ebb/object/lease.h"
+#include "src/node/caught.h"
 #include "src/node/system_objects.h"
 #include "src/object/replica_service.h"
 
@@ -72,16 +73,18 @@ Member choose_home(ObjectId object, std::uint32_t epoch, const std::vector<Membe
 }
 
 void HomeKeeper::gone(NodeId member, platform::Instant last_heard) {
-  if (waiting_.contains(member)) return;
   const platform::Instant lease_end = last_heard + kLeaseEnds;
-  TimerId timer;
-  if (!closed_) {
-    timer = Core::current().call_at(lease_end, [this, member] {
+  const auto [place, fresh] = waiting_.try_emplace(member, Waiting{lease_end, TimerId{}});
+  if (!fresh || closed_) return;
+  try {
+    place->second.timer = Core::current().call_at(lease_end, [this, member] {
       waiting_.erase(member);
       begin(member);
     });
+  } catch (...) {
+    waiting_.erase(place);
+    throw;
   }
-  waiting_[member] = {lease_end, timer};
 }
 
 platform::Duration HomeKeeper::leases_end() const {
@@ -94,9 +97,13 @@ platform::Duration HomeKeeper::leases_end() const {
 void HomeKeeper::ended(NodeId member) {
   const auto found = waiting_.find(member);
   if (found == waiting_.end()) return;
+  try {
+    begin(member);
+  } catch (...) {
+    return;  // at the end of its lease, then
+  }
   Core::current().cancel(found->second.timer);
   waiting_.erase(found);
-  begin(member);
 }
 
 void HomeKeeper::close() {
@@ -119,44 +126,72 @@ void HomeKeeper::begin(NodeId member) {
   });
 }
 
+/// Of those of one member.
+struct HomeKeeper::Progress {
+  const NodeId member;
+  const std::uint64_t reported;
+  bool leases_ended = false;
+  ObjectId last{};         // up to which they have been looked at
+  std::uint32_t lost = 0;  // that are not made anew
+  Semaphore window{kBatch};
+  Scope works{};
+
+  std::string who() const { return member == kNoNode ? "an earlier cluster" : "node " + std::to_string(to_number(member)); }
+};
+
+task<bool> HomeKeeper::make_batch_anew(Progress* progress) {
+  Directory& directory = NodeTable::instance().directory();
+  if (!progress->leases_ended) {
+    const auto ended = co_await directory.end_leases(progress->member);
+    progress->leases_ended = true;
+    if (!ended) platform::write_log("ebb: ids that " + progress->who() + " held do not come back yet: " + ended.error().text());
+  }
+  const auto records = co_await directory.list_at(progress->member, progress->last, kBatch);
+  if (!records) {
+    platform::write_log("ebb: the homes of " + progress->who() + " cannot be made anew: " + records.error().text());
+    co_return false;
+  }
+  for (const ObjectRecord& record : *records) {
+    if (const auto next = second_look_.find(progress->member); next != second_look_.end()) {
+      next->second.reported = std::max(next->second.reported, record.created);
+    }
+    const TypeDescriptor* type = TypeRegistration::find(record.interface_id);
+    // Kinds without a home only remember who created them.
+    const bool has_home = type != nullptr && type->exclusive;
+    if (has_home && type->remade) {
+      // One whose on_lost() takes long keeps its place in the window, and no other from its own.
+      Semaphore::Permit place = co_await progress->window.acquire();
+      progress->works.spawn(make_anew(record, std::move(place)));
+    } else if (has_home && record.created > progress->reported) {
+      if (progress->lost < kMaxReports) {
+        platform::write_log("ebb: object " + std::to_string(record.id.index()) + ", a " + record.interface_name +
+                            ", was lost with " + progress->who());
+      }
+      ++progress->lost;
+    }
+    progress->last = record.id;
+  }
+  co_return !records->empty();
+}
+
 task<void> HomeKeeper::make_anew(NodeId member, std::uint64_t reported) {
   const Making making(*this);
-  const std::string who = member == kNoNode ? "an earlier cluster" : "node " + std::to_string(to_number(member));
-  if (const auto ended = co_await NodeTable::instance().directory().end_leases(member); !ended) {
-    platform::write_log("ebb: ids that " + who + " held do not come back yet: " + ended.error().text());
-  }
-  Semaphore window(kBatch);
-  Scope works;
-  ObjectId last;
-  std::uint32_t lost = 0;
-  while (!closed_) {
-    const auto records = co_await NodeTable::instance().directory().list_at(member, last, kBatch);
-    if (!records) {
-      platform::write_log("ebb: the homes of " + who + " cannot be made anew: " + records.error().text());
-      break;
+  const platform::Instant give_up = platform::Clock::now() + kSecondLook;
+  Progress progress{member, reported};
+  int thrown = 0;  // in a row
+  for (bool more = true; more && !closed_;) {
+    try {
+      if (thrown != 0) more = co_await pause_before_retry(thrown - 1, give_up);
+      if (more) more = co_await make_batch_anew(&progress);
+      thrown = 0;
+    } catch (...) {
+      if (thrown++ == 0) log_caught("homes of a node that was lost are not made anew yet");
     }
-    if (records->empty()) break;
-    last = records->back().id;
-    for (const ObjectRecord& record : *records) {
-      if (const auto next = second_look_.find(member); next != second_look_.end()) {
-        next->second.reported = std::max(next->second.reported, record.created);
-      }
-      const TypeDescriptor* type = TypeRegistration::find(record.interface_id);
-      // Kinds without a home only remember who created them.
-      if (type == nullptr || !type->exclusive) continue;
-      if (type->remade) {
-        // One whose on_lost() takes long keeps its place in the window, and no other from its own.
-        Semaphore::Permit place = co_await window.acquire();
-        works.spawn(make_anew(record, std::move(place)));
-      } else if (record.created > reported && ++lost <= kMaxReports) {
-        platform::write_log("ebb: object " + std::to_string(record.id.index()) + ", a " + record.interface_name +
-                            ", was lost with " + who);
-      }
-    }
+    if (thrown != 0) co_await yield();
   }
-  co_await works.join();
-  if (!closed_ && lost > kMaxReports) {
-    platform::write_log("ebb: " + std::to_string(lost - kMaxReports) + " more objects were lost with " + who);
+  co_await progress.works.join();
+  if (!closed_ && progress.lost > kMaxReports) {
+    platform::write_log("ebb: " + std::to_string(progress.lost - kMaxReports) + " more objects were lost with " + progress.who());
   }
 }
 
@@ -283,28 +318,43 @@ task<void> HomeKeeper::move_if_leaving(ObjectRecord record) {
   }
 }
 
-task<void> HomeKeeper::make_anew(ObjectRecord record, Semaphore::Permit) {
-  for (;;) {
+task<void> HomeKeeper::find_home(ObjectRecord* record, bool* placed) {
+  while (!*placed) {
     const Node* node = Node::current();
     if (node == nullptr || closed_) co_return;
-    const Home home = co_await next_home(record);
+    const Home home = co_await next_home(*record);
     if (closed_) co_return;  // then it is not known who has replicas
-    const auto moved = co_await NodeTable::instance().directory().re_home(record.id, record.epoch, home.node, home.core);
+    auto moved = co_await NodeTable::instance().directory().re_home(record->id, record->epoch, home.node, home.core);
     if (moved.code() == Errc::unavailable && !is_member(home.node)) continue;  // lost since it was chosen
     if (!moved) {
       // Destroyed, or already elsewhere: both are as good.
       if (moved.code() != Errc::no_such_object && moved.code() != Errc::moved) {
-        platform::write_log("ebb: object " + std::to_string(record.id.index()) + " got no new home: " + moved.error().text());
+        platform::write_log("ebb: object " + std::to_string(record->id.index()) + " got no new home: " + moved.error().text());
       }
       co_return;
     }
-    record = *moved;
+    *record = *std::move(moved);
     // Lost in the meantime, and its homes perhaps looked at before this one was there: on to another.
-    if (!is_member(home.node)) continue;
-    // At once rather than at the next call; if this fails, that call makes it, or the loss of this home is the next to come.
-    static_cast<void>(co_await kNodeService.on(home.node).call<&NodeService::make_home>(record.id, home.core));
-    if (!closed_) co_await move_if_leaving(record);
-    co_return;
+    *placed = is_member(home.node);
+  }
+  // At once rather than at the next call; if this fails, that call makes it, or the loss of this home is the next to come.
+  static_cast<void>(co_await kNodeService.on(record->home).call<&NodeService::make_home>(record->id, record->home_core));
+  if (!closed_) co_await move_if_leaving(*record);
+}
+
+task<void> HomeKeeper::make_anew(ObjectRecord record, Semaphore::Permit) {
+  const platform::Instant give_up = platform::Clock::now() + kSecondLook;
+  bool placed = false;
+  int thrown = 0;
+  for (bool again = true; again && !closed_;) {
+    try {
+      if (thrown != 0) again = co_await pause_before_retry(thrown - 1, give_up);
+      if (again) co_await find_home(&record, &placed);
+      again = false;
+    } catch (...) {
+      if (thrown++ == 0) log_caught("the new home of an object whose node was lost is not there yet");
+    }
+    if (again) co_await yield();
   }
 }
 

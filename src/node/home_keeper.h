@@ -27,7 +27,7 @@ class HomeKeeper {
  public:
   explicit HomeKeeper(Scope& scope) : scope_(scope) {}
 
-  /// `member` was declared gone; its last heartbeat arrived at `last_heard`.
+  /// `member` was declared gone; its last heartbeat arrived at `last_heard`. What throws has done nothing.
   void gone(NodeId member, platform::Instant last_heard);
   /// It has surely ended.
   void ended(NodeId member);
@@ -62,12 +62,18 @@ class HomeKeeper {
   task<void> wait_for_homes(platform::Duration at_most);
   void wake_lookers();
   void begin(NodeId member);
-  /// Objects up to `reported`, by ObjectRecord::created, have been said to be lost before.
+  /// What makes homes anew, tried again as long as kSecondLook while something throws. Objects up to `reported`, by
+  /// ObjectRecord::created, have been said to be lost before.
   task<void> make_anew(NodeId member, std::uint64_t reported);
-  task<Home> next_home(ObjectRecord record);
   task<void> make_anew(ObjectRecord record, Semaphore::Permit place);
 
   class Making;
+  struct Progress;
+  /// The next kBatch of them; true if there may be more. One that throws is made again from where it was.
+  task<bool> make_batch_anew(Progress* progress);
+  /// Finds the object another home, which is then `placed`, and has that begin. One that throws is made again.
+  task<void> find_home(ObjectRecord* record, bool* placed);
+  task<Home> next_home(ObjectRecord record);
 
   Scope& scope_;
   bool closed_ = false;

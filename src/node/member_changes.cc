@@ -23,8 +23,13 @@ bool are_apart(const MemberDifference& difference) {
 
 }  // namespace
 
-void MemberChanges::note(NodeId id, std::uint64_t version) {
-  changes_.push_back({version, id});
+void MemberChanges::note(NodeId id, std::uint64_t version) noexcept {
+  try {
+    changes_.push_back({version, id});
+  } catch (...) {
+    changes_.clear();
+    complete_since_ = version;
+  }
   if (changes_.size() <= kMostChanges) return;
   complete_since_ = changes_.front().version;
   changes_.pop_front();

@@ -29,8 +29,9 @@ class MemberChanges {
   /// Whoever knows an older list gets the whole one: that is no longer then than the difference would be.
   static constexpr std::size_t kMostChanges = kMaxNodes;
 
-  /// `id` came, changed or went: that made the list of `version`, which is one more than that of the change before.
-  void note(NodeId id, std::uint64_t version);
+  /// `id` came, changed or went: that made the list of `version`, which is one more than that of the change before. Without memory
+  /// for it all that is known of older lists is forgotten.
+  void note(NodeId id, std::uint64_t version) noexcept;
   /// What makes the list of `version`, whose members are `present`, of the one of `since`; none if that is too old, or no older.
   std::optional<MemberDifference> between(std::uint64_t since, std::uint64_t version, const MemberTable& present) const;
 

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "tests/unit/node/short_memory.h"
+
 namespace ebb::detail {
 namespace {
 
@@ -57,6 +59,25 @@ MemberTable changed(MemberTable list, std::uint64_t version, const MemberDiffere
 
 MemberDifference difference(std::vector<Member> present, std::vector<NodeId> gone) {
   return {3, 5, 4, std::move(present), std::move(gone)};
+}
+
+TEST(MemberChanges, OfOlderListsAreForgottenWithoutMemory) {
+  FrontEnd front_end;
+  int forgotten = 0;
+  for (std::uint32_t id = 1; id <= 100; ++id) {
+    front_end.members.put(member(id));
+    front_end.lists.push_back(front_end.members);
+    ebb::testing::until_no_memory = 1;
+    front_end.changes.note(NodeId{id}, front_end.version());
+    if (std::exchange(ebb::testing::until_no_memory, 0) != 0) continue;
+    ++forgotten;
+    for (std::uint64_t known = 1; known < front_end.version(); ++known) EXPECT_FALSE(front_end.since(known)) << known;
+    const std::uint64_t known = front_end.version();
+    front_end.put(member(++id));
+    const auto since = front_end.since(known);
+    EXPECT_TRUE(since && since->present == std::vector{member(id)});
+  }
+  EXPECT_GT(forgotten, 0);
 }
 
 TEST(MemberChanges, MakeTheNewestListOfEveryOneThatIsNotTooOld) {
