@@ -16,6 +16,7 @@
 #include "src/node/caught.h"
 #include "src/node/ending.h"
 #include "src/node/node.h"
+#include "src/node/search.h"
 
 namespace ebb::detail {
 namespace {
@@ -96,9 +97,11 @@ task<void> ClusterNode::beat() {
 /// See look_for(). Without its lease this node answers for nothing, so it can wait for a front end that only stands still.
 task<void> ClusterNode::look_for_front_end(Error reason) {
   if (!joined_) co_return;  // whoever asks to join hears of it, and asks again
-  for (std::size_t attempt = 0; attempt < most_connections_with(kFrontEndNode); ++attempt) {
+  Search search(most_connections_with(kFrontEndNode));
+  for (bool again = true; again;) {
     const Result<void> heard = co_await heartbeat();
     if (heard.code() != Errc::node_gone) co_return;
+    again = co_await search.again();
   }
   end_with(Error(Errc::node_gone, "the front end is gone: " + reason.text()));
 }

@@ -17,6 +17,7 @@
 #include "src/node/caught.h"
 #include "src/node/ending.h"
 #include "src/node/node.h"
+#include "src/node/search.h"
 
 namespace ebb::detail {
 namespace {
@@ -189,10 +190,12 @@ task<void> ClusterNode::lose(NodeId member, Error reason) {
 /// A reset may hit a node that runs well: it takes a new connection at once. Where none listens any more it is refused at once.
 /// A node that does neither is found out by its heartbeats.
 task<void> ClusterNode::look_for(NodeId member, Error reason) {
-  for (std::size_t attempt = 0; attempt < most_connections_with(member); ++attempt) {
+  Search search(most_connections_with(member));
+  for (bool again = true; again;) {
     if (!is_member(member) || leaving_.contains(member)) co_return;
     const Result<void> there = co_await kNodeService.on(member).within(kLookTimeout).call<&NodeService::here>();
     if (there.code() != Errc::node_gone) co_return;
+    again = co_await search.again();
   }
   co_await lose(member, std::move(reason));
 }

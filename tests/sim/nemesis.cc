@@ -12,9 +12,9 @@ using namespace std::chrono_literals;
 constexpr std::uint32_t kFrontEnd = 1;
 /// Of how many backends the times and numbers below are; with more of them there is as much more of everything.
 constexpr std::uint64_t kUsualBackends = 5;
-// Less than a connection takes to be made, for longer than anybody looks for a node.
-constexpr Time kRefusalEvery = 100us;
-constexpr Time kRefusals = 20ms;
+// For longer than anybody looks for a node (src/node/search.h), whose attempts are to fail soon.
+constexpr Time kRefusalEvery = 300us;
+constexpr Time kRefusals = 60ms;
 
 }  // namespace
 
