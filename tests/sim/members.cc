@@ -132,8 +132,11 @@ Outcome run_members(const Settings& settings) {
       [&run, looked_at, replica_lost](Cluster*) { return backend(&run, looked_at, replica_lost); });
   for (std::size_t at = 0; at < 5; ++at) cluster.add_backend();
 
-  world.run_until(Time(4s));
-  for (const std::uint32_t each : cluster.backends) world.reset_connections(kFront, each);
+  // Those that were made meanwhile break as well.
+  for (const Time when : {Time(4s), Time(4'001ms), Time(4'002ms)}) {
+    world.run_until(when);
+    for (const std::uint32_t each : cluster.backends) world.reset_connections(kFront, each);
+  }
   world.run_until(Time(29s));
   world.pause(6, 3s);
   cluster.add_backend();

@@ -311,8 +311,8 @@ task<void> begin(Cluster* cluster, Run* run) {
   co_await std::move(all);
 }
 
-/// Connections with the front end break, whatever they carry at that moment. Not twice within half a second: whose new connections
-/// break as well, as many as there may be, counts as gone.
+/// Connections with the front end break, whatever they carry at that moment, and up to twice more a moment later, those included that
+/// were made meanwhile. Not again within half a second: whose new connections go on breaking counts as gone.
 void reset_somewhere(Cluster& cluster) {
   World& world = cluster.world();
   const std::vector<std::uint32_t> nodes(cluster.backends.begin(), cluster.backends.end());
@@ -321,7 +321,11 @@ void reset_somewhere(Cluster& cluster) {
   if (last != ledger->resets.end() && world.now() - last->second < Time(500ms)) return;
   if (!world.alive(node)) return;
   ledger->resets[node] = world.now();
-  world.reset_connections(Cluster::number_of(kFrontEndNode), node);
+  Time when = world.now();
+  for (std::uint64_t breaks = world.pick(1, 3); breaks > 0; --breaks) {
+    world.at(when, [&world, node] { world.reset_connections(Cluster::number_of(kFrontEndNode), node); });
+    when += std::chrono::microseconds(world.pick(200, 2'000));
+  }
 }
 
 /// Connections between backends break and are cut, in one direction mostly, for less than what makes a member count as gone.

@@ -107,6 +107,17 @@ MUTATIONS = [
         ],
         "only had its connections reset", scenario="members"),
     Mutation(
+        "searches_do_not_pause",
+        "a member is asked again at once each time, as often as there may have been connections with it",
+        "src/node/front_end_membership.cc",
+        [
+            ("  Search search(most_connections_with(member));\n",
+             "  std::size_t left = most_connections_with(member);\n"),
+            ("    again = co_await search.again();\n",
+             "    again = --left != 0;\n"),
+        ],
+        "a node was lost", scenario="moves", nodes=3),
+    Mutation(
         "differences_leave_out_who_leaves",
         "members hear of a list in which somebody is asked to leave, but not of whom",
         "src/node/front_end_membership.cc",
