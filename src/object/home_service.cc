@@ -33,6 +33,14 @@ platform::Duration travel_limit(const Parcel& state) {
   return kTravelLimit + kTravelPerMebibyte * static_cast<std::int64_t>(std::min<std::uint64_t>(state.size, kMaxParcel) >> 20);
 }
 
+/// Ends an instance of this core when another is the home. The object's end waits for that, since the root must outlive it; one that
+/// has begun before ends the instance itself (forget_moves).
+void end_given(ObjectId id, const Given& given) {
+  if (NodeTable::instance().living_type_of(id) == nullptr) return;
+  const CallUnderWay held(id);
+  if (remove_given(id, given)) given.type->end_representative(given.instance, given.root);
+}
+
 /// Nobody says any more what becomes of the move out of `epoch`: makes this core, which is the one that gave it, the home again, in
 /// a new epoch, unless there is another already. False if the directory does not answer. Meanwhile the object may have come back
 /// and be given away once more, from another core even.
@@ -49,14 +57,14 @@ task<bool> settle(ObjectId id, std::uint32_t epoch) {
   const auto mine = find_given(id);
   if (!mine || mine->number != given->number) co_return true;
   if (record) table.learn_home(id, home_of(*record));
-  if (!remove_given(id, *mine)) co_return true;
-  if (kept) {
-    // The state may have been meant for another core of this node, and be here as one of the epoch that has just begun.
-    discard_taken(id);
-    table.put_back(id, mine->instance);
-  } else {
-    mine->type->end_representative(mine->instance, nullptr);
+  if (!kept) {
+    end_given(id, *mine);
+    co_return true;
   }
+  if (!remove_given(id, *mine)) co_return true;
+  // The state may have been meant for another core of this node, and be here as one of the epoch that has just begun.
+  discard_taken(id);
+  table.put_back(id, mine->instance);
   co_return true;
 }
 
@@ -114,7 +122,7 @@ static task<Result<Given>> begin_to_give(ObjectId id, std::uint32_t epoch) {
     co_return Error(Errc::invalid_argument, "the state of " + describe(id) + ", a " + std::string(type->interface_name) +
                                                 ", does not travel: it needs save() and restore()");
   }
-  Given given{here, epoch, table.take_out(id), type};
+  Given given{here, epoch, table.take_out(id), type, table.root_of(id)};
   if (given.instance == nullptr) co_return Error(Errc::moved, describe(id) + " ends here");
   given.number = add_given(id, given);
   co_return given;
@@ -190,7 +198,8 @@ task<Result<void>> HomeService::forget(ObjectId id) {
   const bool here_again = record && home_of(*record) == Home{this_node(), given->core, given->epoch + 1};
   if (here_again || (record && record->epoch <= given->epoch)) co_return Error(Errc::moved, "the directory names no other home yet");
   if (record) NodeTable::instance().learn_home(id, home_of(*record));
-  if (const auto mine = remove_given(id, given->epoch)) mine->type->end_representative(mine->instance, nullptr);
+  const auto mine = find_given(id);
+  if (mine && mine->epoch == given->epoch) end_given(id, *mine);
   co_return Result<void>();
 }
 

@@ -173,7 +173,7 @@ task<void> forget_moves(ObjectId id) {
   discard_taken(id);
   const auto given = find_given(id);
   if (!given || !remove_given(id, given->epoch)) co_return;
-  auto end = [given = *given] { given.type->end_representative(given.instance, nullptr); };
+  auto end = [given = *given] { given.type->end_representative(given.instance, given.root); };
   co_await on_core(given->core, end);
 }
 

@@ -20,6 +20,7 @@ struct Given {
   std::uint32_t epoch = 0;
   void* instance = nullptr;  ///< out of its slot
   const TypeDescriptor* type = nullptr;
+  void* root = nullptr;      ///< which the instance is ended with, and before
   std::uint64_t number = 0;  ///< of this giving away among all of this node's; add_given() says it
   bool drained = false;      ///< no call is under way at it any more: its state is what all answers have said
 };

@@ -56,13 +56,14 @@ task<Result<void>> NodeTable::end(ObjectId id, const detail::TypeDescriptor* typ
     entry->state.store(State::unended, std::memory_order_release);
     co_return ended;
   }
+  // An instance on its way elsewhere, which is to end before the root too.
+  if (type->exclusive) co_await detail::forget_moves(id);
   // Only now: until a core has been asked, an event of it that saw the object alive may be making a representative.
   if (void* root = std::exchange(entry->root, nullptr)) {
     auto end_root = [type, root] { type->end_root(root); };
     co_await on_core(Core::current().index(), end_root);
   }
   if (entry->dropped.load(std::memory_order_acquire)) forget_dropped(id);
-  if (type->exclusive) co_await detail::forget_moves(id);
   bury(id, entry);
   co_await free_forgotten();
   co_return Result<void>();
