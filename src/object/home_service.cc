@@ -214,6 +214,22 @@ static task<Result<void>> bring(ObjectId id, Home from, NodeId node, CoreIndex c
   co_return Result<void>();
 }
 
+/// What an instance that is not there yet may be due to, and nobody need hear of. Everything else its handler or restore() threw.
+static bool is_of_the_way(Errc code) noexcept {
+  switch (code) {
+    case Errc::moved:           // on, by somebody else
+    case Errc::no_such_object:  // it has ended
+    case Errc::node_gone:
+    case Errc::deadline_exceeded:
+    case Errc::cancelled:
+    case Errc::overloaded:
+    case Errc::unavailable:
+      return true;
+    default:
+      return false;
+  }
+}
+
 task<Result<void>> migrate(ObjectId id, const TypeDescriptor* type, NodeId node, CoreIndex core) {
   if (!id.valid()) co_return names_nothing();
   if (id < kFirstDynamicObject) {
@@ -243,8 +259,8 @@ task<Result<void>> migrate(ObjectId id, const TypeDescriptor* type, NodeId node,
   // But nobody may call for a long time. The state stays there until its restore() has taken it.
   static_cast<void>(co_await old.call<&HomeService::forget>(id));
   const auto arrived = co_await kHomeService.on(node, core).call<&HomeService::arrive>(id);
-  if (arrived.code() == Errc::application_error || arrived.code() == Errc::malformed) co_return arrived;
-  co_return Result<void>();
+  if (is_of_the_way(arrived.code())) co_return Result<void>();
+  co_return arrived;
 }
 
 }  // namespace ebb::detail
