@@ -13,6 +13,7 @@
 #include "ebb/object/lease.h"
 #include "src/node/caught.h"
 #include "src/node/system_objects.h"
+#include "src/object/moves.h"
 #include "src/object/replica_service.h"
 
 namespace ebb::detail {
@@ -245,7 +246,7 @@ task<bool> HomeKeeper::homes_come() {
 
 task<bool> HomeKeeper::move(ObjectRecord record, Semaphore* window, platform::Instant give_up) {
   const TypeDescriptor* type = TypeRegistration::find(record.interface_id);
-  const bool travels = type != nullptr && type->exclusive && type->state.save != nullptr && (type->caches || type->serve == nullptr);
+  const bool travels = type != nullptr && type->exclusive && type->state.save != nullptr && (type->caches || has_one_instance(*type));
   if (!travels) co_return false;
   const Semaphore::Permit permit = co_await window->acquire();
   // It may have waited long for its turn: until it was destroyed, or moved by others, or until it is too late.

@@ -118,7 +118,7 @@ static task<Result<Given>> begin_to_give(ObjectId id, std::uint32_t epoch) {
   if (type == nullptr || home.node != this_node() || home.core != here || home.epoch != epoch) {
     co_return Error(Errc::moved, describe(id) + " has no such home here");
   }
-  if (!type->exclusive || type->serve != nullptr || type->state.save == nullptr) {
+  if (!has_one_instance(*type) || type->state.save == nullptr) {
     co_return Error(Errc::invalid_argument, "the state of " + describe(id) + ", a " + std::string(type->interface_name) +
                                                 ", does not travel: it needs save() and restore()");
   }

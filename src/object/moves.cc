@@ -10,6 +10,7 @@
 #include "ebb/base/node_local.h"
 #include "ebb/object/home.h"
 #include "ebb/object/node_table.h"
+#include "ebb/object/partitioned.h"
 #include "src/object/state.h"
 
 namespace ebb::detail {
@@ -57,6 +58,10 @@ bool take_state(ObjectId id, std::uint32_t epoch, std::vector<std::byte>* state)
 }
 
 }  // namespace
+
+bool has_one_instance(const TypeDescriptor& type) noexcept {
+  return type.exclusive && !type.caches && type.serve != &partitioned::serve;
+}
 
 std::uint64_t add_given(ObjectId id, Given given) {
   const std::lock_guard guard(moves().mutex);

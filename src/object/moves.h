@@ -25,6 +25,9 @@ struct Given {
   bool drained = false;      ///< no call is under way at it any more: its state is what all answers have said
 };
 
+/// Of a kind with one instance, its own calls' way or not: it has neither replicas nor partitions.
+bool has_one_instance(const TypeDescriptor& type) noexcept;
+
 /// How long a state waits for its home before the directory is asked whether it is still wanted.
 inline constexpr platform::Duration kTakenLimit = std::chrono::minutes(1);
 

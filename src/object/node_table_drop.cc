@@ -13,6 +13,7 @@
 #include "ebb/platform/translation_table.h"
 #include "src/object/construction.h"
 #include "src/object/mismatch.h"
+#include "src/object/moves.h"
 #include "src/object/state.h"
 
 namespace ebb {
@@ -25,7 +26,7 @@ using detail::describe;
 
 Error not_droppable(ObjectId id, const detail::TypeDescriptor& type) {
   const std::string what = describe(id) + " of the kind " + std::string(type.policy);
-  if (type.serve != nullptr) {
+  if (!detail::has_one_instance(type)) {
     return Error(Errc::invalid_argument, what + " cannot be dropped: what it has here is in use as long as it lives");
   }
   return Error(Errc::invalid_argument, what + " would lose its state; give its class save() and restore()");
@@ -38,7 +39,7 @@ task<Result<std::uint32_t>> NodeTable::drop(ObjectId id, const detail::TypeDescr
   Entry* entry = find(id);
   if (entry == nullptr) co_return std::uint32_t{0};
   if (entry->type->interface_id != type->interface_id) co_return detail::mismatch(id, entry->type->interface_name, *type);
-  if (type->exclusive && !type->caches && (type->serve != nullptr || type->state.save == nullptr)) {
+  if (type->exclusive && !type->caches && (!detail::has_one_instance(*type) || type->state.save == nullptr)) {
     co_return not_droppable(id, *type);
   }
   // Whoever needs the part that all cores call waits until it is known whether that goes.
