@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "ebb/application.h"
 #include "ebb/async.h"
@@ -42,6 +43,20 @@ struct Clock {
 #else
   using interface = ebb::interface<"test.Clock/1", method<"now", &Clock::now>>;
 #endif
+};
+
+/// An object of a kind of its own, of which there are two.
+struct stacked : per_core {
+#ifdef EBB_NEWER
+  static constexpr std::string_view name = "test.stacked/2";
+#else
+  static constexpr std::string_view name = "test.stacked/1";
+#endif
+};
+struct Tray {
+  using policy = stacked;
+  std::int64_t count() const { return 1; }
+  using interface = ebb::interface<"test.Tray/1", method<"count", &Tray::count>>;
 };
 
 /// Whether the call was refused so, and by name.
@@ -99,6 +114,17 @@ task<int> ebb_main(application& app) {
   const auto ticking = (co_await create<Clock>()).value();
   const auto refused = co_await ticking.on(other).call<&Clock::now>();
   CHECK(refuses(refused, Errc::interface_mismatch, clock, "same build"));
+#ifdef EBB_NEWER
+  const std::string kind_here = "test.stacked/2";
+  const std::string kind_there = "test.stacked/1";
+#else
+  const std::string kind_here = "test.stacked/1";
+  const std::string kind_there = "test.stacked/2";
+#endif
+  const auto tray = (co_await create<Tray>()).value();
+  CHECK(tray->count() == 1);
+  const auto other_kind = co_await tray.on(other).call<&Tray::count>();
+  CHECK(refuses(other_kind, Errc::interface_mismatch, "is of the kind " + kind_here, "is of the kind " + kind_there));
   co_await check_shapes(other);
   // Nothing of it has harmed what both have.
   CHECK((co_await there.call<&Ledger::total>()).value() == 42);
