@@ -103,10 +103,37 @@ struct Dice {
   using interface = ebb::interface<"demo.Dice/1", ebb::method<"roll", &Dice::roll>>;
 };
 
-task<void> check_policy() {
+struct stocked : ebb::single_home {
+  static constexpr std::string_view name = "demo.stocked";
+  template <class T>
+  static T* on_miss(ebb::ObjectId id, void* root) {
+    const auto tariff = ebb::block_on(ebb::find<Directory>("tariff")).value();  // first what may fail
+    T* instance = ebb::single_home::on_miss<T>(id, root);                       // refuses wherever the home is not
+    instance->tariff = tariff;
+    return instance;
+  }
+};
+struct Till {
+  using policy = stocked;
+  ebb::ref<Directory> tariff;
+  std::uint64_t taken = 0;
+  std::uint64_t sell(const std::string& item) { return taken += tariff->find(item); }
+  std::uint64_t save() const { return taken; }
+  void restore(std::uint64_t state) { taken = state; }
+  using interface = ebb::interface<"demo.Till/1", ebb::method<"sell", &Till::sell>>;
+};
+
+task<void> check_policy(ebb::NodeId node) {
   const auto dice = (co_await ebb::create<Dice>()).value();
   CHECK(dice->roll() == std::mt19937_64(dice.id().index())() % 6 + 1);
   CHECK((co_await dice.on(ebb::CoreIndex{0}).call<&Dice::roll>()).value() <= 6);
+  const auto till = (co_await ebb::create<Till>()).value();
+  CHECK((co_await till.call<&Till::sell>("tea")).code() == ebb::Errc::no_such_object);
+  const auto tariff = (co_await ebb::create<Directory>("tariff")).value();
+  CHECK((co_await tariff.call<&Directory::enter>("tea", 3)).has_value());
+  CHECK((co_await till.call<&Till::sell>("tea")).value() == 3);
+  CHECK((co_await ebb::migrate(till, node)).has_value());
+  CHECK((co_await till.call<&Till::sell>("tea")).value() == 6);
 }
 
 // --- calls ---
@@ -271,7 +298,7 @@ task<int> ebb_main(ebb::application& app) {
   const ebb::NodeId node = (co_await app.nodes().add(1)).value().front();
   co_await check_directory();
   co_await check_bank(&app);
-  co_await check_policy();
+  co_await check_policy(node);
   co_await check_calls(node);
   co_await check_partitions();
   co_await check_scopes(node);
