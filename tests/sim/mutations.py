@@ -276,8 +276,8 @@ MUTATIONS = [
         "it keeps its instance in its slot, and counts it as given away all the same",
         "src/object/home_service.cc",
         [
-            ("epoch, table.take_out(id), type}",
-             "epoch, platform::translate(id), type}"),
+            ("epoch, table.take_out(id), type, ",
+             "epoch, platform::translate(id), type, "),
             ("  given.number = add_given(id, given);\n",
              ""),
             ("if (!mark_drained(id, *given)) co_return",
