@@ -76,7 +76,7 @@ class home_target : public adjustable_target<home_target<T>> {
     using Shape = detail::SignatureOf<Member>;
     static_assert(Shape::must_travel());
     static_cast<void>(&detail::Registered<T>::entry);
-    if constexpr (detail::kReadOnlyHere<T> && !Shape::kConst) {
+    if constexpr (detail::kReadOnlyHere<T> && !Shape::kConst && !kRoutedHome) {
       // What changes a replicated object passes its home wherever it is called.
       return policy_of<T>::template route<T>(id_).with_options(options_).template call<Member>(std::forward<Arguments>(arguments)...);
     } else {
@@ -96,6 +96,9 @@ class home_target : public adjustable_target<home_target<T>> {
  private:
   using adjustable_target<home_target<T>>::options_;
 
+  /// Calls that name no target lead here too.
+  static constexpr bool kRoutedHome = std::is_same_v<decltype(policy_of<T>::template route<T>(ObjectId())), home_target>;
+
   template <auto Member, class Stored>
   static task<Result<detail::MethodResult<Member>>> run(home_target self, Stored arguments) {
     using R = detail::MethodResult<Member>;
@@ -103,14 +106,17 @@ class home_target : public adjustable_target<home_target<T>> {
                                                         "those of `.on(node)` may be move-only");
     self.options_.begin();
     self.options_.begin_trace_if(false);  // once for all attempts
-    const CoreIndex core = detail::home_here(self.id_);
-    if (core != kAnyCore) {
-      // Nothing is encoded for a home on this node, unless it turns out to be one no more.
-      const auto here = target<T>(self.id_, core).with_options(self.options_);
-      Stored copy = arguments;
-      Result<R> answer = co_await std::apply(
-          [&here](auto&... each) { return here.template call<Member>(std::move(each)...); }, copy);
-      if (!detail::was_turned_away(answer)) co_return answer;
+    // What changes an object that is only read where it is comes to its home by a message, on this node as well.
+    if constexpr (!detail::kReadOnlyHere<T> || detail::SignatureOf<Member>::kConst) {
+      const CoreIndex core = detail::home_here(self.id_);
+      if (core != kAnyCore) {
+        // Nothing is encoded for a home on this node, unless it turns out to be one no more.
+        const auto here = target<T>(self.id_, core).with_options(self.options_);
+        Stored copy = arguments;
+        Result<R> answer = co_await std::apply(
+            [&here](auto&... each) { return here.template call<Member>(std::move(each)...); }, copy);
+        if (!detail::was_turned_away(answer)) co_return answer;
+      }
     }
     Result<Bytes> bytes = detail::encoded(arguments);
     if (!bytes) co_return std::move(bytes).error();
@@ -160,9 +166,10 @@ struct single_home {
 
 /// Moves an object of the kind single_home or remade_home to another core, its state by save() and restore(); calls that
 /// come meanwhile wait and go there. Errors: invalid_argument (no such node or core), overloaded (calls under way have not ended
-/// for 20 s, or too much is on its way already; it stays), application_error (save() threw, and it stays; or restore(), and the
-/// state waits at the new home for the next call), no_such_object, moved (somebody else moves it), and those of a call to the
-/// nodes concerned: then the object is at the old or at the new home, which calls find as ever.
+/// for 20 s, or too much is on its way already; it stays), application_error or the code of the ErrorException that was thrown (by
+/// save(), and it stays; or at the new home by on_miss or restore(), and the state waits there for the next call), no_such_object,
+/// moved (somebody else moves it), and those of a call to the nodes concerned: then the object is at the old or at the new home,
+/// which calls find as ever.
 template <class T>
 task<Result<void>> migrate(ref<T> object, NodeId node, CoreIndex core = CoreIndex{0});
 
