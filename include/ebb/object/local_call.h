@@ -46,7 +46,8 @@ task<R> run_in_context(ObjectId id, T* object, LocalOrigin origin, Stored* argum
   co_return co_await std::move(work);
 }
 
-/// Calls of a core that have been given up by their callers, and go on: counted, and until() starts no further one beyond these.
+/// Calls of a core that have been given up by their callers, and go on, held back by nobody else: counted, and beyond these no
+/// further call of an application's object that could be given up begins (overloaded, a refusal).
 inline constexpr std::uint32_t kMaxGivenUp = 4096;
 Result<void> room_to_give_up();
 void begin_given_up() noexcept;
@@ -84,11 +85,9 @@ Detached run_race(task<Result<R>> work, std::shared_ptr<Race<R>> race) {
 /// that is deadline_exceeded.
 Error for_its_deadline(Error cancelled, platform::Instant deadline);
 
-/// The answer of `work`, or an error when the deadline or a cancellation comes first: then it goes on without its caller, and nobody
-/// else holds it back. So it does not begin (overloaded, a refusal) when kMaxGivenUp of this core go on like that.
+/// The answer of `work`, or an error when the deadline or a cancellation comes first: then it goes on without its caller.
 template <class R>
 task<Result<R>> until(task<Result<R>> work, platform::Instant deadline, cancel_token token) {
-  if (Result<void> room = room_to_give_up(); !room) co_return std::move(room).error();
   const auto race = std::make_shared<Race<R>>();
   TimerId timer;
   if (deadline != kNoDeadline) {
@@ -125,6 +124,7 @@ inline Result<void> still_wanted(const CallOptions& options) {
 template <class R>
 task<Result<R>> within_options(task<Result<R>> work, CallOptions options) {
   if (Result<void> wanted = still_wanted(options); !wanted) co_return std::move(wanted).error();
+  if (Result<void> room = room_to_give_up(); !room) co_return std::move(room).error();
   const platform::Instant deadline = options.own_deadline(platform::Clock::now());
   const JoinedToken joined(options);
   co_return co_await until(std::move(work), deadline, joined.token());

@@ -105,6 +105,9 @@ class target : public adjustable_target<target<T>> {
   static task<Result<detail::MethodResult<Member>>> run_limited(ObjectId id, CoreIndex core, detail::CallOptions options,
                                                                 Stored arguments) {
     if (Result<void> wanted = detail::still_wanted(options); !wanted) co_return std::move(wanted).error();
+    if (id >= kFirstApplicationObject) {
+      if (Result<void> room = detail::room_to_give_up(); !room) co_return std::move(room).error();
+    }
     detail::OpenSpan span(options.trace);
     const detail::JoinedToken joined(options);
     detail::LocalOrigin origin{options.not_after, span.trace(), nullptr};

@@ -123,4 +123,34 @@ ebb::task<int> forget() {
 
 TEST(Policy, MustMakeARepresentative) { run(forget); }
 
+/// One instance, which its own core may read where it is, and nobody but its methods changes.
+struct glass : ebb::single_home {
+  static constexpr std::string_view name = "test.glass";
+  template <class T>
+  using pointer = const T*;
+};
+struct Meter {
+  using policy = glass;
+  std::int64_t value = 0;
+  void set(std::int64_t next) { value = next; }
+  std::int64_t get() const { return value; }
+  using interface = ebb::interface<"test.GlassMeter/1", ebb::method<"set", &Meter::set>, ebb::method<"get", &Meter::get>>;
+};
+
+ebb::task<int> read_only() {
+  for (const CoreIndex home : {CoreIndex{0}, CoreIndex{1}}) {
+    const auto meter = (co_await ebb::create_at<Meter>(ebb::this_node(), home)).value();
+    EXPECT_TRUE(co_await meter.call<&Meter::set>(7)) << "called itself without end";
+    EXPECT_EQ((co_await meter.call<&Meter::get>()).value(), 7);
+    EXPECT_TRUE(co_await meter.on_home().call<&Meter::set>(8));
+    if (home == CoreIndex{0}) {
+      EXPECT_EQ(meter->get(), 8);
+    }
+    EXPECT_TRUE(co_await ebb::destroy(meter));
+  }
+  co_return 0;
+}
+
+TEST(Policy, MayGiveConstantReferencesToWhatHasAHome) { EXPECT_EQ(run(read_only), 0); }
+
 }  // namespace
