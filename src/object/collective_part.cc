@@ -16,6 +16,7 @@
 #include "ebb/object/type.h"
 #include "ebb/platform/translation_table.h"
 #include "src/object/fan_out.h"
+#include "src/object/in_turn.h"
 
 namespace ebb::detail {
 namespace {
@@ -103,7 +104,7 @@ task<std::vector<Share>> ask_cores(Work work, std::vector<CoreIndex> cores, canc
     const CoreIndex leader = run.front();
     Cancellation theirs = token.can_be_cancelled() ? relays.emplace_back(token, leader).source() : nullptr;
     auto there = [work, run, theirs]() { return lead(work, run, theirs); };
-    asked.push_back(on_core(leader, std::move(there)));
+    asked.push_back(in_turn(leader, work->collective.object, std::move(there)));
   }
   std::vector<Share> shares;
   for (std::vector<Share>& each : co_await when_all(std::move(asked))) {

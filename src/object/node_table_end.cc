@@ -13,6 +13,7 @@
 #include "ebb/object/object.h"
 #include "ebb/platform/translation_table.h"
 #include "src/object/construction.h"
+#include "src/object/in_turn.h"
 #include "src/object/mismatch.h"
 
 namespace ebb {
@@ -112,7 +113,7 @@ task<Result<void>> NodeTable::end_parts(ObjectId id, Entry* entry, const detail:
         return detail::to_error(std::current_exception());
       }
     };
-    hides.push_back(on_core(CoreIndex{core}, hide));
+    hides.push_back(detail::in_turn(CoreIndex{core}, id, hide));
   }
   const std::vector<Result<Hidden>> hidden = co_await when_all(std::move(hides));
   Result<void> outcome;
