@@ -97,6 +97,11 @@ inline void store_zero_words(void* at, std::uint64_t words) noexcept {
   asm volatile("rep stosq" : "+D"(at), "+c"(words) : "a"(std::uint64_t{0}) : "memory");
 }
 inline void pause() noexcept { asm volatile("pause"); }
+inline std::uint64_t read_stack_pointer() noexcept {
+  std::uint64_t pointer;
+  asm volatile("movq %%rsp, %0" : "=r"(pointer));
+  return pointer;
+}
 inline std::uint64_t read_flags() noexcept {
   std::uint64_t flags;
   asm volatile("pushfq; popq %0" : "=r"(flags));

@@ -5,6 +5,7 @@
 #include "kernel/cpu/instructions.h"
 #include "kernel/cpu/spin_lock.h"
 #include "kernel/memory/pages.h"
+#include "kernel/memory/prefaulted_guard.h"
 
 namespace kernel::memory {
 namespace {
@@ -35,7 +36,7 @@ struct Region {
 
 Table* root = nullptr;
 std::uint64_t ram_limit = 0;
-cpu::SpinLock lock;  // tables below the regions, and the regions
+cpu::SpinLock lock;  // tables below the regions, and the regions; populate() takes it in the page fault handler
 Region regions[kMaxRegions];  // by address
 std::size_t region_count = 0;
 std::uint64_t next_address = kRegionsBegin;
@@ -211,7 +212,7 @@ ebb::Result<volatile void*> map_device(std::uint64_t physical, std::size_t bytes
   if (bytes == 0 || end <= begin || (begin < ram_limit && !among_devices) || end > kRegionsBegin) {
     return ebb::Error(ebb::Errc::invalid_argument, "a device's window overlaps memory or the end of the address space");
   }
-  const cpu::SpinGuard guard(lock);
+  const PrefaultedGuard guard(lock);
   for (std::uint64_t address = begin; address < end; address += kLargeBytes) {
     Table* entry = entry_of(address, 1, true);
     if (entry == nullptr) return ebb::Error(ebb::Errc::resource_exhausted, "no memory to map a device's window");
@@ -223,7 +224,7 @@ ebb::Result<volatile void*> map_device(std::uint64_t physical, std::size_t bytes
 void* reserve(std::size_t bytes, Access access, std::size_t alignment) noexcept {
   const std::uint64_t size = round_up(bytes, kPageBytes);
   if (size == 0 || alignment < kPageBytes || (alignment & (alignment - 1)) != 0) return nullptr;
-  const cpu::SpinGuard guard(lock);
+  const PrefaultedGuard guard(lock);
   const std::uint64_t begin = round_up(next_address, alignment);
   if (begin < next_address || kRegionsEnd - begin < size || size > kRegionsEnd) return nullptr;
   // A page between regions stays empty, so that running off one does not reach the next.
@@ -234,7 +235,7 @@ void* reserve(std::size_t bytes, Access access, std::size_t alignment) noexcept 
 
 bool release(std::uint64_t address, std::size_t bytes) noexcept {
   const std::uint64_t end = round_up(address + bytes, kPageBytes);
-  const cpu::SpinGuard guard(lock);
+  const PrefaultedGuard guard(lock);
   if (!split(address) || !split(end)) return false;
   for (std::size_t at = find(address); at < region_count && regions[at].begin < end;) {
     const Region region = regions[at];
@@ -247,7 +248,7 @@ bool release(std::uint64_t address, std::size_t bytes) noexcept {
 
 bool protect(std::uint64_t address, std::size_t bytes, Access access) noexcept {
   const std::uint64_t end = round_up(address + bytes, kPageBytes);
-  const cpu::SpinGuard guard(lock);
+  const PrefaultedGuard guard(lock);
   if (!split(address) || !split(end)) return false;
   for (std::size_t at = find(address); at < region_count && regions[at].begin < end; ++at) {
     regions[at].access = access;
@@ -265,7 +266,7 @@ bool protect(std::uint64_t address, std::size_t bytes, Access access) noexcept {
 void discard(std::uint64_t address, std::size_t bytes) noexcept {
   if (address < kRegionsBegin || address >= kRegionsEnd) return;
   const std::uint64_t end = (address + bytes) & ~std::uint64_t{kPageBytes - 1};
-  const cpu::SpinGuard guard(lock);
+  const PrefaultedGuard guard(lock);
   clear_pages(round_up(address, kPageBytes), end);
 }
 
@@ -296,7 +297,7 @@ bool populate(std::uint64_t address, std::uint64_t error_code) noexcept {
 std::uint64_t physical_of(const void* address) noexcept {
   const auto value = reinterpret_cast<std::uint64_t>(address);
   if (value < kRegionsBegin) return value < ram_limit ? value : 0;
-  const cpu::SpinGuard guard(lock);
+  const PrefaultedGuard guard(lock);
   const Table* entry = entry_of(value, 0, false);
   return entry == nullptr || (*entry & kPresent) == 0 ? 0 : (*entry & kAddressMask) | (value & (kPageBytes - 1));
 }

@@ -4,8 +4,8 @@
 
 #include "kernel/cpu/instructions.h"
 #include "kernel/cpu/processor.h"
-#include "kernel/cpu/instructions.h"
 #include "kernel/cpu/spin_lock.h"
+#include "kernel/memory/prefaulted_guard.h"
 
 namespace kernel::memory {
 namespace {
@@ -126,7 +126,7 @@ void free_page(void* page) noexcept {
 void* allocate_pages(std::size_t count) noexcept {
   void* run;
   {
-    const cpu::SpinGuard guard(lock);
+    const PrefaultedGuard guard(lock);
     run = carve(count);
   }
   if (run == nullptr) return nullptr;

@@ -12,11 +12,11 @@ inline constexpr std::size_t kMaxRamRanges = 32;
 /// Gives a range of unused RAM to the allocator; at boot, on one processor. Beyond kMaxRamRanges the range is left out.
 void add_ram(std::uint64_t begin, std::uint64_t end) noexcept;
 
-/// One zeroed page, or nullptr when there is none. Any core, any context. Comes from the
-/// core's own cache; every 32nd time or so a lock is taken for a moment. When the rest is gone, pages in other cores'
-/// caches (at most 64 each) count as gone too.
+/// One zeroed page, or nullptr when there is none. Any core, on a stack that is there already (PrefaultedGuard): the page
+/// fault handler calls it too. Comes from the core's own cache; every 32nd time or so a lock is taken for a moment. When the
+/// rest is gone, pages in other cores' caches (at most 64 each) count as gone too.
 void* allocate_page() noexcept;
-/// Takes it back.
+/// Takes it back. Called as allocate_page().
 void free_page(void* page) noexcept;
 
 /// `count` pages that follow each other, zeroed, aligned to their size rounded down to a power of two at most 2 MiB;

@@ -22,6 +22,7 @@
 #include "kernel/cpu/apic.h"
 #include "kernel/cpu/instructions.h"
 #include "kernel/cpu/interrupts.h"
+#include "kernel/memory/address_space.h"
 
 namespace {
 
@@ -193,6 +194,47 @@ TEST(Kernel, TakesTheTablesOfUnmappedMemoryBackToo) {
     if (round == 0) before = free_bytes();
   }
   EXPECT_LT(before - free_bytes(), 1 << 20);
+}
+
+/// Runs `function` with the stack pointer at `top`.
+void run_on_stack(char* top, void (*function)(char*), char* argument) {
+  asm volatile(
+      "movq %%rsp, %%rbx\n\t"
+      "movq %[top], %%rsp\n\t"
+      "callq *%[function]\n\t"
+      "movq %%rbx, %%rsp"
+      : "+D"(argument)
+      : [top] "r"(top), [function] "r"(function)
+      : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
+        "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+}
+
+// Wherever in such a call its stack comes to a page that was never touched.
+TEST(Kernel, ChangesMemoryOnAStackThatComesPageByPage) {
+  constexpr std::size_t kPage = 4096;
+  constexpr std::size_t kStack = 16 * kPage;
+  constexpr std::size_t kPages = 600;  // more than a core keeps, and one table has
+  const auto map = [](std::size_t bytes) {
+    return static_cast<char*>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  };
+  void (*const calls[])(char*) = {
+      [](char* memory) { munmap(memory, kPages * kPage); },
+      [](char* memory) { mprotect(memory, kPages * kPage, PROT_READ); },
+      [](char* memory) { madvise(memory, kPages * kPage, MADV_DONTNEED); },
+      [](char*) { munmap(mmap(nullptr, kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), kPage); },
+      [](char*) { kernel::memory::physical_of(&own); },
+  };
+  for (std::size_t begin = 16; begin <= kPage; begin += 16) {
+    for (const auto call : calls) {
+      char* const memory = map(kPages * kPage);
+      char* const stack = map(kStack);
+      ASSERT_TRUE(memory != MAP_FAILED && stack != MAP_FAILED);
+      for (std::size_t page = begin / 16 % 64; page < kPages; page += 64) memory[page * kPage] = 1;
+      run_on_stack(stack + kStack / 2 + begin, call, memory);
+      munmap(stack, kStack);
+      munmap(memory, kPages * kPage);
+    }
+  }
 }
 
 TEST(Kernel, AllocatesAndFreesOnBothProcessors) {
