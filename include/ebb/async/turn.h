@@ -17,10 +17,10 @@ struct Turn {
   const ObjectId object;
   const Begin begin;  ///< carries it out; in an event, which may block. What leaves it ends the node, as of any event
 
-  Turn* next = nullptr;          // the next call of its object
-  Turn* last = nullptr;          // of the first of its object: the last
-  Turn* next_object = nullptr;   // of the first of its object: the first of the object whose turn comes after
-  Turn* next_in_chain = nullptr; // of the first of its object: in the index
+  Turn* next = nullptr;           // the next call of its object
+  Turn* last = nullptr;           // of the first of its object: the last
+  Turn* next_object = nullptr;    // of the first of its object: the first of the object whose turn comes after
+  Turn* next_in_chain = nullptr;  // of the first of its object: in the index
 };
 
 /// On the core that carries it out: a call that has come there begins when its object has its turn, and never in here. False, and

@@ -14,6 +14,8 @@ namespace {
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 constexpr int kRuns = 5;  // an order of magnitude slower; the full count runs without sanitizers
+#elif defined(EBB_EMULATED)
+constexpr int kRuns = 25;  // slower as well
 #else
 constexpr int kRuns = 100;
 #endif
