@@ -49,6 +49,8 @@ task<Result<Bytes>> look_from(NodeId caller, ref<Blocker> object) {
 }
 
 task<int> call_all(std::size_t calls) {
+  Blocker::begun = 0;
+  Blocker::open = false;
   FakeLink link;
   link.caller = kOther;
   const auto object = (co_await create<Blocker>()).value();
