@@ -173,6 +173,17 @@ void protect_pages(std::uint64_t begin, std::uint64_t end, Access access) noexce
   }
 }
 
+/// False without memory for a table.
+bool map_uncached(std::uint64_t begin, std::uint64_t end) noexcept {
+  const PrefaultedGuard guard(lock);
+  for (std::uint64_t address = begin; address < end; address += kLargeBytes) {
+    Table* entry = entry_of(address, 1, true);
+    if (entry == nullptr) return false;
+    *entry = address | kPresent | kWritable | kLarge | kNoExecute | kCacheDisable | kWriteThrough;
+  }
+  return true;
+}
+
 std::uint64_t round_up(std::uint64_t value, std::uint64_t to) noexcept { return (value + to - 1) & ~(to - 1); }
 
 }  // namespace
@@ -195,9 +206,7 @@ bool make_address_space(std::uint64_t ram_end, std::uint64_t image_end) noexcept
   }
   // The local and the I/O APICs.
   for (const std::uint64_t window : {0xfec0'0000ull, 0xfee0'0000ull}) {
-    Table* entry = entry_of(window, 1, true);
-    if (entry == nullptr) return false;
-    *entry = window | kPresent | kWritable | kLarge | kNoExecute | kCacheDisable | kWriteThrough;
+    if (!map_uncached(window, window + kLargeBytes)) return false;
   }
   cpu::write_cr3(reinterpret_cast<std::uint64_t>(root));
   return true;
@@ -212,12 +221,8 @@ ebb::Result<volatile void*> map_device(std::uint64_t physical, std::size_t bytes
   if (bytes == 0 || end <= begin || (begin < ram_limit && !among_devices) || end > kRegionsBegin) {
     return ebb::Error(ebb::Errc::invalid_argument, "a device's window overlaps memory or the end of the address space");
   }
-  const PrefaultedGuard guard(lock);
-  for (std::uint64_t address = begin; address < end; address += kLargeBytes) {
-    Table* entry = entry_of(address, 1, true);
-    if (entry == nullptr) return ebb::Error(ebb::Errc::resource_exhausted, "no memory to map a device's window");
-    *entry = address | kPresent | kWritable | kLarge | kNoExecute | kCacheDisable | kWriteThrough;
-  }
+  // The text of an error takes memory, which may have to be populated.
+  if (!map_uncached(begin, end)) return ebb::Error(ebb::Errc::resource_exhausted, "no memory to map a device's window");
   return reinterpret_cast<volatile void*>(physical);
 }
 
