@@ -2,6 +2,7 @@
 // nodes. What it answers before that is up to the test.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <utility>
 #include <vector>
@@ -25,10 +26,11 @@ class FakeLink final : public detail::NodeLink {
   std::deque<Error> answers;
   bool for_services = false;
   bool always = false;  ///< the last of `answers` again and again
-  int calls = 0;        ///< that were made, of those
+  std::atomic<int> calls = 0;          ///< that were made, of those
   std::vector<std::uint64_t> methods;  ///< of these calls
-  bool left = false;    ///< the other is no member any more
-  bool came = false;    ///< and is one again, which no other would be
+  // Every core may ask who is a member.
+  std::atomic<bool> left = false;  ///< the other is no member any more
+  std::atomic<bool> came = false;  ///< and is one again, which no other would be
   NodeId caller = kFrontEndNode;  ///< whose calls they are to the object
   detail::Fence word;   ///< the front end's
 
